@@ -1,0 +1,111 @@
+"""The registry of everything that can go wrong for a user, each with a stable code.
+
+A code never changes its meaning: scripts and the panel match on it. The message says what is wrong *here*; the hint says what
+to do about it. ``SDGenError`` is the only exception type that crosses a room's border for a user's mistake or a failing
+machine; anything else that escapes is a bug of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """One kind of error: its stable ``code`` and the ``hint`` shown when the raiser gives none."""
+
+    code: str
+    hint: str
+
+
+def _registry(*codes: ErrorCode) -> dict[str, ErrorCode]:
+    return {c.code: c for c in codes}
+
+
+CODES: dict[str, ErrorCode] = _registry(
+    # templates: files
+    ErrorCode("missing-file", "Check the path; it is relative to the folder of the file that says it."),
+    ErrorCode("unreadable-file", "Check that the file is a readable UTF-8 text file."),
+    ErrorCode("absolute-path", "Write the path relative to the template's folder."),
+    ErrorCode("yaml-syntax", "Repair the YAML at the place named."),
+    ErrorCode("bad-structure", "Compare the file with the reference of its kind."),
+    # command line
+    ErrorCode("bad-option", "See --help for the accepted forms."),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a user's file. ``line`` and ``column`` count from 1; 0 means the whole file."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        out = self.file
+        if self.line:
+            out += f":{self.line}"
+            if self.column:
+                out += f":{self.column}"
+        return out
+
+
+class SDGenError(Exception):
+    """A user-visible error: ``code`` from the registry, ``message``, optional ``place``, ``hint`` and nearest valid names.
+
+    ``str(error)`` is the whole one-paragraph text for a terminal; ``to_dict()`` the form for JSON and HTTP.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        place: Place | None = None,
+        nearest: Iterable[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        if code not in CODES:
+            raise KeyError(f"error code {code!r} is not registered in sdgen_core.errors")
+        self.code = code
+        self.message = message
+        self.place = place
+        self.nearest = list(nearest)
+        self.hint = CODES[code].hint if hint is None else hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}" if self.place else self.message
+        if self.nearest:
+            text += " Did you mean " + " or ".join(repr(n) for n in self.nearest) + "?"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"error": self.code, "message": str(self), "hint": self.hint}
+        if self.place:
+            out["file"] = self.place.file
+            out["line"] = self.place.line
+            out["column"] = self.place.column
+        if self.nearest:
+            out["nearest"] = self.nearest
+        return out
+
+
+def nearest_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """The known names most like ``name``, best first; case differences count as near."""
+    names = list(dict.fromkeys(known))
+    folded: dict[str, str] = {}
+    for n in names:
+        folded.setdefault(n.casefold(), n)
+    hits = difflib.get_close_matches(name.casefold(), list(folded), n=limit, cutoff=0.6)
+    return [folded[h] for h in hits]
+
+
+def shown(path: Path | str) -> str:
+    """A path as users write it: forward slashes on every system."""
+    return str(path).replace("\\", "/")
