@@ -33,6 +33,26 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("absolute-path", "Write the path relative to the template's folder."),
     ErrorCode("yaml-syntax", "Repair the YAML at the place named."),
     ErrorCode("bad-structure", "Compare the file with the reference of its kind."),
+    # sessions
+    ErrorCode("ledger-unusable", "Check the folder's rights and free space; SDGen keeps its ledger in ComfyUI's user folder."),
+    ErrorCode("ledger-locked", "Close the other ComfyUI, or start this one with another --user-directory."),
+    ErrorCode("unknown-session", "`sdgen sessions list` shows ids and names."),
+    ErrorCode("unknown-item", "Items count from 0."),
+    ErrorCode("no-planner", "Add an 'SDGen Session Plan' node and wire its outputs into the graph."),
+    ErrorCode("no-save-node", "Add an 'SDGen Session Save' node behind the image and wire the planner's file name to it."),
+    ErrorCode("two-planners", "Let every node depend on one SDGen Session Plan only."),
+    ErrorCode("bad-graph", "Export the workflow again with 'Export (API)'."),
+    ErrorCode("bad-parameter", "Correct the value in the template's `parameters` or in the planner."),
+    ErrorCode("empty-plan", "Check selectors, limits and imports: they leave nothing to make."),
+    ErrorCode("plan-too-large", "Set `max_images`, a limit or a count."),
+    ErrorCode("bad-state", "`sdgen sessions show ID` tells the session's state."),
+    ErrorCode("not-saved", "The graph ended without running SDGen Session Save; check that nothing bypasses it."),
+    ErrorCode("node-error", "Repair the graph or the template, then `sdgen sessions retry ID`."),
+    ErrorCode("rejected-prompt", "ComfyUI refused the graph: repair the input named, then resume the session."),
+    # ComfyUI
+    ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),
+    ErrorCode("server-error", "See ComfyUI's log."),
+    ErrorCode("no-pack", "Install SDGen as a custom node of that ComfyUI and restart it."),
     # command line
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )

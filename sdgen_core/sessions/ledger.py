@@ -1,0 +1,387 @@
+"""The ledger: one SQLite file that knows every session and the state of each of its items.
+
+ComfyUI's queue lives in memory and forgets everything at a restart, so it never decides what is done; the ledger does. An item
+is *done* only when its file is in place (see ``service``), and unknown is never done.
+
+States of an item: ``todo`` → ``queued`` (posted, or about to be) → ``done`` | ``failed`` | ``skipped``. States of a session:
+``running`` (the feeder works on it), ``paused``, ``completed``, ``failed`` (ended with failed items), ``stopped``.
+
+Journal mode is WAL with ``synchronous=FULL``: a committed "done" survives a power cut. Counters in ``session`` are kept by
+triggers, so that a status costs the same at item 100 and at item 40,000.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SDGenError, nearest_names, shown
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE session(
+  id TEXT PRIMARY KEY,
+  key TEXT NOT NULL,            -- what was asked for: same key, same work
+  name TEXT NOT NULL,
+  folder TEXT NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('running','paused','completed','failed','stopped')),
+  reason TEXT NOT NULL DEFAULT '',   -- why it is paused or failed, for people
+  created REAL NOT NULL,
+  updated REAL NOT NULL,
+  order_no INTEGER NOT NULL,    -- sessions run in this order
+  graph TEXT NOT NULL,          -- the user's API prompt, planner included
+  planner TEXT NOT NULL,        -- node id of the planner in it
+  workflow TEXT,                -- the canvas form, when a canvas queued it
+  defaults TEXT NOT NULL,       -- parameters of the planner's widgets
+  client TEXT,                  -- the browser tab that asked
+  total INTEGER NOT NULL DEFAULT 0,
+  queued INTEGER NOT NULL DEFAULT 0,
+  done INTEGER NOT NULL DEFAULT 0,
+  failed INTEGER NOT NULL DEFAULT 0,
+  skipped INTEGER NOT NULL DEFAULT 0,
+  seconds REAL NOT NULL DEFAULT 0     -- sum of the done items' running times
+);
+CREATE INDEX session_key ON session(key, order_no);
+CREATE INDEX session_state ON session(state, order_no);
+CREATE TABLE plan(
+  session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+  no INTEGER NOT NULL,
+  plan TEXT NOT NULL,
+  PRIMARY KEY(session, no)
+) WITHOUT ROWID;
+CREATE TABLE item(
+  session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+  idx INTEGER NOT NULL,         -- number of the image in its session
+  plan INTEGER NOT NULL,        -- which plan of the session ...
+  n INTEGER NOT NULL,           -- ... and which item of that plan
+  state TEXT NOT NULL DEFAULT 'todo' CHECK(state IN ('todo','queued','done','failed','skipped')),
+  prompt_id TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  file TEXT,
+  sha256 TEXT,
+  error TEXT,
+  started REAL,
+  finished REAL,
+  PRIMARY KEY(session, idx)
+) WITHOUT ROWID;
+CREATE INDEX item_state ON item(session, state, idx);
+CREATE TRIGGER item_state_changed AFTER UPDATE OF state ON item WHEN old.state <> new.state BEGIN
+  UPDATE session SET
+    queued = queued + (new.state='queued') - (old.state='queued'),
+    done = done + (new.state='done') - (old.state='done'),
+    failed = failed + (new.state='failed') - (old.state='failed'),
+    skipped = skipped + (new.state='skipped') - (old.state='skipped')
+  WHERE id = new.session;
+END;
+"""
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session's row. ``seconds`` is the sum of running times of its done items; ``created`` is in Unix time."""
+
+    id: str
+    key: str
+    name: str
+    folder: Path
+    state: str
+    reason: str
+    created: float
+    updated: float
+    planner: str
+    client: str | None
+    total: int
+    queued: int
+    done: int
+    failed: int
+    skipped: int
+    seconds: float
+
+    @property
+    def left(self) -> int:
+        """Items that still have to be made."""
+        return self.total - self.done - self.failed - self.skipped
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """An item's row: ``idx`` in the session, ``n`` in its plan number ``plan``."""
+
+    session: str
+    idx: int
+    plan: int
+    n: int
+    state: str
+    prompt_id: str | None
+    attempts: int
+    file: str | None
+    sha256: str | None
+    error: str | None
+    started: float | None
+    finished: float | None
+
+
+_SESSION_COLUMNS = (
+    "id, key, name, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
+)
+_ITEM_COLUMNS = "session, idx, plan, n, state, prompt_id, attempts, file, sha256, error, started, finished"
+
+
+def _session(row: Sequence[Any]) -> SessionRow:
+    return SessionRow(row[0], row[1], row[2], Path(row[3]), *row[4:])
+
+
+def new_session_id() -> str:
+    """A short id that is safe in URLs and file names: 50 random bits, so that ids of merged ledgers do not meet."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    return "".join(secrets.choice(alphabet) for _ in range(10))
+
+
+class Ledger:
+    """The ledger in ``path``. Safe for many threads of one process; other processes may read and change states.
+
+    Raises ``SDGenError`` ``ledger-unusable`` when the file cannot be opened, is no ledger or comes from a newer SDGen.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise SDGenError("ledger-unusable", f"the ledger {shown(path)} cannot be opened: {error}") from error
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise SDGenError(
+                "ledger-unusable",
+                f"the ledger {shown(self.path)} was written by a newer SDGen (schema {version}, this one knows {SCHEMA_VERSION})",
+            )
+        if version == 0:
+            with self._transaction():
+                # Another process may have made the schema while this one waited for the write lock.
+                if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in _split_statements(_SCHEMA):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the file; the ledger is not usable afterwards."""
+        with self._lock:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(sql, args).fetchall()
+
+    # ---- sessions --------------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        *,
+        session_id: str,
+        key: str,
+        name: str,
+        folder: Path,
+        plan: dict[str, Any],
+        items: Iterable[int],
+        graph: dict[str, Any],
+        planner: str,
+        workflow: dict[str, Any] | None,
+        defaults: dict[str, Any],
+        client: str | None,
+    ) -> None:
+        """Write a session and all its items in one transaction: after a crash it is there whole or not at all."""
+        now = time.time()
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO session(id,key,name,folder,state,created,updated,order_no,graph,planner,workflow,defaults,client)"
+                " VALUES(?,?,?,?,'running',?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?,?,?,?)",
+                (
+                    session_id, key, name, str(folder), now, now, json.dumps(graph), planner,
+                    json.dumps(workflow) if workflow is not None else None, json.dumps(defaults), client,
+                ),
+            )  # fmt: skip
+            self._add_items(db, session_id, plan, items)
+
+    def extend(self, session_id: str, *, key: str, plan: dict[str, Any], items: Iterable[int]) -> int:
+        """Append a plan and the chosen ``items`` of it to a session; gives the number of items added."""
+        with self._transaction() as db:
+            added = self._add_items(db, session_id, plan, items)
+            db.execute(
+                "UPDATE session SET key=?, state='running', reason='', updated=? WHERE id=?", (key, time.time(), session_id)
+            )
+            return added
+
+    def _add_items(self, db: sqlite3.Connection, session_id: str, plan: dict[str, Any], items: Iterable[int]) -> int:
+        no = db.execute("SELECT count(*) FROM plan WHERE session=?", (session_id,)).fetchone()[0]
+        start = db.execute("SELECT coalesce(max(idx)+1,0) FROM item WHERE session=?", (session_id,)).fetchone()[0]
+        db.execute("INSERT INTO plan VALUES(?,?,?)", (session_id, no, json.dumps(plan)))
+        before = db.total_changes
+        db.executemany(
+            "INSERT INTO item(session,idx,plan,n) VALUES(?,?,?,?)",
+            ((session_id, start + i, no, n) for i, n in enumerate(items)),
+        )
+        added = db.total_changes - before
+        db.execute("UPDATE session SET total=total+? WHERE id=?", (added, session_id))
+        return added
+
+    def session(self, session_id: str) -> SessionRow:
+        """The session with this id, or with this unique name or folder name. Raises ``unknown-session``."""
+        rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE id=?", session_id)
+        if not rows:
+            every = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session ORDER BY order_no DESC")
+            rows = [r for r in every if session_id in (r[2], Path(r[3]).name)]
+            if not rows:
+                known = [text for r in every for text in (r[0], r[2])]
+                raise SDGenError("unknown-session", f"there is no session {session_id!r}", nearest=nearest_names(session_id, known))
+        return _session(rows[0])
+
+    def sessions(self, state: str | None = None, limit: int = -1) -> list[SessionRow]:
+        """All sessions, newest first, or those in one ``state``."""
+        where = "WHERE state=?" if state else "WHERE ?1 IS NULL"
+        sql = f"SELECT {_SESSION_COLUMNS} FROM session {where} ORDER BY order_no DESC LIMIT {int(limit)}"
+        return [_session(r) for r in self._rows(sql, state)]
+
+    def next_running(self) -> SessionRow | None:
+        """The session the feeder works on: the oldest running one."""
+        rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE state='running' ORDER BY order_no LIMIT 1")
+        return _session(rows[0]) if rows else None
+
+    def find(self, *, key: str | None = None, name: str | None = None) -> SessionRow | None:
+        """The newest session with this key (what was asked for) or this name."""
+        column, value = ("key", key) if key is not None else ("name", name)
+        rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE {column}=? ORDER BY order_no DESC LIMIT 1", value)
+        return _session(rows[0]) if rows else None
+
+    def order(self, session_id: str) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]:
+        """What was ordered: (API graph, canvas workflow or None, default parameters)."""
+        rows = self._rows("SELECT graph, workflow, defaults FROM session WHERE id=?", session_id)
+        graph, workflow, defaults = rows[0]
+        return json.loads(graph), json.loads(workflow) if workflow else None, json.loads(defaults)
+
+    def plans(self, session_id: str) -> list[dict[str, Any]]:
+        """The session's plans in JSON form; ``ItemRow.plan`` counts in this list."""
+        return [json.loads(r[0]) for r in self._rows("SELECT plan FROM plan WHERE session=? ORDER BY no", session_id)]
+
+    def set_state(self, session_id: str, state: str, reason: str = "", *, only_from: Sequence[str] = ()) -> bool:
+        """Set a session's state; with ``only_from``, only when it is in one of those. True when it changed."""
+        with self._transaction() as db:
+            sql = "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND (state<>? OR reason<>?)"
+            args: list[Any] = [state, reason, time.time(), session_id, state, reason]
+            if only_from:
+                sql += f" AND state IN ({','.join('?' * len(only_from))})"
+                args += only_from
+            return db.execute(sql, args).rowcount > 0
+
+    def set_client(self, session_id: str, client: str | None) -> None:
+        """Remember the browser tab that last asked for the session: progress goes there."""
+        with self._transaction() as db:
+            db.execute("UPDATE session SET client=? WHERE id=?", (client, session_id))
+
+    # ---- items -----------------------------------------------------------------------------------------------------------
+
+    def item(self, session_id: str, idx: int) -> ItemRow:
+        """One item's row. Raises ``unknown-item``."""
+        rows = self._rows(f"SELECT {_ITEM_COLUMNS} FROM item WHERE session=? AND idx=?", session_id, idx)
+        if not rows:
+            raise SDGenError("unknown-item", f"session {session_id} has no item {idx}")
+        return ItemRow(*rows[0])
+
+    def items(self, session_id: str, *states: str, limit: int = -1) -> list[ItemRow]:
+        """Items in the given states (all when none is given), in the order of their index."""
+        if not states:
+            sql, args = f"SELECT {_ITEM_COLUMNS} FROM item WHERE session=? ORDER BY idx", (session_id,)
+            return [ItemRow(*r) for r in self._rows(f"{sql} LIMIT {int(limit)}", *args)]
+        out: list[ItemRow] = []
+        for state in states:  # one indexed look-up a state; a single IN would sort the whole session
+            sql = f"SELECT {_ITEM_COLUMNS} FROM item WHERE session=? AND state=? ORDER BY idx LIMIT {int(limit)}"
+            out += [ItemRow(*r) for r in self._rows(sql, session_id, state)]
+        out.sort(key=lambda r: r.idx)
+        return out if limit < 0 else out[:limit]
+
+    def mark_queued(self, session_id: str, prompt_ids: dict[int, str]) -> dict[int, int]:
+        """Mark ``{idx: prompt_id}`` as queued, before they are posted. Gives ``{idx: attempt}``, attempts from 1."""
+        with self._transaction() as db:
+            out = {}
+            for idx, prompt_id in prompt_ids.items():
+                row = db.execute(
+                    "UPDATE item SET state='queued', prompt_id=?, attempts=attempts+1, error=NULL, started=?, finished=NULL"
+                    " WHERE session=? AND idx=? AND state='todo' RETURNING attempts",
+                    (prompt_id, time.time(), session_id, idx),
+                ).fetchone()
+                if row:
+                    out[idx] = row[0]
+            return out
+
+    def mark_done(self, session_id: str, idx: int, *, file: str, sha256: str, seconds: float = 0.0) -> bool:
+        """The item's file is in place. False when it was done already (a repeated attempt)."""
+        now = time.time()
+        with self._transaction() as db:
+            old = db.execute("SELECT state FROM item WHERE session=? AND idx=?", (session_id, idx)).fetchone()
+            db.execute(
+                "UPDATE item SET state='done', file=?, sha256=?, error=NULL, finished=? WHERE session=? AND idx=?",
+                (file, sha256, now, session_id, idx),
+            )
+            fresh = old is not None and old[0] != "done"
+            if fresh:
+                db.execute("UPDATE session SET seconds=seconds+?, updated=? WHERE id=?", (seconds, now, session_id))
+            return fresh
+
+    def mark_failed(self, session_id: str, idx: int, error: dict[str, Any]) -> bool:
+        """The item failed with ``error`` (a code and ComfyUI's message); a done item stays done."""
+        with self._transaction() as db:
+            return (
+                db.execute(
+                    "UPDATE item SET state='failed', error=?, finished=? WHERE session=? AND idx=? AND state='queued'",
+                    (json.dumps(error), time.time(), session_id, idx),
+                ).rowcount
+                > 0
+            )
+
+    def put_back(self, session_id: str, indexes: Iterable[int] | None = None, *, state: str = "queued") -> int:
+        """Items in ``state`` become ``todo`` again: all of them, or those with these indexes. Gives how many."""
+        with self._transaction() as db:
+            sql = "UPDATE item SET state='todo', prompt_id=NULL WHERE session=? AND state=?"
+            if indexes is None:
+                return db.execute(sql, (session_id, state)).rowcount
+            changed = 0
+            for idx in indexes:
+                changed += db.execute(sql + " AND idx=?", (session_id, state, idx)).rowcount
+            return changed
+
+
+def _split_statements(script: str) -> Iterator[str]:
+    """Statements of an SQL script, triggers whole. ``executescript`` would commit the open transaction."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
