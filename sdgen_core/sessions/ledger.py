@@ -38,10 +38,7 @@ CREATE TABLE session(
   created REAL NOT NULL,
   updated REAL NOT NULL,
   order_no INTEGER NOT NULL,    -- sessions run in this order
-  graph TEXT NOT NULL,          -- the user's API prompt, planner included
-  planner TEXT NOT NULL,        -- node id of the planner in it
-  workflow TEXT,                -- the canvas form, when a canvas queued it
-  defaults TEXT NOT NULL,       -- parameters of the planner's widgets
+  planner TEXT NOT NULL,        -- node id of the planner that shows the progress
   client TEXT,                  -- the browser tab that asked
   total INTEGER NOT NULL DEFAULT 0,
   queued INTEGER NOT NULL DEFAULT 0,
@@ -52,17 +49,21 @@ CREATE TABLE session(
 );
 CREATE INDEX session_key ON session(key, order_no);
 CREATE INDEX session_state ON session(state, order_no);
-CREATE TABLE plan(
+CREATE TABLE part(                -- one at first, one more for each extension
   session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE,
   no INTEGER NOT NULL,
   plan TEXT NOT NULL,
+  graph TEXT NOT NULL,          -- the user's API prompt, planner included
+  planner TEXT NOT NULL,        -- node id of the planner in it
+  workflow TEXT,                -- the canvas form, when a canvas queued it
+  defaults TEXT NOT NULL,       -- parameters of the planner's widgets
   PRIMARY KEY(session, no)
-) WITHOUT ROWID;
+);
 CREATE TABLE item(
   session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE,
   idx INTEGER NOT NULL,         -- number of the image in its session
-  plan INTEGER NOT NULL,        -- which plan of the session ...
-  n INTEGER NOT NULL,           -- ... and which item of that plan
+  part INTEGER NOT NULL,        -- which part of the session ...
+  n INTEGER NOT NULL,           -- ... and which item of that part's plan
   state TEXT NOT NULL DEFAULT 'todo' CHECK(state IN ('todo','queued','done','failed','skipped')),
   prompt_id TEXT,
   attempts INTEGER NOT NULL DEFAULT 0,
@@ -113,12 +114,23 @@ class SessionRow:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What was ordered at once: the plan, the API graph with its planner, the canvas workflow, the planner's parameters."""
+
+    plan: dict[str, Any]
+    graph: dict[str, Any]
+    planner: str
+    workflow: dict[str, Any] | None
+    defaults: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class ItemRow:
-    """An item's row: ``idx`` in the session, ``n`` in its plan number ``plan``."""
+    """An item's row: ``idx`` in the session, ``n`` in the plan of its ``part``."""
 
     session: str
     idx: int
-    plan: int
+    part: int
     n: int
     state: str
     prompt_id: str | None
@@ -133,7 +145,7 @@ class ItemRow:
 _SESSION_COLUMNS = (
     "id, key, name, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
 )
-_ITEM_COLUMNS = "session, idx, plan, n, state, prompt_id, attempts, file, sha256, error, started, finished"
+_ITEM_COLUMNS = "session, idx, part, n, state, prompt_id, attempts, file, sha256, error, started, finished"
 
 
 def _session(row: Sequence[Any]) -> SessionRow:
@@ -203,49 +215,42 @@ class Ledger:
     # ---- sessions --------------------------------------------------------------------------------------------------------
 
     def create(
-        self,
-        *,
-        session_id: str,
-        key: str,
-        name: str,
-        folder: Path,
-        plan: dict[str, Any],
-        items: Iterable[int],
-        graph: dict[str, Any],
-        planner: str,
-        workflow: dict[str, Any] | None,
-        defaults: dict[str, Any],
-        client: str | None,
+        self, *, session_id: str, key: str, name: str, folder: Path, part: Part, items: Iterable[int], client: str | None
     ) -> None:
-        """Write a session and all its items in one transaction: after a crash it is there whole or not at all."""
+        """Write a session and all its items in one transaction: after a crash it is there whole or not at all.
+
+        ``items`` are item numbers of the part's plan, in the order of the session's indexes.
+        """
         now = time.time()
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO session(id,key,name,folder,state,created,updated,order_no,graph,planner,workflow,defaults,client)"
-                " VALUES(?,?,?,?,'running',?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?,?,?,?)",
-                (
-                    session_id, key, name, str(folder), now, now, json.dumps(graph), planner,
-                    json.dumps(workflow) if workflow is not None else None, json.dumps(defaults), client,
-                ),
-            )  # fmt: skip
-            self._add_items(db, session_id, plan, items)
+                "INSERT INTO session(id,key,name,folder,state,created,updated,order_no,planner,client)"
+                " VALUES(?,?,?,?,'running',?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?)",
+                (session_id, key, name, str(folder), now, now, part.planner, client),
+            )
+            self._add_part(db, session_id, part, items)
 
-    def extend(self, session_id: str, *, key: str, plan: dict[str, Any], items: Iterable[int]) -> int:
-        """Append a plan and the chosen ``items`` of it to a session; gives the number of items added."""
+    def extend(self, session_id: str, *, key: str, part: Part, items: Iterable[int]) -> int:
+        """Append a part with the chosen ``items`` of its plan, and run the session. Gives the number of items added."""
         with self._transaction() as db:
-            added = self._add_items(db, session_id, plan, items)
+            added = self._add_part(db, session_id, part, items)
             db.execute(
-                "UPDATE session SET key=?, state='running', reason='', updated=? WHERE id=?", (key, time.time(), session_id)
+                "UPDATE session SET key=?, planner=?, state='running', reason='', updated=? WHERE id=?",
+                (key, part.planner, time.time(), session_id),
             )
             return added
 
-    def _add_items(self, db: sqlite3.Connection, session_id: str, plan: dict[str, Any], items: Iterable[int]) -> int:
-        no = db.execute("SELECT count(*) FROM plan WHERE session=?", (session_id,)).fetchone()[0]
+    def _add_part(self, db: sqlite3.Connection, session_id: str, part: Part, items: Iterable[int]) -> int:
+        no = db.execute("SELECT count(*) FROM part WHERE session=?", (session_id,)).fetchone()[0]
         start = db.execute("SELECT coalesce(max(idx)+1,0) FROM item WHERE session=?", (session_id,)).fetchone()[0]
-        db.execute("INSERT INTO plan VALUES(?,?,?)", (session_id, no, json.dumps(plan)))
+        workflow = json.dumps(part.workflow) if part.workflow is not None else None
+        db.execute(
+            "INSERT INTO part(session,no,plan,graph,planner,workflow,defaults) VALUES(?,?,?,?,?,?,?)",
+            (session_id, no, json.dumps(part.plan), json.dumps(part.graph), part.planner, workflow, json.dumps(part.defaults)),
+        )
         before = db.total_changes
         db.executemany(
-            "INSERT INTO item(session,idx,plan,n) VALUES(?,?,?,?)",
+            "INSERT INTO item(session,idx,part,n) VALUES(?,?,?,?)",
             ((session_id, start + i, no, n) for i, n in enumerate(items)),
         )
         added = db.total_changes - before
@@ -280,15 +285,13 @@ class Ledger:
         rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE {column}=? ORDER BY order_no DESC LIMIT 1", value)
         return _session(rows[0]) if rows else None
 
-    def order(self, session_id: str) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]:
-        """What was ordered: (API graph, canvas workflow or None, default parameters)."""
-        rows = self._rows("SELECT graph, workflow, defaults FROM session WHERE id=?", session_id)
-        graph, workflow, defaults = rows[0]
-        return json.loads(graph), json.loads(workflow) if workflow else None, json.loads(defaults)
-
-    def plans(self, session_id: str) -> list[dict[str, Any]]:
-        """The session's plans in JSON form; ``ItemRow.plan`` counts in this list."""
-        return [json.loads(r[0]) for r in self._rows("SELECT plan FROM plan WHERE session=? ORDER BY no", session_id)]
+    def parts(self, session_id: str) -> list[Part]:
+        """The session's parts; ``ItemRow.part`` counts in this list."""
+        rows = self._rows("SELECT plan, graph, planner, workflow, defaults FROM part WHERE session=? ORDER BY no", session_id)
+        return [
+            Part(json.loads(plan), json.loads(graph), planner, json.loads(workflow) if workflow else None, json.loads(defaults))
+            for plan, graph, planner, workflow, defaults in rows
+        ]
 
     def set_state(self, session_id: str, state: str, reason: str = "", *, only_from: Sequence[str] = ()) -> bool:
         """Set a session's state; with ``only_from``, only when it is in one of those. True when it changed."""
