@@ -53,6 +53,11 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),
     ErrorCode("server-error", "See ComfyUI's log."),
     ErrorCode("no-pack", "Install SDGen as a custom node of that ComfyUI and restart it."),
+    # session folders, images and manifests
+    ErrorCode("disk-full", "Free some space, then resume the session; nothing finished is lost."),
+    ErrorCode("unwritable-folder", "Check that the folder exists and that you may write there, or choose another one."),
+    ErrorCode("broken-image", "Delete the file and resume the session to make it again."),
+    ErrorCode("no-manifest", "Name a session folder: one with a manifest.json, a manifest.jsonl or the session's images."),
     # command line
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )
