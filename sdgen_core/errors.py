@@ -58,6 +58,13 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("unwritable-folder", "Check that the folder exists and that you may write there, or choose another one."),
     ErrorCode("broken-image", "Delete the file and resume the session to make it again."),
     ErrorCode("no-manifest", "Name a session folder: one with a manifest.json, a manifest.jsonl or the session's images."),
+    # a ComfyUI of our own
+    ErrorCode("comfyui-not-found", "Give the folder of a ComfyUI checkout, the one with main.py in it."),
+    ErrorCode("server-running", "Use the one that runs, or stop it first."),
+    ErrorCode("server-not-running", "Start it first."),
+    ErrorCode("server-start-failed", "The log says why; a missing module means that ComfyUI's requirements are missing."),
+    ErrorCode("port-in-use", "Choose another port, or stop the program that listens there."),
+    ErrorCode("pack-link-failed", "Remove what is in the way, or check that the folder can be written to."),
     # command line
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )
