@@ -88,7 +88,6 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("schema", "Repair the fields named; see the reference of the file kind."),
     # plans
     ErrorCode("bad-plan", "The stored plan was written by another version or is damaged; plan again from the template."),
-    ErrorCode("no-such-item", "Item numbers go from 0 to the number of planned images minus one."),
     # command line
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )
