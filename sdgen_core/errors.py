@@ -49,6 +49,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("not-saved", "The graph ended without running SDGen Session Save; check that nothing bypasses it."),
     ErrorCode("node-error", "Repair the graph or the template, then `sdgen sessions retry ID`."),
     ErrorCode("rejected-prompt", "ComfyUI refused the graph: repair the input named, then resume the session."),
+    ErrorCode("bad-settings", "Repair the settings file, or delete it to have the defaults."),
     # ComfyUI
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),
     ErrorCode("server-error", "See ComfyUI's log."),

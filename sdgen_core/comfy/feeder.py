@@ -1,0 +1,254 @@
+"""The feeder: keeps a small window of a session's items in ComfyUI's queue, and nothing more.
+
+One thread. It talks to ComfyUI by URL, never to its queue object. A window is enough, since the next prompt has only to be there
+when the last one ends; more would cost memory for every waiting prompt and hide the user's own work behind thousands.
+
+The rules that keep a server alive: a prompt id is never used twice (ComfyUI's queue compares whole prompts when number and id
+are equal, which kills its worker), and the history is emptied of our prompts (each keeps its graph in memory).
+
+What an item's fate means: the save node marks it done. An error in the history → failed, go on. An interruption → the user
+pressed Cancel → pause. Gone from queue and history → the queue was cleared → pause. Unknown is never done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import SDGenError
+from ..sessions.ledger import ItemRow, SessionRow
+from ..sessions.service import Sessions
+from .client import ComfyClient, failure
+
+log = logging.getLogger("sdgen")
+
+#: Lower numbers run first and ComfyUI counts its own from 0: whatever a person queues by hand goes before our items.
+FIRST_NUMBER = 1_000_000_000
+
+#: Items in ComfyUI's queue at a time. 4 hides the round trip even for images of 50 ms.
+WINDOW = 4
+
+#: The same failure this often in a row, with no success between, is no accident of an item: the session pauses.
+FAILURES_IN_A_ROW = 8
+
+_POLL = 0.1  # s between looks at a prompt that may have failed
+_LOST = 1.0  # s without progress before the queue is asked whether our prompts are still in it
+_IDLE = 5.0  # s between looks when nothing runs; a wake-up comes by event
+
+
+@dataclass
+class _Posted:
+    idx: int
+    prompt_id: str
+
+
+class Feeder:
+    """Feeds the running sessions of ``sessions`` to the server that ``connect`` gives, oldest session first."""
+
+    def __init__(self, sessions: Sessions, connect: Callable[[], ComfyClient | None], *, window: int = WINDOW) -> None:
+        if not 1 <= window <= 8:
+            raise SDGenError("bad-option", f"the feeder's window must be 1 to 8, not {window}")
+        self._sessions = sessions
+        self._ledger = sessions.ledger
+        self._connect = connect
+        self._window = window
+        self._wake = threading.Event()
+        self._stopping = False
+        self._client: ComfyClient | None = None
+        self._session: str | None = None
+        self._posted: dict[str, _Posted] = {}
+        self._finished: list[str] = []
+        self._progressed = 0.0
+        self._looked = 0.0
+        self._same_failure: tuple[str, int] = ("", 0)
+        self._thread = threading.Thread(target=self._run, name="sdgen-feeder", daemon=True)
+        sessions.changed.append(lambda _session: self._wake.set())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread; what is in the queue stays there."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stopping:
+            self._wake.wait(wait)
+            self._wake.clear()
+            try:
+                wait = self._step()
+            except SDGenError as error:
+                # The server is not up yet, or busy for long: the ledger holds, so waiting costs nothing.
+                if error.code != "no-server":
+                    log.warning("SDGen: %s", error)
+                wait = 1.0
+            except Exception:
+                log.exception("SDGen: the feeder stumbled and goes on")
+                wait = 2.0
+
+    def _step(self) -> float:
+        """One round: harvest, follow state changes, fill the window. Gives the seconds until the next one is worth it."""
+        if self._client is None:
+            self._client = self._connect()
+            if self._client is None:
+                return 0.2
+        client = self._client
+        if self._session is not None:
+            self._harvest(client)
+            row = self._sessions.finish_if_done(self._session)
+            if row.state != "running":
+                self._leave(client, row)
+        row_or_none = self._ledger.next_running()
+        if row_or_none is None and self._session is None:
+            return _IDLE
+        if self._session is None and row_or_none is not None:
+            self._session = row_or_none.id
+            self._progressed = time.monotonic()
+            self._same_failure = ("", 0)
+        assert self._session is not None
+        self._fill(client)
+        return _POLL
+
+    # ---- harvest -----------------------------------------------------------------------------------------------------------
+
+    def _harvest(self, client: ComfyClient) -> None:
+        """Settle what became of the posted items."""
+        assert self._session is not None
+        queued = {row.idx for row in self._ledger.items(self._session, "queued")}
+        for posted in [p for p in self._posted.values() if p.idx not in queued]:
+            # Saved (or given back) meanwhile. The prompt may still be ending, so its history goes a little later.
+            self._settle(posted)
+        now = time.monotonic()
+        if self._posted and now - self._looked >= _POLL / 2:
+            self._looked = now
+            for posted in list(self._posted.values()):  # in the order they were posted, which is the order they run in
+                entry = client.history(posted.prompt_id)
+                if entry is None:
+                    break
+                self._settle_from_history(posted, failure(entry))
+            if self._posted and now - self._progressed > _LOST:
+                self._progressed = now
+                self._look_for_lost(client)
+        # A prompt has certainly ended once a later one has: keep the newest for the next round.
+        if len(self._finished) > 1 or (self._finished and not self._posted):
+            done, self._finished = (self._finished[:-1], self._finished[-1:]) if self._posted else (self._finished, [])
+            client.forget(done)
+
+    def _settle(self, posted: _Posted) -> None:
+        self._posted.pop(posted.prompt_id, None)
+        self._finished.append(posted.prompt_id)
+        self._progressed = time.monotonic()
+
+    def _settle_from_history(self, posted: _Posted, fate: tuple[str, str] | None) -> None:
+        """The history knows the prompt, so it has ended; read the ledger again before blaming it."""
+        assert self._session is not None
+        self._settle(posted)
+        if self._ledger.item(self._session, posted.idx).state != "queued":
+            self._same_failure = ("", 0)
+            return
+        if fate is not None and fate[0] == "interrupted":
+            self._ledger.put_back(self._session, [posted.idx])
+            self._pause("Cancel was pressed")
+        elif fate is not None:
+            self._failed(posted.idx, "node-error", fate[1])
+        else:
+            self._failed(posted.idx, "not-saved", "the graph ended without saving this item")
+
+    def _look_for_lost(self, client: ComfyClient) -> None:
+        """Posted prompts that are in neither queue nor history: somebody cleared the queue, and means it."""
+        assert self._session is not None
+        there = set(client.queued_ids())
+        # The queue was read before the history: a prompt that ended in between is found in the second.
+        lost = [p for p in self._posted.values() if p.prompt_id not in there and client.history(p.prompt_id) is None]
+        lost = [p for p in lost if self._ledger.item(self._session, p.idx).state == "queued"]
+        if lost:
+            for posted in lost:
+                self._posted.pop(posted.prompt_id, None)
+            self._ledger.put_back(self._session, [p.idx for p in lost])
+            self._pause("the queue was cleared")
+
+    def _failed(self, idx: int, code: str, message: str) -> None:
+        assert self._session is not None
+        self._sessions.item_failed(self._session, idx, code, message)
+        last, times = self._same_failure
+        self._same_failure = (message, times + 1 if message == last else 1)
+        if self._same_failure[1] >= FAILURES_IN_A_ROW:
+            self._pause(f"{FAILURES_IN_A_ROW} images in a row failed alike: {message}")
+
+    def _pause(self, reason: str) -> None:
+        assert self._session is not None
+        self._sessions.pause(self._session, reason)
+        log.info("SDGen: session %s is paused: %s", self._session, reason)
+
+    def _leave(self, client: ComfyClient, row: SessionRow) -> None:
+        """The session no longer runs: take its waiting items out of the queue. A running item may still finish."""
+        if self._posted:
+            client.unqueue(list(self._posted))
+            there = set(client.queued_ids())
+            for posted in list(self._posted.values()):
+                if posted.prompt_id not in there:
+                    self._posted.pop(posted.prompt_id)
+                    if client.history(posted.prompt_id) is None:
+                        self._ledger.put_back(row.id, [posted.idx])
+                    else:
+                        self._finished.append(posted.prompt_id)
+        if not self._posted:
+            # What an ended prompt left queued was neither saved nor reported: it is to be made again.
+            self._ledger.put_back(row.id)
+            if self._finished:
+                client.forget(self._finished)
+                self._finished = []
+            self._session = None
+
+    # ---- fill --------------------------------------------------------------------------------------------------------------
+
+    def _fill(self, client: ComfyClient) -> None:
+        """Post items until the window is full."""
+        assert self._session is not None
+        free = self._window - len(self._posted)
+        if free <= 0 or self._ledger.session(self._session).state != "running":
+            return
+        session = self._session
+        todo = self._ledger.items(session, "todo", limit=free)
+        if not todo:
+            return
+        attempts = self._ledger.mark_queued(session, {row.idx: uuid.uuid4().hex for row in todo})
+        waiting = {row.idx: row for row in self._ledger.items(session, "queued") if row.idx in attempts}
+        try:
+            for idx in list(waiting):
+                row = waiting[idx]
+                if self._ledger.session(session).state != "running":
+                    return
+                try:
+                    child = self._sessions.child(row, attempts[idx])
+                    self._post(client, row, child.prompt, child.extra_pnginfo)
+                except SDGenError as error:
+                    if error.code in ("no-server", "server-error"):
+                        raise
+                    self._failed(idx, error.code, str(error))
+                del waiting[idx]
+        finally:
+            self._ledger.put_back(session, waiting)
+
+    def _post(self, client: ComfyClient, row: ItemRow, prompt: object, extra_pnginfo: object) -> None:
+        assert row.prompt_id is not None
+        body: dict[str, object] = {
+            "prompt": prompt,
+            "prompt_id": row.prompt_id,
+            "number": FIRST_NUMBER + row.idx,
+            "extra_data": {"extra_pnginfo": extra_pnginfo},
+        }
+        browser = self._ledger.session(row.session).client
+        if browser:
+            body["client_id"] = browser
+        client.queue_prompt(body)
+        if not self._posted:
+            self._progressed = time.monotonic()
+        self._posted[row.prompt_id] = _Posted(row.idx, row.prompt_id)

@@ -1,0 +1,233 @@
+"""The ComfyUI this process is: the only file that imports ComfyUI's own modules.
+
+Everything else gets what it needs from here, so that a change in ComfyUI is met in one place. The engine starts once a process,
+when ComfyUI loads the pack; a failure to start is kept and reported by the nodes that need the engine, it never breaks ComfyUI.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import SDGenError, shown
+from ..sessions.ledger import Ledger
+from ..sessions.service import Host, Sessions
+from .client import ComfyClient
+from .feeder import Feeder
+from .settings import Settings
+
+log = logging.getLogger("sdgen")
+
+PACK = Path(__file__).resolve().parents[2]
+
+
+class Engine:
+    """Sessions, feeder and settings of this ComfyUI."""
+
+    def __init__(self, user_dir: Path) -> None:
+        self.user_dir = user_dir
+        self.settings = Settings.load(user_dir / "settings.json")
+        self._claim = _claim(user_dir)
+        self.sessions = Sessions(
+            Ledger(user_dir / "ledger.db"),
+            self.settings.output_folder(output_directory()),
+            Host(samplers, schedulers, checkpoint_path, version(), metadata=not _args().disable_metadata),
+            user_dir=user_dir,
+        )
+        self.feeder = Feeder(self.sessions, _own_server, window=self.settings.window)
+        self.sessions.changed.append(StatusLine(self.sessions).changed)
+
+    def start(self) -> None:
+        """Settle what the last run left, by the setting ``resume_on_start``, and begin feeding."""
+        for row in self.sessions.recover():
+            mode = self.settings.resume_on_start
+            if mode == "auto":
+                log.info("SDGen: session %s goes on: %d of %d images are done", row.name, row.done, row.total)
+            else:
+                reason = "ComfyUI was restarted" if mode == "off" else "ComfyUI was restarted; press Resume to go on"
+                self.sessions.pause(row.id, reason)
+                log.info("SDGen: session %s waits (%d of %d images): sdgen sessions resume %s", row.name, row.done, row.total, row.id)
+        self.feeder.start()
+
+
+class StatusLine:
+    """Shows each session's progress on its planner node, at most four times a second, and tells the panel."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._shown: dict[str, tuple[float, str]] = {}
+
+    def changed(self, session_id: str) -> None:
+        row = self._sessions.ledger.session(session_id)
+        at, state = self._shown.get(session_id, (0.0, ""))
+        now = time.monotonic()
+        if row.state == state == "running" and now - at < 0.25 and row.left:
+            return
+        self._shown[session_id] = (now, row.state)
+        status = self._sessions.status(row)
+        server = _prompt_server()
+        server.send_sync("sdgen.session", status, None)
+        server.send_progress_text(status_text(status), row.planner, row.client)
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """One line for people: ``12 of 48 images · 1 failed · 90 a minute · 24 s left``."""
+    parts = [f"{status['name']}: {status['done']:,} of {status['planned']:,} images"]
+    if status["failed"]:
+        parts.append(f"{status['failed']:,} failed")
+    if status["state"] != "running":
+        parts.append(status["state"] + (f": {status['reason']}" if status["reason"] else ""))
+    if status["images_per_minute"]:
+        parts.append(f"{status['images_per_minute']:g} a minute")
+    if status["eta_seconds"]:
+        parts.append(f"{duration(status['eta_seconds'])} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``24 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# ---- the engine of this process ------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_engine: Engine | SDGenError | None = None
+
+
+def start() -> None:
+    """Start the engine; called when ComfyUI loads the pack. A second call does nothing."""
+    global _engine
+    with _lock:
+        if _engine is not None:
+            return
+        try:
+            engine = Engine(Path(_folder_paths().get_user_directory()) / "sdgen")
+            engine.start()
+            _engine = engine
+        except SDGenError as error:
+            log.error("SDGen cannot work: %s", error)
+            _engine = error
+
+
+def engine() -> Engine:
+    """The running engine. Raises why it could not be started."""
+    if _engine is None:
+        start()
+    if isinstance(_engine, SDGenError):
+        raise _engine
+    assert _engine is not None
+    return _engine
+
+
+def _claim(user_dir: Path) -> sqlite3.Connection:
+    """Take the user folder for this process. SQLite's lock is used because every system releases it when a process dies."""
+    user_dir.mkdir(parents=True, exist_ok=True)
+    path = user_dir / "feeder.lock"
+    try:
+        claim = sqlite3.connect(path, timeout=2, check_same_thread=False, isolation_level=None)
+        claim.execute("PRAGMA journal_mode=MEMORY")
+        claim.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise SDGenError("ledger-locked", f"another ComfyUI is already working in {shown(user_dir)}") from error
+        raise SDGenError("ledger-unusable", f"{shown(path)} cannot be written: {error}") from error
+    return claim
+
+
+# ---- ComfyUI's modules ---------------------------------------------------------------------------------------------------
+
+
+def _folder_paths() -> Any:
+    import folder_paths
+
+    return folder_paths
+
+
+def _args() -> Any:
+    from comfy.cli_args import args
+
+    return args
+
+
+def _prompt_server() -> Any:
+    from server import PromptServer
+
+    return PromptServer.instance
+
+
+def output_directory() -> Path:
+    """ComfyUI's output folder."""
+    return Path(_folder_paths().get_output_directory())
+
+
+def user_directory() -> Path:
+    """SDGen's folder in ComfyUI's user folder."""
+    return Path(_folder_paths().get_user_directory()) / "sdgen"
+
+
+def samplers() -> list[str]:
+    """The sampler names this ComfyUI knows, those of other packs included."""
+    import comfy.samplers
+
+    return list(comfy.samplers.KSampler.SAMPLERS)
+
+
+def schedulers() -> list[str]:
+    """The scheduler names this ComfyUI knows, those of other packs included."""
+    import comfy.samplers
+
+    return list(comfy.samplers.KSampler.SCHEDULERS)
+
+
+def checkpoint_path(name: str) -> Path | None:
+    """The file of a model that a graph names, wherever the user keeps it."""
+    for kind in ("checkpoints", "diffusion_models", "unet"):
+        try:
+            found = _folder_paths().get_full_path(kind, name)
+        except KeyError:
+            continue
+        if found:
+            return Path(found)
+    return None
+
+
+def version() -> str:
+    """ComfyUI's version."""
+    import comfyui_version
+
+    return str(comfyui_version.__version__)
+
+
+def _own_server() -> ComfyClient | None:
+    """A client for this process's own server; None until it listens."""
+    server = _prompt_server()
+    port = getattr(server, "port", None)
+    if port is None:
+        return None
+    address = str(getattr(server, "address", "127.0.0.1"))
+    if address in ("", "0.0.0.0"):
+        address = "127.0.0.1"
+    elif address == "::":
+        address = "::1"
+    scheme = "https" if _args().tls_keyfile else "http"
+    host = f"[{address}]" if ":" in address else address
+    # Its own certificate need not name the loopback address, and nobody stands between a server and itself.
+    return ComfyClient(f"{scheme}://{host}:{port}", verify=False)
+
+
+def add_prompt_handler(handler: Any) -> None:
+    """Let ``handler(json_data) -> json_data`` see every posted prompt before it is validated."""
+    _prompt_server().add_on_prompt_handler(handler)
+
+
+def routes() -> Any:
+    """ComfyUI's route table; every route gets an ``/api`` twin when the server starts."""
+    return _prompt_server().routes

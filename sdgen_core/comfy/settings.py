@@ -1,0 +1,63 @@
+"""SDGen's settings: one JSON file in ComfyUI's user folder. A missing key has its default, an unknown one is kept.
+
+``template_folders``: more folders with templates, beside ``<user>/sdgen/templates`` and the pack's ``examples``.
+``output_folder``: where session folders are made; the default is ``sdgen`` in ComfyUI's output folder.
+``resume_on_start``: ``auto`` goes on by itself, ``ask`` waits for the user, ``off`` leaves unfinished sessions paused.
+``window``: items kept in ComfyUI's queue, 1 to 8.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import Place, SDGenError, shown
+
+
+class Settings(BaseModel):
+    """See the module's text for what each setting means."""
+
+    model_config = ConfigDict(extra="allow")
+
+    template_folders: list[str] = []
+    output_folder_path: str = Field(default="", alias="output_folder")
+    resume_on_start: Literal["auto", "ask", "off"] = "auto"
+    window: int = Field(default=4, ge=1, le=8)
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read ``path``; defaults when it is not there. Raises ``bad-settings`` with the place."""
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            return cls()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SDGenError("bad-settings", f"the settings cannot be read: {error}", place=Place(shown(path))) from error
+        try:
+            return cls.model_validate(json.loads(text))
+        except json.JSONDecodeError as error:
+            place = Place(shown(path), error.lineno, error.colno)
+            raise SDGenError("bad-settings", f"the settings are no JSON: {error.msg}", place=place) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SDGenError("bad-settings", f"setting {name!r}: {first['msg']}", place=Place(shown(path))) from error
+
+    def output_folder(self, comfy_output: Path) -> Path:
+        """Where session folders are made."""
+        return Path(self.output_folder_path).expanduser() if self.output_folder_path else comfy_output / "sdgen"
+
+    def template_roots(self, user_dir: Path, pack: Path) -> dict[str, Path]:
+        """Name → folder of every template root, the user's own first."""
+        roots = {"templates": user_dir / "templates"}
+        for text in self.template_folders:
+            path = Path(text).expanduser()
+            name = path.name or "templates"
+            while name in roots:
+                name += "_"
+            roots[name] = path
+        roots["examples"] = pack / "examples"
+        return roots

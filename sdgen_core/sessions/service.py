@@ -1,0 +1,533 @@
+"""What can be done with sessions: submit, feed, save, pause, resume, retry, recover.
+
+One ``Sessions`` object serves a ComfyUI process: the planner node submits, the feeder asks for child prompts, the save node
+hands in images, routes and the command line read states. All of them meet in the ledger; nothing here knows ComfyUI.
+
+Exactly once on disk: the file name is a pure function of the item, a save is write → fsync → replace → journal → ledger, and an
+item whose "done" was not committed is made again under the same name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError
+from ..templates import one_line
+from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
+from .files import remove_leftovers, sha256_file, write_atomic
+from .ledger import ItemRow, Ledger, Part, SessionRow, new_session_id
+from .manifest import ManifestWriter, build_snapshot, image_entry
+from .metadata import encode_png, is_whole_png, read_sdgen_chunk, sdgen_record, strict_json
+from .models import ModelHashes
+from .naming import create_session_folder, image_name, safe_name, session_folder_name
+from .parameters import ParameterRules, Parameters, ineffective_parameters
+from .parameters_text import parameters_text
+from .plan import Plan, PlanItem
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: More items than this in one session are more likely a slip than a wish; `count` or a limit says otherwise.
+MAX_ITEMS = 1_000_000
+
+ON_EXISTING = ("resume", "extend", "new")
+
+#: Errors of the machine, not of the item: the session waits for the user instead of failing item after item.
+_MACHINE_ERRORS = frozenset({"disk-full", "unwritable-folder", "ledger-unusable"})
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the engine asks of the ComfyUI it runs in. ``checkpoint_path`` gives None for names that are no file."""
+
+    samplers: Callable[[], list[str]]
+    schedulers: Callable[[], list[str]]
+    checkpoint_path: Callable[[str], Path | None]
+    version: str = ""
+    metadata: bool = True
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """An order for a session, as the planner node gives it.
+
+    ``name`` overrides the template's session name when not empty; ``item_widget`` is the place of the planner's ``item`` widget
+    in the canvas workflow.
+    """
+
+    plan: Plan
+    graph: Prompt
+    planner: str
+    defaults: Parameters
+    workflow: dict[str, Any] | None = None
+    client: str | None = None
+    name: str = ""
+    on_existing: str = "resume"
+    item_widget: int = 0
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a request: ``action`` is created, resumed, extended or complete; ``added`` counts new items."""
+
+    session: SessionRow
+    action: str
+    added: int
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Child:
+    """One item ready to be posted: the API prompt and the extra data that savers write into the file."""
+
+    prompt: Prompt
+    extra_pnginfo: dict[str, Any]
+
+
+class _LoadedPart:
+    def __init__(self, part: Part, host: Host) -> None:
+        self.plan = Plan.from_json(part.plan)
+        self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
+        defaults = dict(part.defaults)
+        position = int(defaults.pop("item_widget", 0))
+        self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers())
+        self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
+
+
+class _Loaded:
+    """A session's immutable side, read from the ledger once."""
+
+    def __init__(self, row: SessionRow, parts: list[Part], host: Host) -> None:
+        self.id = row.id
+        self.name = row.name
+        self.folder = row.folder
+        self.created = datetime.fromtimestamp(row.created)
+        self.parts = [_LoadedPart(part, host) for part in parts]
+        self.manifest = ManifestWriter(row.folder)
+        self.last_saved = time.monotonic()
+
+
+class Sessions:
+    """The sessions of one ledger. ``root`` is the folder new session folders are made in. Safe for many threads."""
+
+    def __init__(self, ledger: Ledger, root: Path, host: Host, *, user_dir: Path) -> None:
+        self.ledger = ledger
+        self.root = root
+        self.host = host
+        self.models = ModelHashes(user_dir / "model_hashes.json")
+        #: Called (with the session id) whenever an item or a session changed; the feeder and the status line listen.
+        self.changed: list[Callable[[str], None]] = []
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._saves: dict[str, deque[float]] = {}
+        self._lock = threading.RLock()
+
+    # ---- ordering --------------------------------------------------------------------------------------------------------
+
+    def submit(self, request: SessionRequest) -> Submitted:
+        """Make a session of ``request``, or attach to the one that is meant, by ``on_existing``.
+
+        Raises the errors of the plan, the graph and the parameters before anything is written.
+        """
+        if request.on_existing not in ON_EXISTING:
+            raise SDGenError("bad-option", f"on existing must be one of {', '.join(ON_EXISTING)}, not {request.on_existing!r}")
+        plan = request.plan
+        count = plan.count
+        if count == 0:
+            raise SDGenError("empty-plan", f"the plan of {plan.resolved.name!r} is empty: 0 images")
+        if count > MAX_ITEMS:
+            raise SDGenError("plan-too-large", f"the plan of {plan.resolved.name!r} has {count:,} images, more than {MAX_ITEMS:,}")
+        compiled = compile_graph(request.graph, request.planner)
+        rules = ParameterRules(request.defaults, self.host.samplers(), self.host.schedulers())
+        rules.resolve(plan.resolved.parameters)
+        warnings = [str(w) for w in plan.resolved.warnings]
+        warnings += [f"parameter {key!r} has no effect" for key in ineffective_parameters(plan.resolved.parameters)]
+        self._start_hashing(compiled.checkpoint)
+        name = safe_name(request.name.strip() or plan.resolved.session_name)
+        key = self._key(request, compiled, name)
+        if request.on_existing == "resume" and (row := self.ledger.find(key=key)):
+            return self._attach(row, request, warnings)
+        part = Part(
+            plan=plan.to_json(),
+            graph=request.graph,
+            planner=request.planner,
+            workflow=request.workflow,
+            defaults={**request.defaults.to_dict(), "item_widget": request.item_widget},
+        )
+        if request.on_existing == "extend" and (row := self.ledger.find(name=name)):
+            return self._extend(row, request, part, key, warnings)
+        return self._create(request, part, key, name, compiled, warnings)
+
+    def _key(self, request: SessionRequest, compiled: CompiledGraph, name: str) -> str:
+        """What was asked for. A random base seed is no part of it: pressing Run twice means the same session."""
+        asked = [request.plan.fingerprint(), compiled.nodes, compiled.slots, request.defaults.to_dict(), name]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _create(
+        self, request: SessionRequest, part: Part, key: str, name: str, compiled: CompiledGraph, warnings: list[str]
+    ) -> Submitted:
+        resolved = request.plan.resolved
+        started = datetime.now()
+        folder = create_session_folder(self.root, session_folder_name(started, name, resolved.theme, resolved.style))
+        session_id = new_session_id()
+        try:
+            snapshot = self._snapshot(session_id, request.plan, started, compiled.checkpoint)
+            ManifestWriter(folder).start(snapshot)
+            self.ledger.create(
+                session_id=session_id,
+                key=key,
+                name=name,
+                folder=folder,
+                part=part,
+                items=range(request.plan.count),
+                client=request.client,
+            )
+        except BaseException:
+            _remove_empty_session(folder)
+            raise
+        self._notify(session_id)
+        return Submitted(self.ledger.session(session_id), "created", request.plan.count, warnings)
+
+    def _attach(self, row: SessionRow, request: SessionRequest, warnings: list[str]) -> Submitted:
+        self.ledger.set_client(row.id, request.client)
+        if row.done + row.skipped == row.total:
+            return Submitted(row, "complete", 0, warnings)
+        self.ledger.put_back(row.id, state="failed")
+        self.resume(row.id)
+        return Submitted(self.ledger.session(row.id), "resumed", 0, warnings)
+
+    def _extend(self, row: SessionRow, request: SessionRequest, part: Part, key: str, warnings: list[str]) -> Submitted:
+        there: set[str] = set()
+        plans = [Plan.from_json(p.plan) for p in self.ledger.parts(row.id)]
+        for item in self.ledger.items(row.id):
+            there.add(plans[item.part].identity(item.n))
+        wanted = [n for n in range(request.plan.count) if request.plan.identity(n) not in there]
+        self.ledger.set_client(row.id, request.client)
+        if not wanted:
+            self.resume(row.id)
+            return Submitted(self.ledger.session(row.id), "complete" if row.left == 0 else "resumed", 0, warnings)
+        added = self.ledger.extend(row.id, key=key, part=part, items=wanted)
+        self._forget(row.id)
+        loaded = self._load(row.id)
+        snapshot = self._snapshot(row.id, request.plan, loaded.created, loaded.parts[-1].graph.checkpoint, total=row.total + added)
+        loaded.manifest.extended(snapshot)
+        self._notify(row.id)
+        return Submitted(self.ledger.session(row.id), "extended", added, warnings)
+
+    def _snapshot(
+        self, session_id: str, plan: Plan, started: datetime, checkpoint: str | None, total: int | None = None
+    ) -> dict[str, Any]:
+        snapshot = build_snapshot(plan, started=started, checkpoint=checkpoint, extra={"session": session_id, "comfyui": self.host.version})
+        if total is not None:
+            snapshot["generation_params"]["num_images"] = total
+        return snapshot
+
+    # ---- feeding ---------------------------------------------------------------------------------------------------------
+
+    def child(self, item: ItemRow, attempt: int) -> Child:
+        """The prompt of one item. Raises what rendering raises; the caller records it as the item's failure."""
+        loaded = self._load(item.session)
+        part = loaded.parts[item.part]
+        planned = part.plan.item(item.n)
+        parameters = part.rules.resolve(planned.parameters)
+        name = image_name(loaded.name, item.idx, planned.requested_seed)
+        literals = literals_of(planned, parameters, name)
+        prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
+        record = sdgen_record(
+            session=item.session,
+            session_name=loaded.name,
+            index=item.idx,
+            keys=planned.keys,
+            values=planned.values,
+            seed=planned.seed,
+            requested_seed=planned.requested_seed,
+            prompt=planned.prompt,
+            negative=planned.negative,
+            checkpoint_name=part.graph.checkpoint,
+            checkpoint_hash=None,
+            filename=name,
+            extra={"parameters": parameters.to_dict()},
+        )
+        extra: dict[str, Any] = {"sdgen": record}
+        if part.pin is not None:
+            extra["workflow"] = part.pin({**literals, "session": item.session, "index": item.idx})
+        return Child(prompt, extra)
+
+    # ---- saving ----------------------------------------------------------------------------------------------------------
+
+    def save(self, token: str, images: Iterable[Image], prompt: Mapping[str, Any], extra_pnginfo: Mapping[str, Any]) -> list[Path]:
+        """Write the images of one attempt and mark its item done. Gives the files, the first one being the item's.
+
+        A full disk or a folder that cannot be written pauses the session; the item stays to be done.
+        """
+        session_id, idx = parse_token(token)
+        loaded = self._load(session_id)
+        try:
+            return self._save(loaded, idx, images, prompt, extra_pnginfo)
+        except SDGenError as error:
+            if error.code in _MACHINE_ERRORS:
+                self.pause(session_id, str(error))
+                self.ledger.put_back(session_id, [idx])
+            raise
+
+    def _save(
+        self, loaded: _Loaded, idx: int, images: Iterable[Image], prompt: Mapping[str, Any], extra_pnginfo: Mapping[str, Any]
+    ) -> list[Path]:
+        record = dict(extra_pnginfo["sdgen"])
+        model = record["checkpoint"]["name"]
+        if model:
+            record["checkpoint"] = {"name": model, "hash": self.models.wait(model, timeout=120)}
+        chunks: dict[str, str] = {}
+        if self.host.metadata:
+            chunks["parameters"] = _parameters_text(record)
+            chunks["prompt"] = strict_json(standalone(prompt))
+            chunks |= {name: strict_json(value) for name, value in extra_pnginfo.items() if name != "sdgen"}
+        files: list[Path] = []
+        now = time.monotonic()
+        seconds = now - loaded.last_saved
+        for n, image in enumerate(images):
+            name = image_name(loaded.name, idx, record["requested_seed"], n)
+            if self.host.metadata:
+                chunks["sdgen"] = strict_json({**record, "filename": name, "batch_index": n})
+            data = encode_png(image, chunks)
+            path = loaded.folder / name
+            write_atomic(path, data)
+            files.append(path)
+            entry = image_entry(
+                filename=name,
+                seed=record["seed"],
+                prompt=record["prompt"],
+                negative=record["negative"],
+                values=record["values"],
+                index=idx,
+                keys=record["keys"],
+                sha256=hashlib.sha256(data).hexdigest(),
+                seconds=round(seconds, 4),
+                extra={"batch_index": n} if n else {},
+            )
+            loaded.manifest.image(entry)
+        if not files:
+            raise SDGenError("not-saved", f"item {idx} of session {loaded.id} came with no image")
+        loaded.last_saved = now
+        self._saves.setdefault(loaded.id, deque(maxlen=30)).append(now)
+        self.ledger.mark_done(loaded.id, idx, file=files[0].name, sha256=entry["sdgen"]["sha256"], seconds=seconds)
+        self._notify(loaded.id)
+        return files
+
+    # ---- the session's course --------------------------------------------------------------------------------------------
+
+    def item_failed(self, session_id: str, idx: int, code: str, message: str) -> None:
+        """Record an item's failure in ledger and journal; the session goes on."""
+        if self.ledger.mark_failed(session_id, idx, {"error": code, "message": message}):
+            row = self.ledger.item(session_id, idx)
+            self._load(session_id).manifest.failed(idx, code, message, row.attempts)
+            self._notify(session_id)
+
+    def finish_if_done(self, session_id: str) -> SessionRow:
+        """Close a running session that has nothing left to do: completed, or failed when items failed."""
+        row = self.ledger.session(session_id)
+        if row.state == "running" and row.left == 0:
+            state, reason = "completed", ""
+            if row.failed:
+                state, reason = "failed", f"{row.failed} of {row.total} images failed"
+            if self.ledger.set_state(session_id, state, reason, only_from=("running",)):
+                # The predecessor's word for a run that came to its end; the failed items are listed beside it.
+                self._load(session_id).manifest.status("completed")
+                self._forget(session_id)
+                self._notify(session_id)
+            row = self.ledger.session(session_id)
+        return row
+
+    def pause(self, session_id: str, reason: str = "") -> SessionRow:
+        """Stop feeding a running session; what is in the queue goes back. Raises ``bad-state`` for ended sessions."""
+        row = self.ledger.session(session_id)
+        if row.state not in ("running", "paused"):
+            raise SDGenError("bad-state", f"session {row.name} is {row.state}: there is nothing to pause")
+        if self.ledger.set_state(row.id, "paused", reason, only_from=("running",)):
+            self._load(row.id).manifest.write()
+            self._notify(row.id)
+        return self.ledger.session(row.id)
+
+    def resume(self, session_id: str) -> SessionRow:
+        """Go on with what is left. Failed items stay failed (see ``retry``). Raises ``bad-state`` when nothing is left."""
+        row = self.ledger.session(session_id)
+        if row.left == 0:
+            hint = f"; `sdgen sessions retry {row.id}` makes the {row.failed} failed again" if row.failed else ""
+            raise SDGenError("bad-state", f"session {row.name} is {row.state}: nothing is left to do{hint}")
+        if row.state != "running":
+            loaded = self._load(row.id)
+            if not loaded.folder.is_dir():
+                raise SDGenError("missing-file", f"the folder of session {row.name} is gone: {loaded.folder}")
+            loaded.last_saved = time.monotonic()
+            loaded.manifest.status("ongoing")
+            self.ledger.set_state(row.id, "running")
+            self._notify(row.id)
+        return self.ledger.session(row.id)
+
+    def retry(self, session_id: str) -> tuple[SessionRow, int]:
+        """Make the failed items again. Gives the session and how many items were put back."""
+        row = self.ledger.session(session_id)
+        again = self.ledger.put_back(row.id, state="failed")
+        if again:
+            self.resume(row.id)
+        return self.ledger.session(row.id), again
+
+    def recover(self) -> list[SessionRow]:
+        """After a start: queued items are done when their file is whole, else to be done again. Gives running sessions.
+
+        ComfyUI's queue is empty after a start, so no queued item can still arrive.
+        """
+        running = []
+        for row in self.ledger.sessions():
+            queued = self.ledger.items(row.id, "queued") if row.queued else []
+            for item in queued:
+                if not self._adopt(row, item):
+                    self.ledger.put_back(row.id, [item.idx])
+            if queued or row.state == "running":
+                remove_leftovers(row.folder, min_age=0)  # this process has not saved anything yet
+            if row.state == "running":
+                row = self.finish_if_done(row.id)
+                if row.state == "running":
+                    running.append(row)
+        return running
+
+    def _adopt(self, row: SessionRow, item: ItemRow) -> bool:
+        """Take over an item's file that was written before the ledger could say so."""
+        loaded = self._load(row.id)
+        planned = loaded.parts[item.part].plan.item(item.n)
+        path = row.folder / image_name(row.name, item.idx, planned.requested_seed)
+        if not path.is_file() or not is_whole_png(path):
+            return False
+        record = read_sdgen_chunk(path) or {}
+        if self.host.metadata and (record.get("session"), record.get("index")) != (row.id, item.idx):
+            return False
+        sha256 = sha256_file(path)
+        loaded.manifest.image(
+            image_entry(
+                filename=path.name,
+                seed=planned.seed,
+                prompt=planned.prompt,
+                negative=planned.negative,
+                values=planned.values,
+                index=item.idx,
+                keys=planned.keys,
+                sha256=sha256,
+                seconds=0.0,
+                extra={},
+            )
+        )
+        self.ledger.mark_done(row.id, item.idx, file=path.name, sha256=sha256)
+        return True
+
+    def status(self, row: SessionRow) -> dict[str, Any]:
+        """A session for people and programs; rate and time left come from the last 30 saves of this process."""
+        saves = self._saves.get(row.id) or ()
+        rate = (len(saves) - 1) / max(saves[-1] - saves[0], 1e-6) if len(saves) > 1 else None
+        running = row.state == "running"
+        return {
+            "id": row.id,
+            "name": row.name,
+            "state": row.state,
+            "reason": row.reason,
+            "planned": row.total,
+            "done": row.done,
+            "failed": row.failed,
+            "skipped": row.skipped,
+            "left": row.left,
+            "folder": str(row.folder),
+            "manifest": str(row.folder / "manifest.json"),
+            "created": datetime.fromtimestamp(row.created).isoformat(timespec="seconds"),
+            "seconds_per_image": round(row.seconds / row.done, 3) if row.done else None,
+            "images_per_minute": round(rate * 60, 1) if rate and running else None,
+            "eta_seconds": round(row.left / rate) if rate and running else None,
+        }
+
+    # ---- inside ----------------------------------------------------------------------------------------------------------
+
+    def _load(self, session_id: str) -> _Loaded:
+        with self._lock:
+            loaded = self._loaded.get(session_id)
+            if loaded is None:
+                loaded = _Loaded(self.ledger.session(session_id), self.ledger.parts(session_id), self.host)
+                self._start_hashing(loaded.parts[-1].graph.checkpoint)
+                self._loaded[session_id] = loaded
+                while len(self._loaded) > 8:
+                    self._loaded.popitem(last=False)[1].manifest.close()
+            self._loaded.move_to_end(session_id)
+            return loaded
+
+    def _forget(self, session_id: str) -> None:
+        with self._lock:
+            if loaded := self._loaded.pop(session_id, None):
+                loaded.manifest.close()
+
+    def close(self) -> None:
+        """Write the manifests that are due and close the ledger."""
+        with self._lock:
+            for session_id in list(self._loaded):
+                self._forget(session_id)
+        self.ledger.close()
+
+    def _start_hashing(self, checkpoint: str | None) -> None:
+        if checkpoint and (path := self.host.checkpoint_path(checkpoint)):
+            self.models.start(checkpoint, path)
+
+    def _notify(self, session_id: str) -> None:
+        for listener in self.changed:
+            listener(session_id)
+
+
+def _parameters_text(record: Mapping[str, Any]) -> str:
+    """The A1111 text of an image, from its ``sdgen`` record."""
+    parameters = record["parameters"]
+    model = record["checkpoint"]["name"]
+    return parameters_text(
+        one_line(record["prompt"]),
+        one_line(record["negative"]),
+        seed=record["seed"],
+        width=parameters["width"],
+        height=parameters["height"],
+        steps=parameters["steps"],
+        sampler=parameters["sampler_name"],
+        scheduler=parameters["scheduler"],
+        cfg=parameters["cfg"],
+        denoise=parameters["denoise"],
+        model=PurePath(model.replace("\\", "/")).stem if model else None,
+        model_hash=record["checkpoint"]["hash"],
+    )
+
+
+def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:
+    """The planner's outputs for one item, by the names of ``compile.PLAN_OUTPUTS``."""
+    return {
+        "positive": one_line(item.prompt),
+        "negative": one_line(item.negative),
+        "seed": item.seed,
+        **parameters.to_dict(),
+        "file_name": file_name,
+    }
+
+
+def parse_token(token: str) -> tuple[str, int]:
+    """``session/index/attempt`` → (session id, index). Raises ``bad-graph``."""
+    parts = token.split("/")
+    if len(parts) != 3 or not parts[1].isdigit():
+        raise SDGenError("bad-graph", f"{token!r} is no item of a session")
+    return parts[0], int(parts[1])
+
+
+def _remove_empty_session(folder: Path) -> None:
+    """Take back a folder that never became a session; a folder with images is never touched."""
+    for name in ("manifest.json", "manifest.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
