@@ -11,21 +11,19 @@ Only the standard library is used, and ComfyUI is never imported: this module ru
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from ..errors import SDGenError
+from .client import ComfyClient
 from .packlink import link_pack
 from .processes import kill_tree, process_options, terminate_tree
 
@@ -35,45 +33,6 @@ LOG_TAIL_LINES = 40
 _POLL_SECONDS = 0.1
 _PORT_TRIES = 3
 _STATE_FILE = "server.json"
-_LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class HttpError(Exception):
-    """The server answered with a status of 400 or more. ``body`` is what it said, parsed where it was JSON."""
-
-    def __init__(self, status: int, url: str, body: Any) -> None:
-        super().__init__(f"HTTP {status} from {url}: {body!r:.2000}")
-        self.status = status
-        self.url = url
-        self.body = body
-
-
-def http_json(url: str, body: Any = None, *, method: str | None = None, timeout: float = 30.0) -> Any:
-    """One JSON request to a server on this machine (no proxies): GET, or POST when there is a ``body``.
-
-    The header ``X-SDGen: 1`` goes along, which SDGen's own routes demand of every write. Returns the parsed answer,
-    or the text where the answer is not JSON. Raises ``HttpError`` for a status of 400 or more and ``OSError`` when
-    nobody answers.
-    """
-    data = None if body is None else json.dumps(body, allow_nan=False).encode("utf-8")
-    request = urllib.request.Request(url, data=data, method=method)
-    request.add_header("X-SDGen", "1")
-    if data is not None:
-        request.add_header("Content-Type", "application/json")
-    try:
-        with _LOOPBACK.open(request, timeout=timeout) as answer:
-            return _parsed(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            raise HttpError(error.code, url, _parsed(error.read())) from None
-
-
-def _parsed(raw: bytes) -> Any:
-    text = raw.decode("utf-8", errors="replace")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -113,8 +72,8 @@ class ComfyServer:
     ``python`` the interpreter that has ComfyUI's requirements. ``pack`` is the folder of SDGen, linked into the
     base's custom nodes as ``sdgen``; None starts without it. ``models`` are further ComfyUI ``models`` folders; the
     checkout's own is always added. ``port`` 0 takes a free one anew at each start. ``frontend`` is a folder with
-    another build of the frontend;
-    ``packages`` one with Python packages that go before those of ``python`` (the versions that another ComfyUI pins).
+    another build of the frontend; ``packages`` one with Python packages that go before those of ``python`` (the
+    versions that another ComfyUI pins).
 
     As a context manager it starts on entry and stops on exit. It may be started again after ``stop`` or ``kill``.
     Errors are ``SDGenError``: ``comfyui-not-found``, ``server-running``, ``port-in-use``, ``server-start-failed``,
@@ -156,6 +115,7 @@ class ComfyServer:
         self.port = 0
         self.start_seconds = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self._client: ComfyClient | None = None
         self._log_offset = 0
 
     # -- the life of the process ---------------------------------------------------------------------------------------
@@ -229,9 +189,12 @@ class ComfyServer:
 
     # -- talking to it -------------------------------------------------------------------------------------------------
 
-    def json(self, path: str, body: Any = None, *, method: str | None = None, timeout: float = 30.0) -> Any:
-        """``http_json`` on a path of this server, such as ``/queue``."""
-        return http_json(self.url + path, body, method=method, timeout=timeout)
+    @property
+    def client(self) -> ComfyClient:
+        """A client of this start of the server."""
+        if self._client is None:
+            self._client = ComfyClient(self.url)
+        return self._client
 
     def log_text(self) -> str:
         """What this start of the server has printed."""
@@ -281,17 +244,19 @@ class ComfyServer:
         """The address of a living server with our base folder that somebody else started, or nothing."""
         try:
             url = str(json.loads(self._state_path.read_text(encoding="utf-8"))["url"])
-            stats = http_json(url + "/system_stats", timeout=5)
-        except (OSError, ValueError, KeyError, TypeError, HttpError):
+        except (OSError, ValueError, KeyError, TypeError):
             return ""
-        return url if self._is_ours(stats) else ""
+        return url if self._answers(url) else ""
 
-    def _is_ours(self, stats: Any) -> bool:
-        """Whether an answer of ``/system_stats`` comes from a server with our base folder."""
+    def _answers(self, url: str) -> bool:
+        """Whether a ComfyUI with our base folder answers at ``url``; its command line tells it from any other."""
+        client = ComfyClient(url, timeout=5)
         try:
-            return str(self.base) in stats["system"]["argv"]
-        except (KeyError, TypeError):
+            return str(self.base) in client.get("/system_stats")["system"]["argv"]
+        except (SDGenError, KeyError, TypeError):
             return False
+        finally:
+            client.close()
 
     def _prepare_base(self) -> None:
         for name in ("custom_nodes", "input", "output", "user", "models/checkpoints", "models/loras"):
@@ -331,12 +296,8 @@ class ComfyServer:
             status = self._process.poll()
             if status is not None:
                 raise self._start_error(f"ComfyUI ended with status {status} while it started.")
-            with contextlib.suppress(OSError, HttpError):
-                if self._is_ours(self.json("/system_stats", timeout=5)):
-                    return
-                if self._process.poll() is None:
-                    raise self._start_error(f"Another program answers on port {self.port}.")
-                continue
+            if self._answers(self.url):
+                return
             if time.monotonic() > deadline:
                 raise self._start_error(f"ComfyUI did not answer at {self.url} in time.")
             time.sleep(_POLL_SECONDS)
@@ -350,8 +311,11 @@ class ComfyServer:
         tail = self.log_tail() or "(it printed nothing)"
         return SDGenError("server-start-failed", f"{message} The end of its log, {self.log}:\n{tail}")
 
-    def _end(self, how: Any) -> None:
+    def _end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> None:
         atexit.unregister(self.kill)
+        if self._client is not None:
+            self._client.close()
+            self._client = None
         if self._process is not None:
             how(self._process)
             self._state_path.unlink(missing_ok=True)
