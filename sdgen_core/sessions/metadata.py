@@ -32,7 +32,6 @@ __all__ = [
     "read_png_chunks",
     "read_sdgen_chunk",
     "sdgen_chunk",
-    "sdgen_record",
     "sha256_file",
     "short_model_hash",
     "strict_json",
@@ -125,48 +124,6 @@ def encode_png(image: Image, chunks: Mapping[str, str], compress_level: int = 4)
     return out.getvalue()
 
 
-def sdgen_record(
-    *,
-    session: str,
-    session_name: str,
-    index: int,
-    keys: Mapping[str, str],
-    values: Mapping[str, Any],
-    seed: int,
-    requested_seed: int,
-    prompt: str,
-    negative: str,
-    checkpoint_name: str | None,
-    checkpoint_hash: str | None,
-    filename: str | None = None,
-    extra: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The ``sdgen`` chunk as a map.
-
-    ``keys`` and ``values`` are placeholder → key and placeholder → value (text, or a map for a multi-part value);
-    ``prompt`` and ``negative`` have the line breaks of the manifest. ``filename`` lets a reader tell a copy from the
-    original.
-    """
-    record: dict[str, Any] = {
-        "version": CHUNK_VERSION,
-        "session": session,
-        "session_name": session_name,
-        "index": index,
-        "keys": dict(keys),
-        "values": dict(values),
-        "seed": seed,
-        "requested_seed": requested_seed,
-        "prompt": prompt,
-        "negative": negative,
-        "checkpoint": {"name": checkpoint_name, "hash": checkpoint_hash},
-    }
-    if filename is not None:
-        record["filename"] = filename
-    for key, value in (extra or {}).items():
-        record.setdefault(key, value)
-    return record
-
-
 def sdgen_chunk(
     *,
     session: str,
@@ -178,29 +135,36 @@ def sdgen_chunk(
     requested_seed: int,
     prompt: str,
     negative: str,
-    checkpoint_name: str | None,
-    checkpoint_hash: str | None,
-    filename: str | None = None,
+    checkpoint: Mapping[str, str | None] | None,
+    batch_index: int = 0,
     extra: Mapping[str, Any] | None = None,
-) -> str:
-    """The text of the ``sdgen`` chunk: :func:`sdgen_record` as strict JSON."""
-    return strict_json(
-        sdgen_record(
-            session=session,
-            session_name=session_name,
-            index=index,
-            keys=keys,
-            values=values,
-            seed=seed,
-            requested_seed=requested_seed,
-            prompt=prompt,
-            negative=negative,
-            checkpoint_name=checkpoint_name,
-            checkpoint_hash=checkpoint_hash,
-            filename=filename,
-            extra=extra,
-        )
-    )
+) -> dict[str, Any]:
+    """The record that goes into the ``sdgen`` chunk, in JSON's own types; ``strict_json`` of it is the chunk's text.
+
+    It is enough to rebuild the image's manifest entry. ``keys`` and ``values`` are placeholder → key and placeholder
+    → value (text, or a map for a multi-part value); ``prompt`` and ``negative`` have the line breaks of the manifest;
+    ``checkpoint`` is ``{"name", "hash"}``. ``extra`` adds keys and never replaces one.
+    """
+    checkpoint = checkpoint or {}
+    record: dict[str, Any] = {
+        "version": CHUNK_VERSION,
+        "session": session,
+        "session_name": session_name,
+        "index": index,
+        "keys": keys,
+        "values": values,
+        "seed": seed,
+        "requested_seed": requested_seed,
+        "prompt": prompt,
+        "negative": negative,
+        "checkpoint": {"name": checkpoint.get("name"), "hash": checkpoint.get("hash")},
+    }
+    if batch_index:
+        record["batch_index"] = batch_index
+    for key, value in (extra or {}).items():
+        record.setdefault(key, value)
+    strict: dict[str, Any] = strict_value(record)
+    return strict
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +29,9 @@ _RESERVED = frozenset(
     ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"]
     + [device + number for device in ("COM", "LPT") for number in "0123456789\u00b9\u00b2\u00b3"]
 )
+# The stem of an image name; a session's own name may contain anything, so the number nearest to the end counts.
+_IMAGE_NAME = re.compile(r"(.+)_(\d{4,})(?:_seed-(-?\d+))?(?:-(\d+))?\Z")
+_FOLDER_TIME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)_(\d\d)(\d\d)(\d\d)")
 _SPACES_AND_DOTS = re.compile(r"[\s.]+\Z")
 
 
@@ -111,3 +115,34 @@ def image_name(session_name: str, index: int, requested_seed: int, batch_index: 
     seed = "" if requested_seed == -1 else f"_seed-{requested_seed}"
     batch = f"-{batch_index + 1}" if batch_index else ""
     return f"{safe_name(session_name, NAME_LIMIT)}_{index:04d}{seed}{batch}.png"
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """The parts of an image's file name; ``seed`` is None when the name has none (requested seed -1)."""
+
+    session: str
+    index: int
+    seed: int | None
+    batch_index: int
+
+
+def parse_image_name(file_name: str) -> ImageName | None:
+    """Take a name of :func:`image_name` (with any ending) apart; None for other names, annotated copies included."""
+    match = _IMAGE_NAME.match(file_name.rpartition(".")[0])
+    if match is None:
+        return None
+    session, index, seed, batch = match.groups()
+    return ImageName(session, int(index), None if seed is None else int(seed), int(batch) - 1 if batch else 0)
+
+
+def folder_time(folder_name: str) -> datetime | None:
+    """The local time a session folder's name begins with, in any of the formats used since 2025-09."""
+    match = _FOLDER_TIME.match(folder_name)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
+    try:
+        return datetime(year, month, day, hour, minute, second)
+    except ValueError:
+        return None

@@ -59,6 +59,7 @@ _GUARD = "\u200b"
 _GUARDED = re.compile(r"\s*(?:Negative prompt:|Steps:)", re.IGNORECASE)
 _NEGATIVE = "Negative prompt:"
 _NEEDS_QUOTES = re.compile(r'[,:"\s\x00-\x1f\x7f-\x9f\u2028\u2029]')
+_MODEL_ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pth?|bin|gguf)\Z", re.IGNORECASE)
 _BAD_IN_KEY = re.compile(r"[^\w \-/]+", re.ASCII)
 _PAIR_KEY = re.compile(r"\s*(\w[\w \-/]+):\s*")
 _QUOTED = re.compile(r'"(?:[^\\"]|\\.)*"(?=\s*(?:,|$))')
@@ -101,6 +102,12 @@ def _quote(value: str) -> str:
         return value
     one_line = all(len(part.splitlines()) < 2 for part in value.split("\n"))
     return json.dumps(value, ensure_ascii=not one_line)
+
+
+def model_title(name: str) -> str:
+    """A checkpoint's name as A1111 shows it: without folder and ending."""
+    file_name = name.replace("\\", "/").rpartition("/")[2]
+    return _MODEL_ENDING.sub("", file_name) or name
 
 
 def _prompt_lines(text: str) -> str:
@@ -146,7 +153,7 @@ def parameters_text(
     if model_hash:
         pairs["Model hash"] = model_hash
     if model:
-        pairs["Model"] = model
+        pairs["Model"] = model_title(model)
     if denoise is not None and denoise < 1:
         pairs["Denoising strength"] = _number(denoise)
     if clip_skip is not None and clip_skip > 1:
@@ -197,7 +204,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _last_line(line: str) -> dict[str, str] | None:
-    """The pairs of ``line`` when it is the format's last line: two or more, one of them well-known or nothing beside."""
+    """The pairs of ``line`` if it is the format's last line: two or more, one of them well-known or nothing beside."""
     found = list(_pairs(line))
     if len(found) < 2:
         return None

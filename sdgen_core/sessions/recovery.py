@@ -1,0 +1,491 @@
+"""Reading sessions back: ours, the predecessor's, and what a crash or a person left of them.
+
+Three sources say what a session contains: the journal (freshest), ``manifest.json`` (all an older session has) and
+the images' own ``sdgen`` chunks. Reading takes the best there is and adds what the others know; ``rebuild`` writes
+the result back; ``verify`` holds it against the files. Nothing here drops an entry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..errors import SDGenError, shown
+from .files import leftovers, sha256_file
+from .journal import (
+    JOURNAL_NAME,
+    STATUSES,
+    JournalIndex,
+    entry_index,
+    folder_lock,
+    parse_json,
+    write_journal,
+)
+from .metadata import is_whole_png, read_png_chunks
+from .naming import folder_time, parse_image_name
+from .parameters_text import parse_parameters_text
+
+IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_MANIFEST = "manifest.json"
+_KNOWN_TOP = frozenset({"snapshot", "images", "status", "failed"})
+
+
+@dataclass
+class ManifestData:
+    """A session as read. ``snapshot`` and ``images`` have the form of ``manifest.json``, unknown keys included.
+
+    ``status`` is None when nothing says it; ``top`` has the unknown top-level keys; ``sources`` names what was read
+    (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken.
+    """
+
+    folder: Path
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    status: str | None = None
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    top: dict[str, Any] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def _generation(self, *names: str) -> Any:
+        params = self.snapshot.get("generation_params")
+        if isinstance(params, Mapping):
+            for name in names:
+                if params.get(name) is not None:
+                    return params[name]
+        return None
+
+    @property
+    def num_images(self) -> int | None:
+        """How many images were asked for; None when unknown. (``max_images`` in migrated manifests.)"""
+        value = self._generation("num_images", "max_images")
+        return value if isinstance(value, int) and value >= 0 else None
+
+    @property
+    def base_seed(self) -> int | None:
+        """The seed asked for. (``seed_base`` in migrated manifests.)"""
+        value = self._generation("base_seed", "seed_base")
+        return value if isinstance(value, int) else None
+
+    @property
+    def seed_list(self) -> list[int] | None:
+        """The seeds of a seed sweep; None for any other session."""
+        value = self._generation("seed_list")
+        return value if isinstance(value, list) else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end: said so, or (manifests before 2025-11-11) all images are there."""
+        if self.status in STATUSES:
+            return self.status == "completed"
+        return self.num_images is not None and len(self.images) >= self.num_images
+
+    @property
+    def started(self) -> datetime | None:
+        """Local time of the start, from the folder's name, else from the snapshot."""
+        if found := folder_time(self.folder.name):
+            return found
+        try:
+            return datetime.fromisoformat(str(self.snapshot.get("timestamp", "")).rstrip("Z"))
+        except ValueError:
+            return None
+
+    @property
+    def variations(self) -> dict[str, dict[str, Any]]:
+        """Placeholder → ``{available, used, count}``, whichever of the older forms the file has."""
+        found: dict[str, dict[str, Any]] = {}
+        written = self.snapshot.get("variations")
+        for name, value in written.items() if isinstance(written, Mapping) else ():
+            if isinstance(value, Mapping):
+                available = _values(value.get("available"))
+                used = _values(value.get("used"))
+                count = value.get("count")
+                found[name] = {
+                    "available": available or used,
+                    "used": used,
+                    "count": count if isinstance(count, int) else len(available or used),
+                }
+            else:
+                values = _values(value)
+                found[name] = {"available": values, "used": list(values), "count": len(values)}
+        return found
+
+
+@dataclass
+class Report:
+    """What ``verify`` or ``rebuild`` found; file names are relative to the folder.
+
+    ``planned``: images asked for (None if unknown). ``listed``: entries. ``done``: items with at least one listed
+    image. ``missing``: listed, no file. ``extra``: image file, no entry. ``torn``: PNG that ends too early.
+    ``mismatched``: bytes do not have the recorded SHA-256. ``duplicates``: one item or one content under two names.
+    ``added``: entries that ``rebuild`` made from images. ``leftovers``: temporary files of a killed process.
+    """
+
+    folder: str
+    status: str | None = None
+    planned: int | None = None
+    listed: int = 0
+    done: int = 0
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    torn: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Files and manifest agree and no file is damaged."""
+        return not (self.missing or self.extra or self.torn or self.mismatched or self.duplicates or self.problems)
+
+    @property
+    def complete(self) -> bool:
+        """Every image asked for is listed."""
+        return self.planned is not None and self.done >= self.planned
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON output."""
+        return {**asdict(self), "ok": self.ok, "complete": self.complete}
+
+
+def _values(written: Any) -> list[Any]:
+    """Values of an old file, without the byte order mark that some of them begin with."""
+    if not isinstance(written, list):
+        return []
+    return [value.lstrip("\ufeff") if isinstance(value, str) else value for value in written]
+
+
+def _image_files(folder: Path, entries: Iterable[Mapping[str, Any]] = ()) -> dict[str, Path]:
+    """Image files of a session, relative name → path: those in the folder, and in sub-folders that an entry names."""
+    folders = {""} | {str(entry["filename"]).rpartition("/")[0] for entry in entries}
+    found: dict[str, Path] = {}
+    for sub in sorted(folders):
+        if ".." in sub.split("/") or sub.startswith("/"):
+            continue
+        try:
+            with os.scandir(folder / sub if sub else folder) as scan:
+                names = sorted(e.name for e in scan if Path(e.name).suffix.lower() in IMAGE_ENDINGS and e.is_file())
+        except OSError:
+            continue
+        for name in names:
+            relative = f"{sub}/{name}" if sub else name
+            found[relative] = folder / relative
+    return found
+
+
+def has_session(folder: Path) -> bool:
+    """Whether a folder holds a manifest, a journal or images."""
+    if (folder / _MANIFEST).exists() or (folder / JOURNAL_NAME).exists():
+        return True
+    return bool(_image_files(folder))
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def _entries_of(value: Any, problems: list[str]) -> list[dict[str, Any]]:
+    entries = [e for e in value if isinstance(e, dict) and isinstance(e.get("filename"), str)] if value else []
+    if isinstance(value, list) and len(entries) < len(value):
+        problems.append(f"{len(value) - len(entries)} entries of {_MANIFEST} have no file name")
+    return entries
+
+
+def _read_manifest(data: ManifestData) -> dict[str, Any] | None:
+    """The map in ``manifest.json``; None when there is none to read, which goes into ``problems`` if the file is there."""
+    path = data.folder / _MANIFEST
+    try:
+        written = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror or error}.") from error
+    except ValueError as error:
+        data.problems.append(f"{_MANIFEST} is broken: {error}")
+        return None
+    if not isinstance(written, dict) or not isinstance(written.get("images", []), list):
+        data.problems.append(f"{_MANIFEST} is no manifest of version 2")
+        return None
+    return written
+
+
+def _merge(known: list[dict[str, Any]], more: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``known`` and the entries of ``more`` for other files, in index order; the last of two with one file name."""
+    by_name = {entry["filename"]: entry for entry in known}
+    for entry in more:
+        by_name.setdefault(entry["filename"], entry)
+    numbered = [(entry_index(entry, number), number, entry) for number, entry in enumerate(by_name.values())]
+    return [entry for _index, _number, entry in sorted(numbered, key=lambda item: item[:2])]
+
+
+def load_manifest(folder: Path) -> ManifestData:
+    """Read a session folder; writes nothing.
+
+    The journal counts most; entries that only ``manifest.json`` has are added. With neither, the session is put
+    together from the images (their ``sdgen`` chunks, else A1111's text) and its snapshot is marked as inferred.
+    Raises ``no-manifest`` when there is nothing at all, ``unreadable-file``.
+    """
+    data = ManifestData(folder)
+    index = JournalIndex(folder)
+    index.update()
+    if index.unreadable or index.torn:
+        data.problems.append(f"{index.unreadable + index.torn} lines of {JOURNAL_NAME} cannot be read")
+    written = _read_manifest(data)
+    if index.snapshot is not None or index.images or index.status is not None:
+        data.sources.append("journal")
+        data.snapshot = index.snapshot or {}
+        data.status = index.status
+        data.images = list(index.entries())
+        data.failed = index.failed
+        data.top = dict(index.top)
+    if written is not None:
+        data.sources.append("manifest")
+        snapshot = written.get("snapshot")
+        if not data.snapshot and isinstance(snapshot, dict):
+            data.snapshot = snapshot
+        if "journal" not in data.sources:
+            data.status = written["status"] if isinstance(written.get("status"), str) else None
+            data.failed = [f for f in written.get("failed") or [] if isinstance(f, dict)]
+        data.images = _merge(data.images, _merge([], _entries_of(written.get("images"), data.problems)))
+        for key, value in written.items():
+            if key not in _KNOWN_TOP:
+                data.top.setdefault(key, value)
+    if not data.sources:
+        data.images = _merge([], _entries_from_images(folder, {}, data.problems, foreign=True))
+        if not data.images:
+            raise SDGenError(
+                "no-manifest", f"{shown(folder)} has no manifest and no images that tell about themselves."
+            )
+        data.sources.append("images")
+    if not data.snapshot:
+        data.snapshot = _inferred_snapshot(data)
+    return data
+
+
+def _entries_from_images(
+    folder: Path, files: Mapping[str, Path], problems: list[str], *, foreign: bool, session: str | None = None
+) -> list[dict[str, Any]]:
+    """Manifest entries from the images' own chunks, without their hashes; ``foreign`` accepts A1111's text as well.
+
+    ``session``: only images of this session. Copies under a name that is not the item's are left to be reported as
+    extra.
+    """
+    from .manifest import image_entry
+
+    entries = []
+    for name, path in (files or _image_files(folder)).items():
+        if path.suffix.lower() != ".png":
+            continue
+        try:
+            chunks = read_png_chunks(path)
+        except SDGenError as error:
+            problems.append(str(error))
+            continue
+        parsed = parse_image_name(Path(name).name)
+        record: Any = None
+        if "sdgen" in chunks:
+            try:
+                record = parse_json(chunks["sdgen"])
+            except ValueError:
+                problems.append(f"the sdgen chunk of {name} is broken")
+        if isinstance(record, dict) and isinstance(record.get("index"), int):
+            own_name = parsed is not None and parsed.index == record["index"]
+            if not own_name or (session is not None and record.get("session") != session):
+                continue
+            extra = {"batch_index": record["batch_index"]} if record.get("batch_index") else {}
+            entries.append(
+                image_entry(
+                    filename=name,
+                    seed=record.get("seed", -1),
+                    prompt=str(record.get("prompt", "")),
+                    negative=str(record.get("negative", "")),
+                    values=record.get("values") or {},
+                    index=record["index"],
+                    keys=record.get("keys") or {},
+                    seconds=record.get("seconds"),
+                    extra=extra,
+                )
+            )
+        elif foreign and parsed is not None and "parameters" in chunks:
+            text = parse_parameters_text(chunks["parameters"])
+            seed = text["seed"] if text["seed"] is not None else parsed.seed
+            entries.append(
+                {
+                    "filename": name,
+                    "seed": -1 if seed is None else seed,
+                    "prompt": text["prompt"],
+                    "negative_prompt": text["negative_prompt"],
+                    "applied_variations": {},
+                }
+            )
+    return entries
+
+
+def _inferred_snapshot(data: ManifestData) -> dict[str, Any]:
+    """A snapshot for a session whose own is lost: what the images agree on, marked as inferred like migrated ones."""
+    used: dict[str, list[Any]] = {}
+    for entry in data.images:
+        for name, value in (entry.get("applied_variations") or {}).items():
+            values = used.setdefault(name, [])
+            if value not in values:
+                values.append(value)
+    total = 1
+    for values in used.values():
+        total *= len(values)
+    checkpoint = "unknown"
+    for entry in data.images[:1]:
+        try:
+            chunks = read_png_chunks(data.folder / entry["filename"])
+            if "sdgen" in chunks:
+                checkpoint = (parse_json(chunks["sdgen"]).get("checkpoint") or {}).get("name") or checkpoint
+            else:
+                checkpoint = parse_parameters_text(chunks.get("parameters", ""))["model"] or checkpoint
+        except (SDGenError, ValueError, AttributeError):
+            pass
+    started = data.started
+    last = max((entry_index(entry, n) for n, entry in enumerate(data.images)), default=-1)
+    return {
+        "version": "2.0",
+        "timestamp": "" if started is None else started.isoformat(timespec="microseconds"),
+        "runtime_info": {"sd_model_checkpoint": checkpoint},
+        "resolved_template": {"prompt": "", "negative": ""},
+        "generation_params": {
+            "mode": "unknown",
+            "seed_mode": "unknown",
+            "base_seed": None,
+            "num_images": last + 1,
+            "total_combinations": total,
+        },
+        "api_params": {},
+        "variations": {n: {"available": v, "used": list(v), "count": len(v)} for n, v in used.items()},
+        "fixed_placeholders": {},
+        "theme_name": None,
+        "style": "default",
+        "inference_info": {"source": "images", "confidence": "low", "errors": list(data.problems)},
+    }
+
+
+# --- holding against the files -------------------------------------------------------------------
+
+
+def _session_id(data: ManifestData) -> str | None:
+    own = data.snapshot.get("sdgen")
+    value = own.get("session") if isinstance(own, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def _recorded_hash(entry: Mapping[str, Any]) -> str | None:
+    own = entry.get("sdgen")
+    value = own.get("sha256") if isinstance(own, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def _duplicates(images: Iterable[dict[str, Any]]) -> list[str]:
+    """Names that stand for an item, or have a content, that an earlier name already has."""
+    items: set[tuple[int, int]] = set()
+    contents: set[str] = set()
+    found = []
+    for number, entry in enumerate(images):
+        parsed = parse_image_name(Path(entry["filename"]).name)
+        item = (entry_index(entry, number), parsed.batch_index if parsed else 0)
+        content = _recorded_hash(entry)
+        if item in items or content in contents:
+            found.append(entry["filename"])
+        items.add(item)
+        if content is not None:
+            contents.add(content)
+    return found
+
+
+def _is_annotated_copy(name: str, listed: set[str]) -> bool:
+    stem, dot, ending = name.rpartition(".")
+    return stem.endswith("_annotated") and stem.removesuffix("_annotated") + dot + ending in listed
+
+
+def verify(folder: Path, *, hashes: bool = False) -> Report:
+    """Hold a session's manifest against its files; writes nothing. ``hashes`` reads every image and compares its
+    SHA-256.
+
+    Raises as :func:`load_manifest`.
+    """
+    return _report(load_manifest(folder), hashes=hashes)
+
+
+def _report(data: ManifestData, *, hashes: bool) -> Report:
+    folder = data.folder
+    files = _image_files(folder, data.images)
+    listed = {entry["filename"] for entry in data.images}
+    report = Report(
+        folder=shown(folder),
+        status=data.status,
+        planned=data.num_images,
+        listed=len(data.images),
+        done=len({entry_index(entry, number) for number, entry in enumerate(data.images)}),
+        missing=[entry["filename"] for entry in data.images if entry["filename"] not in files],
+        extra=[name for name in files if name not in listed and not _is_annotated_copy(name, listed)],
+        torn=[name for name, path in files.items() if path.suffix.lower() == ".png" and not is_whole_png(path)],
+        duplicates=_duplicates(data.images),
+        failed=[failure["index"] for failure in data.failed if isinstance(failure.get("index"), int)],
+        leftovers=[path.name for path in leftovers(folder)],
+        problems=list(data.problems),
+    )
+    if hashes:
+        for entry in data.images:
+            expected = _recorded_hash(entry)
+            path = files.get(entry["filename"])
+            if expected and path and entry["filename"] not in report.torn and sha256_file(path) != expected:
+                report.mismatched.append(entry["filename"])
+    return report
+
+
+def rebuild(folder: Path) -> Report:
+    """Write journal and ``manifest.json`` anew from everything there is, and say what was found.
+
+    No entry is lost: those of journal and manifest stay, also when their file is gone (reported as missing); whole
+    images of this session without an entry get one from their ``sdgen`` chunk. A ``manifest.json`` that cannot be
+    read is kept as ``manifest.json.broken`` when there is no journal to replace it from. Raises as
+    :func:`load_manifest`, ``disk-full`` and ``unwritable-folder``.
+    """
+    from .manifest import write_manifest
+
+    with folder_lock(folder):
+        data = load_manifest(folder)
+        files = _image_files(folder, data.images)
+        listed = {entry["filename"] for entry in data.images}
+        unlisted = {name: path for name, path in files.items() if name not in listed}
+        added = []
+        if data.sources != ["images"] and unlisted:
+            # Torn ones are found again, and reported, when the result is held against the files.
+            added = _entries_from_images(folder, unlisted, [], foreign=False, session=_session_id(data))
+        elif data.sources == ["images"]:
+            added = data.images
+        for entry in added:
+            if isinstance(entry.get("sdgen"), dict):
+                entry["sdgen"]["sha256"] = sha256_file(folder / entry["filename"])
+        data.images = _merge(data.images, added)
+        done = {entry_index(entry, number) for number, entry in enumerate(data.images)}
+        data.failed = [failure for failure in data.failed if failure.get("index") not in done]
+        if data.status not in STATUSES:
+            data.status = "completed" if data.finished else ("ongoing" if "journal" in data.sources else "aborted")
+        broken = folder / _MANIFEST
+        if "journal" not in data.sources and "manifest" not in data.sources and broken.exists():
+            broken.replace(broken.with_name(_MANIFEST + ".broken"))
+        write_journal(
+            folder,
+            snapshot=data.snapshot,
+            top=data.top,
+            images=data.images,
+            failed=data.failed,
+            status=data.status,
+        )
+        write_manifest(folder)
+        data.problems.clear()
+        report = _report(data, hashes=False)
+        report.added = [entry["filename"] for entry in added]
+        return report
