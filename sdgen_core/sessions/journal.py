@@ -135,11 +135,11 @@ class Journal:
                 raise_write_error(error, self.path)
 
     def _adopt(self) -> None:
-        """Before the first line in a folder with an older session and no journal: make the journal from what is there."""
-        from .recovery import has_session, rebuild
+        """Before the first line in a folder with an older session and no journal: make the journal from what it has."""
+        from .recovery import adopt
 
-        if not self.path.exists() and has_session(self.folder):
-            rebuild(self.folder)
+        if not self.path.exists():
+            adopt(self.folder)
 
     def _write(self, line: bytes, *, durable: bool) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -257,7 +257,7 @@ class JournalIndex:
         ]
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """The entries in index order (images of one item in the order they were made), read one by one from the file."""
+        """The entries in index order (images of one item as they were made), read one by one from the file."""
         if not self.images:
             return
         with self.path.open("rb") as handle:

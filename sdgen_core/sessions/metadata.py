@@ -32,6 +32,7 @@ __all__ = [
     "read_png_chunks",
     "read_sdgen_chunk",
     "sdgen_chunk",
+    "sdgen_record",
     "sha256_file",
     "short_model_hash",
     "strict_json",
@@ -124,7 +125,7 @@ def encode_png(image: Image, chunks: Mapping[str, str], compress_level: int = 4)
     return out.getvalue()
 
 
-def sdgen_chunk(
+def sdgen_record(
     *,
     session: str,
     session_name: str,
@@ -135,17 +136,17 @@ def sdgen_chunk(
     requested_seed: int,
     prompt: str,
     negative: str,
-    checkpoint: Mapping[str, str | None] | None,
-    batch_index: int = 0,
+    checkpoint_name: str | None,
+    checkpoint_hash: str | None,
+    filename: str | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The record that goes into the ``sdgen`` chunk, in JSON's own types; ``strict_json`` of it is the chunk's text.
+    """The ``sdgen`` chunk as a map in JSON's own types, enough to rebuild the image's manifest entry.
 
-    It is enough to rebuild the image's manifest entry. ``keys`` and ``values`` are placeholder → key and placeholder
-    → value (text, or a map for a multi-part value); ``prompt`` and ``negative`` have the line breaks of the manifest;
-    ``checkpoint`` is ``{"name", "hash"}``. ``extra`` adds keys and never replaces one.
+    ``keys`` and ``values`` are placeholder → key and placeholder → value (text, or a map for a multi-part value);
+    ``prompt`` and ``negative`` have the line breaks of the manifest; ``filename`` is the item's own. ``extra`` adds
+    keys and never replaces one.
     """
-    checkpoint = checkpoint or {}
     record: dict[str, Any] = {
         "version": CHUNK_VERSION,
         "session": session,
@@ -157,14 +158,19 @@ def sdgen_chunk(
         "requested_seed": requested_seed,
         "prompt": prompt,
         "negative": negative,
-        "checkpoint": {"name": checkpoint.get("name"), "hash": checkpoint.get("hash")},
+        "checkpoint": {"name": checkpoint_name, "hash": checkpoint_hash},
     }
-    if batch_index:
-        record["batch_index"] = batch_index
+    if filename is not None:
+        record["filename"] = filename
     for key, value in (extra or {}).items():
         record.setdefault(key, value)
     strict: dict[str, Any] = strict_value(record)
     return strict
+
+
+def sdgen_chunk(record: Mapping[str, Any]) -> str:
+    """The text of the ``sdgen`` chunk for a map of :func:`sdgen_record`."""
+    return strict_json(record)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

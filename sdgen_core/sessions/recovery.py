@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SDGenError, shown
-from .files import leftovers, sha256_file
+from .files import leftovers, raise_write_error, sha256_file
 from .journal import (
-    JOURNAL_NAME,
     STATUSES,
     JournalIndex,
     entry_index,
@@ -39,7 +38,8 @@ class ManifestData:
     """A session as read. ``snapshot`` and ``images`` have the form of ``manifest.json``, unknown keys included.
 
     ``status`` is None when nothing says it; ``top`` has the unknown top-level keys; ``sources`` names what was read
-    (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken.
+    (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken; ``unreadable_lines`` counts journal
+    lines that a crash tore.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class ManifestData:
     top: dict[str, Any] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unreadable_lines: int = 0
 
     def _generation(self, *names: str) -> Any:
         params = self.snapshot.get("generation_params")
@@ -123,6 +124,7 @@ class Report:
     image. ``missing``: listed, no file. ``extra``: image file, no entry. ``torn``: PNG that ends too early.
     ``mismatched``: bytes do not have the recorded SHA-256. ``duplicates``: one item or one content under two names.
     ``added``: entries that ``rebuild`` made from images. ``leftovers``: temporary files of a killed process.
+    ``unreadable_lines``: torn lines of the journal, harmless when nothing else is wrong.
     """
 
     folder: str
@@ -139,6 +141,7 @@ class Report:
     failed: list[int] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unreadable_lines: int = 0
 
     @property
     def ok(self) -> bool:
@@ -180,11 +183,30 @@ def _image_files(folder: Path, entries: Iterable[Mapping[str, Any]] = ()) -> dic
     return found
 
 
-def has_session(folder: Path) -> bool:
-    """Whether a folder holds a manifest, a journal or images."""
-    if (folder / _MANIFEST).exists() or (folder / JOURNAL_NAME).exists():
-        return True
-    return bool(_image_files(folder))
+def adopt(folder: Path) -> bool:
+    """Give an older session in ``folder`` a journal; False when the folder has none.
+
+    A ``manifest.json`` that tells nothing is put aside as ``manifest.json.broken``.
+    """
+    manifest = folder / _MANIFEST
+    if not manifest.exists() and not _image_files(folder):
+        return False
+    try:
+        rebuild(folder)
+    except SDGenError as error:
+        if error.code != "no-manifest":
+            raise
+        if manifest.exists():
+            _put_aside(manifest)
+        return False
+    return True
+
+
+def _put_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_name(path.name + ".broken"))
+    except OSError as error:
+        raise_write_error(error, path, "rename")
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -198,7 +220,7 @@ def _entries_of(value: Any, problems: list[str]) -> list[dict[str, Any]]:
 
 
 def _read_manifest(data: ManifestData) -> dict[str, Any] | None:
-    """The map in ``manifest.json``; None when there is none to read, which goes into ``problems`` if the file is there."""
+    """The map in ``manifest.json``; None when there is none to read. A broken file goes into ``problems``."""
     path = data.folder / _MANIFEST
     try:
         written = parse_json(path.read_bytes())
@@ -234,8 +256,7 @@ def load_manifest(folder: Path) -> ManifestData:
     data = ManifestData(folder)
     index = JournalIndex(folder)
     index.update()
-    if index.unreadable or index.torn:
-        data.problems.append(f"{index.unreadable + index.torn} lines of {JOURNAL_NAME} cannot be read")
+    data.unreadable_lines = index.unreadable + index.torn
     written = _read_manifest(data)
     if index.snapshot is not None or index.images or index.status is not None:
         data.sources.append("journal")
@@ -434,6 +455,7 @@ def _report(data: ManifestData, *, hashes: bool) -> Report:
         failed=[failure["index"] for failure in data.failed if isinstance(failure.get("index"), int)],
         leftovers=[path.name for path in leftovers(folder)],
         problems=list(data.problems),
+        unreadable_lines=data.unreadable_lines,
     )
     if hashes:
         for entry in data.images:
@@ -473,9 +495,9 @@ def rebuild(folder: Path) -> Report:
         data.failed = [failure for failure in data.failed if failure.get("index") not in done]
         if data.status not in STATUSES:
             data.status = "completed" if data.finished else ("ongoing" if "journal" in data.sources else "aborted")
-        broken = folder / _MANIFEST
-        if "journal" not in data.sources and "manifest" not in data.sources and broken.exists():
-            broken.replace(broken.with_name(_MANIFEST + ".broken"))
+        manifest = folder / _MANIFEST
+        if "journal" not in data.sources and "manifest" not in data.sources and manifest.exists():
+            _put_aside(manifest)
         write_journal(
             folder,
             snapshot=data.snapshot,
@@ -486,6 +508,7 @@ def rebuild(folder: Path) -> Report:
         )
         write_manifest(folder)
         data.problems.clear()
+        data.unreadable_lines = 0
         report = _report(data, hashes=False)
         report.added = [entry["filename"] for entry in added]
         return report
