@@ -33,6 +33,8 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("absolute-path", "Write the path relative to the template's folder."),
     ErrorCode("yaml-syntax", "Repair the YAML at the place named."),
     ErrorCode("bad-structure", "Compare the file with the reference of its kind."),
+    ErrorCode("unknown-template", "Put *.prompt.yaml files into a template folder; the node's list shows what is found."),
+    ErrorCode("no-template", "Choose a file, or type a template into the text."),
     # sessions
     ErrorCode("ledger-unusable", "Check the folder's rights and free space; SDGen keeps its ledger in ComfyUI's user folder."),
     ErrorCode("ledger-locked", "Close the other ComfyUI, or start this one with another --user-directory."),
@@ -45,11 +47,13 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-parameter", "Correct the value in the template's `parameters` or in the planner."),
     ErrorCode("empty-plan", "Check selectors, limits and imports: they leave nothing to make."),
     ErrorCode("plan-too-large", "Set `max_images`, a limit or a count."),
+    ErrorCode("bad-item", "Clear the planner's item to run the whole session."),
     ErrorCode("bad-state", "`sdgen sessions show ID` tells the session's state."),
     ErrorCode("not-saved", "The graph ended without running SDGen Session Save; check that nothing bypasses it."),
     ErrorCode("node-error", "Repair the graph or the template, then `sdgen sessions retry ID`."),
     ErrorCode("rejected-prompt", "ComfyUI refused the graph: repair the input named, then resume the session."),
     ErrorCode("bad-settings", "Repair the settings file, or delete it to have the defaults."),
+    ErrorCode("bad-request", "See the table of routes in the README."),
     # ComfyUI
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),
     ErrorCode("server-error", "See ComfyUI's log."),

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import SDGenError, shown
 from ..sessions.ledger import Ledger
 from ..sessions.service import Host, Sessions
+from ..templates.library import TemplateLibrary
 from .client import ComfyClient
 from .feeder import Feeder
 from .settings import Settings
@@ -231,3 +232,48 @@ def add_prompt_handler(handler: Any) -> None:
 def routes() -> Any:
     """ComfyUI's route table; every route gets an ``/api`` twin when the server starts."""
     return _prompt_server().routes
+
+
+def current_client() -> str | None:
+    """The browser tab (or program) whose prompt is being executed."""
+    client = _prompt_server().client_id
+    return str(client) if client else None
+
+
+def library() -> TemplateLibrary:
+    """The template folders of this ComfyUI."""
+    user_dir = user_directory()
+    settings = _engine.settings if isinstance(_engine, Engine) else Settings()
+    return TemplateLibrary(settings.template_roots(user_dir, PACK))
+
+
+def template_names() -> list[str]:
+    """The templates a node offers. ComfyUI asks often, so a listing is kept for two seconds."""
+    global _names
+    now = time.monotonic()
+    if _names is None or now - _names[0] > 2.0:
+        _names = (now, library().names())
+    return _names[1]
+
+
+_names: tuple[float, list[str]] | None = None
+
+
+def saved_result(path: Path) -> dict[str, str]:
+    """A saved file as ComfyUI's ``/view`` route finds it; a file outside the output folder is named only."""
+    try:
+        inside = path.relative_to(output_directory())
+    except ValueError:
+        return {"filename": path.name, "subfolder": "", "type": "output"}
+    return {"filename": inside.name, "subfolder": shown(inside.parent), "type": "output"}
+
+
+def submitted_text(report: dict[str, Any]) -> str:
+    """What a press did, for the planner node."""
+    doing = {
+        "created": f"{report['planned']:,} images planned",
+        "resumed": f"goes on: {report['done']:,} of {report['planned']:,} are there",
+        "extended": f"{report['added']:,} images added to {report['planned'] - report['added']:,}",
+        "complete": f"all {report['planned']:,} images are there; set 'on existing' to new for another session",
+    }[report["action"]]
+    return "\n".join([f"{report['name']}: {doing}", *report["warnings"]])

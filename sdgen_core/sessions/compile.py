@@ -179,6 +179,23 @@ def standalone(prompt: Mapping[str, Mapping[str, Any]]) -> Prompt:
     return out
 
 
+def pinned_literals(item: object) -> dict[str, Any] | None:
+    """The literals of a planner that is set to one item (see ``WorkflowPin``), None when it plans a whole session.
+
+    Raises ``bad-item`` for a text that is neither.
+    """
+    if not isinstance(item, str) or not item.strip():
+        return None
+    try:
+        literals = json.loads(item)
+    except ValueError as error:
+        raise SDGenError("bad-item", f"the planner's item is no JSON: {error}") from error
+    missing = [name for name in PLAN_OUTPUTS if not isinstance(literals, dict) or name not in literals]
+    if missing:
+        raise SDGenError("bad-item", f"the planner's item lacks {', '.join(missing)}")
+    return dict(literals)
+
+
 class WorkflowPin:
     """Sets the planner of a canvas workflow to one item, so that dragging the PNG back makes exactly this image.
 

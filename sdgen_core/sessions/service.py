@@ -33,6 +33,7 @@ from .naming import create_session_folder, image_name, safe_name, session_folder
 from .parameters import ParameterRules, Parameters, ineffective_parameters
 from .parameters_text import parameters_text
 from .plan import Plan, PlanItem
+from .recovery import verify
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -450,6 +451,24 @@ class Sessions:
             "images_per_minute": round(rate * 60, 1) if rate and running else None,
             "eta_seconds": round(row.left / rate) if rate and running else None,
         }
+
+    def details(self, session_id: str) -> dict[str, Any]:
+        """The status, with the failed items and ComfyUI's messages (the first 100 of them)."""
+        row = self.ledger.session(session_id)
+        failures = [
+            {"index": item.idx, **(json.loads(item.error) if item.error else {})}
+            for item in self.ledger.items(row.id, "failed", limit=100)
+        ]
+        return {**self.status(row), "failures": failures}
+
+    def verify(self, session_id: str, *, hashes: bool = False) -> dict[str, Any]:
+        """Files against manifest and ledger. ``ok`` when all agree; ``hashes`` also reads every file."""
+        row = self.ledger.session(session_id)
+        report = verify(row.folder, hashes=hashes).to_dict()
+        unsaved = [i.idx for i in self.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
+        report["done_without_file"] = unsaved
+        report["ok"] = bool(report["ok"]) and not unsaved
+        return {**self.status(row), "verify": report}
 
     # ---- inside ----------------------------------------------------------------------------------------------------------
 

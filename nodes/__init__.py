@@ -1,0 +1,14 @@
+"""The nodes: thin V3 classes over ``sdgen_core``, one file a topic, each with its ``NODES``."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import save, session, template
+
+
+class SDGenExtension(ComfyExtension):
+    """What ComfyUI asks the pack for."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [*template.NODES, *session.NODES, *save.NODES]

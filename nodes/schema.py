@@ -1,0 +1,45 @@
+"""The compatibility shim between our node definitions and the V3 API of different ComfyUI versions."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from comfy_api.latest import io
+
+from ..sdgen_core.errors import SDGenError
+
+CATEGORY = "SDGen"
+
+#: A template chosen in a Template node, on its way to the planner.
+TemplateType = io.Custom("SDGEN_TEMPLATE")
+#: Seeds of a Seed Sweep node, on their way to the planner.
+SeedsType = io.Custom("SDGEN_SEEDS")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def schema(**definition: Any) -> io.Schema:
+    """``io.Schema`` without the fields this ComfyUI does not know yet: an unknown one would take the whole pack down."""
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in definition.items() if name in known})
+
+
+def reporting(execute: F) -> F:
+    """Show a user's error with its code and what to do about it; ComfyUI shows only an exception's text."""
+
+    @functools.wraps(execute)
+    def run(*args: Any, **inputs: Any) -> Any:
+        try:
+            return execute(*args, **inputs)
+        except SDGenError as error:
+            error.args = (f"{error} {error.hint} [{error.code}]",)
+            raise NodeFailed(f"{error} {error.hint} [{error.code}]") from error
+
+    return run  # type: ignore[return-value]
+
+
+class NodeFailed(Exception):
+    """An error as ComfyUI's dialog shows it: message, what to do, [code]."""

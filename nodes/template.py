@@ -1,0 +1,109 @@
+"""SDGen Template and SDGen Seed Sweep: what is to be made."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..sdgen_core.comfy import host
+from ..sdgen_core.errors import SDGenError
+from ..sdgen_core.templates import parse_seed_spec
+from ..sdgen_core.templates.library import TEXT_BELOW, TemplateQuery
+from .schema import CATEGORY, SeedsType, TemplateType, reporting, schema
+
+
+class Template(io.ComfyNode):
+    """A template file or text, with its theme, mode and limit."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDGenTemplate",
+            display_name="SDGen Template",
+            category=CATEGORY,
+            description="A prompt template with placeholders. Shows what it will make before anything runs.",
+            search_aliases=["template", "wildcards", "dynamic prompts", "yaml"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=[TEXT_BELOW, *host.template_names()],
+                    default=TEXT_BELOW,
+                    tooltip="A *.prompt.yaml from your template folders, or the text below.",
+                ),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="A template typed here (YAML), used when no file is chosen. Its imports are found from the first template folder.",
+                ),
+                io.String.Input("theme", default="", tooltip="Name of a theme of this template; empty for none."),
+                io.String.Input("style", default="", tooltip="Style within the theme; empty for the default style."),
+                io.Combo.Input(
+                    "mode",
+                    options=["as written", "combinatorial", "random"],
+                    default="as written",
+                    tooltip="combinatorial: every combination in order. random: drawn without repeats. As written: the template decides.",
+                ),
+                io.Int.Input(
+                    "limit",
+                    default=0,
+                    min=-1,
+                    max=1_000_000,
+                    tooltip="How many combinations at most, in place of the template's max_images. 0: as written, -1: all.",
+                ),
+            ],
+            outputs=[TemplateType.Output("template", tooltip="The template, for a Session Plan.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> int:
+        """Files may have changed since the last run; reading them again is cheap, since unchanged ones are cached."""
+        return time.time_ns()
+
+    @classmethod
+    @reporting
+    def execute(cls, file: str, text: str, theme: str, style: str, mode: str, limit: int) -> io.NodeOutput:
+        query = TemplateQuery(file=file, text=text, theme=theme, style=style, mode=mode, limit=limit)
+        return io.NodeOutput(host.library().choose(query))
+
+
+class SeedSweep(io.ComfyNode):
+    """The same seeds for every combination."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDGenSeedSweep",
+            display_name="SDGen Seed Sweep",
+            category=CATEGORY,
+            description="Every combination of the template is made with each of these seeds, so that values compare on equal seeds.",
+            search_aliases=["seeds", "seed list", "consistency"],
+            inputs=[
+                io.String.Input(
+                    "seeds",
+                    default="1-4",
+                    dynamic_prompts=False,
+                    tooltip="A range (1-4), a list (7, 42, 99) or count#start (20#1000 is 1000 to 1019).",
+                ),
+            ],
+            outputs=[SeedsType.Output("sweep", display_name="seeds", tooltip="The seeds, for a Session Plan.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, seeds: str) -> bool | str:
+        try:
+            parse_seed_spec(seeds)
+        except SDGenError as error:
+            return f"{error} [{error.code}]"
+        return True
+
+    @classmethod
+    @reporting
+    def execute(cls, seeds: str) -> io.NodeOutput:
+        return io.NodeOutput(parse_seed_spec(seeds))
+
+
+NODES = [Template, SeedSweep]

@@ -1,0 +1,126 @@
+"""The routes: one table, thin handlers, JSON in and out.
+
+Reading needs nothing; writing needs a JSON body and the header ``X-SDGen: 1``, which a foreign web page cannot send to this
+server without asking it first. Handlers run in a worker thread: no SQLite and no file walk on ComfyUI's event loop.
+
+| method | path | answer |
+|---|---|---|
+| GET | /sdgen/sessions?state= | ``{"sessions": [status, …]}``, newest first |
+| GET | /sdgen/sessions/{id} | status (see ``Sessions.status``) with ``failures`` |
+| POST | /sdgen/sessions/{id}/pause, /resume, /retry | status |
+| POST | /sdgen/sessions/{id}/verify ``{"hashes": bool}`` | report of files against manifest and ledger |
+| GET | /sdgen/templates | ``{"templates": [name, …]}`` |
+| POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
+
+An error is ``{"error": code, "message", "hint", …}`` with status 400, 404 (unknown id or name) or 500 (the machine's fault).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError
+from .preview import preview
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from ..comfy.host import Engine
+
+_NOT_FOUND = frozenset({"unknown-session", "unknown-template", "unknown-item"})
+_OURS = frozenset({"ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"})
+
+Body = dict[str, Any]
+
+
+def _list(engine: Engine, name: str, body: Body) -> Body:
+    sessions = engine.sessions
+    return {"sessions": [sessions.status(row) for row in sessions.ledger.sessions(body.get("state") or None)]}
+
+
+def _show(engine: Engine, name: str, body: Body) -> Body:
+    return engine.sessions.details(name)
+
+
+def _pause(engine: Engine, name: str, body: Body) -> Body:
+    return engine.sessions.status(engine.sessions.pause(name, "paused by the user"))
+
+
+def _resume(engine: Engine, name: str, body: Body) -> Body:
+    return engine.sessions.status(engine.sessions.resume(name))
+
+
+def _retry(engine: Engine, name: str, body: Body) -> Body:
+    row, again = engine.sessions.retry(name)
+    return {**engine.sessions.status(row), "retried": again}
+
+
+def _verify(engine: Engine, name: str, body: Body) -> Body:
+    return engine.sessions.verify(name, hashes=bool(body.get("hashes")))
+
+
+def _templates(engine: Engine, name: str, body: Body) -> Body:
+    from ..comfy import host
+
+    return {"templates": host.library().names()}
+
+
+def _preview(engine: Engine, name: str, body: Body) -> Body:
+    from ..comfy import host
+
+    return preview(host.library(), body)
+
+
+Handler = Callable[["Engine", str, Body], Body]
+
+TABLE: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/sdgen/sessions", _list),
+    ("GET", "/sdgen/sessions/{name}", _show),
+    ("POST", "/sdgen/sessions/{name}/pause", _pause),
+    ("POST", "/sdgen/sessions/{name}/resume", _resume),
+    ("POST", "/sdgen/sessions/{name}/retry", _retry),
+    ("POST", "/sdgen/sessions/{name}/verify", _verify),
+    ("GET", "/sdgen/templates", _templates),
+    ("POST", "/sdgen/templates/preview", _preview),
+)
+
+
+def register(table: web.RouteTableDef, engine: Callable[[], Engine]) -> None:
+    """Add the routes to ComfyUI's table; ``engine`` raises when the engine could not start."""
+    for method, path, handler in TABLE:
+        table.route(method, path)(_endpoint(method, handler, engine))
+
+
+def _endpoint(
+    method: str, handler: Handler, engine: Callable[[], Engine]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        from aiohttp import web
+
+        try:
+            body = dict(request.query) if method == "GET" else await _json(request)
+            name = request.match_info.get("name", "")
+            answer = await asyncio.to_thread(lambda: handler(engine(), name, body))
+            return web.json_response(answer)
+        except SDGenError as error:
+            status = 404 if error.code in _NOT_FOUND else 500 if error.code in _OURS else 400
+            return web.json_response(error.to_dict(), status=status)
+
+    return endpoint
+
+
+async def _json(request: web.Request) -> Body:
+    """The body of a writing request. Raises ``bad-request``."""
+    if request.headers.get("X-SDGen") != "1" or request.content_type != "application/json":
+        raise SDGenError("bad-request", "a writing request needs a JSON body and the header X-SDGen: 1")
+    text = await request.text()
+    try:
+        body = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise SDGenError("bad-request", f"the body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise SDGenError("bad-request", "the body must be a JSON object")
+    return body
