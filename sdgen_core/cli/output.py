@@ -1,0 +1,82 @@
+"""What commands print, and how they end: 0 done, 1 failed items or an error, 2 usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TypeVar
+
+from ..errors import SDGenError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, UTF-8 whatever the terminal thinks."""
+    sys.stdout.buffer.write((json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8"))
+    sys.stdout.flush()
+
+
+def print_table(headings: list[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A table as wide as it needs to be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console(soft_wrap=True).print(table)
+
+
+def session_row(status: dict[str, Any]) -> list[Any]:
+    """A session as a row of `sdgen sessions list`."""
+    names = ("id", "name", "state", "done", "failed", "planned", "seconds_per_image", "created")
+    return [status[name] for name in names]
+
+
+def session_table(status: dict[str, Any]) -> None:
+    """A session as a table of two columns."""
+    state = status["state"] + (f" ({status['reason']})" if status.get("reason") else "")
+    rows = [
+        ("session", f"{status['name']}  [{status['id']}]"),
+        ("state", state),
+        ("planned", status["planned"]),
+        ("done", status["done"]),
+        ("failed", status["failed"]),
+        ("seconds an image", status["seconds_per_image"]),
+        ("folder", status["folder"]),
+        ("manifest", status["manifest"]),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        if value is not None:
+            print(f"{name:<{width}}  {value}")
+
+
+def fail(code: int = 1) -> NoReturn:
+    """End the command with an exit code."""
+    import typer
+
+    raise typer.Exit(code)
+
+
+def reporting(command: F) -> F:
+    """Print a user's error (as JSON when the command was asked for JSON) and exit with 1; Ctrl-C exits with 130."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except SDGenError as error:
+            if options.get("json"):
+                print_json(error.to_dict())
+            else:
+                print(f"error: {error} [{error.code}]\n{error.hint}", file=sys.stderr)
+            fail(1)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            fail(130)
+
+    return run  # type: ignore[return-value]

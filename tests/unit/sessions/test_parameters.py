@@ -1,0 +1,56 @@
+import pytest
+
+from sdgen_core.errors import SDGenError
+from sdgen_core.sessions.parameters import ParameterRules, Parameters, ineffective_parameters
+
+SAMPLERS = ["euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "ddim", "uni_pc", "lcm"]
+SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal", "kl_optimal"]
+RULES = ParameterRules(Parameters(scheduler="beta"), SAMPLERS, SCHEDULERS)
+
+
+@pytest.mark.parametrize(
+    ("written", "sampler", "scheduler"),
+    [
+        ({}, "euler", "beta"),
+        ({"sampler": "Euler a"}, "euler_ancestral", "normal"),
+        ({"sampler": "euler_ancestral"}, "euler_ancestral", "beta"),
+        ({"sampler_name": "DPM++ 2M Karras"}, "dpmpp_2m", "karras"),
+        ({"sampler": "DPM++ 2M"}, "dpmpp_2m", "karras"),
+        ({"sampler": "DPM++ 2M", "scheduler": "Exponential"}, "dpmpp_2m", "exponential"),
+        ({"sampler": "DPM++ 2M SDE", "scheduler": "automatic"}, "dpmpp_2m_sde", "exponential"),
+        ({"sampler": "dpmpp_2m", "scheduler": "Automatic"}, "dpmpp_2m", "karras"),
+        ({"scheduler": "SGM Uniform"}, "euler", "sgm_uniform"),
+        ({"sampler": None, "scheduler": None}, "euler", "beta"),
+    ],
+)
+def test_names_of_both_worlds(written, sampler, scheduler):
+    found = RULES.resolve(written)
+    assert (found.sampler_name, found.scheduler) == (sampler, scheduler)
+
+
+def test_template_wins_over_the_planner_and_synonyms_are_accepted():
+    found = RULES.resolve({"width": 768, "steps": "30", "cfg_scale": 5, "denoising_strength": 0.4, "batch_size": 4})
+    assert found == Parameters(width=768, steps=30, cfg=5, denoise=0.4, scheduler="beta")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"width": "wide"}, {"width": 0}, {"steps": 1.5}, {"cfg": float("nan")}, {"denoise": 2}, {"width": True}, {"steps": [1]}],
+)
+def test_bad_numbers_name_the_parameter(written):
+    with pytest.raises(SDGenError) as caught:
+        RULES.resolve(written)
+    assert caught.value.code == "bad-parameter" and next(iter(written)) in str(caught.value)
+
+
+def test_unknown_names_come_with_the_nearest():
+    with pytest.raises(SDGenError) as caught:
+        RULES.resolve({"sampler": "eulr"})
+    assert "euler" in caught.value.nearest
+    with pytest.raises(SDGenError) as caught:
+        RULES.resolve({"scheduler": "karas"})
+    assert "karras" in caught.value.nearest
+
+
+def test_only_unheard_of_parameters_are_worth_a_warning():
+    assert ineffective_parameters(["width", "cfg_scale", "adetailer", "withd"]) == ["withd"]
