@@ -93,7 +93,12 @@ def test_model_title(name: str, title: str) -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["Negative prompt: all of it", "negative prompt: x\nsecond", "Steps: 20, Sampler: Euler, Seed: 5", "a\nSteps: 1, Seed: 2"],
+    [
+        "Negative prompt: all of it",
+        "negative prompt: x\nsecond",
+        "Steps: 20, Sampler: Euler, Seed: 5",
+        "a\nSteps: 1, Seed: 2",
+    ],
 )
 def test_prompts_that_look_like_the_format_stay_prompts(prompt: str) -> None:
     text = parameters_text(prompt, "bad", seed=77, width=64, height=64, steps=3)
@@ -110,7 +115,9 @@ LINE = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp"
 PROMPT = st.one_of(
     LINE,
     st.lists(LINE, max_size=3).map(lambda lines: "\n".join(lines).strip()),
-    st.sampled_from(["Negative prompt: x", "Steps: 2, Seed: 3, Size: 1x1", "(a:1.2), (b c:1.3), [d:0.4]", "\u200bSteps: 1"]),
+    st.sampled_from(
+        ["Negative prompt: x", "Steps: 2, Seed: 3, Size: 1x1", "(a:1.2), (b c:1.3), [d:0.4]", "\u200bSteps: 1"]
+    ),
 )
 VALUE = st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30)
 
@@ -144,7 +151,7 @@ def test_the_reader_never_fails(text: str) -> None:
 def test_reading_other_programs_texts() -> None:
     text = (
         "masterpiece, (red hair:1.3)\nsecond line\nNegative prompt: bad,\nworse\r\n"
-        'Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 5.5, Seed: 12, Size: 832x1216, Model hash: abc, Model: x, '
+        "Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 5.5, Seed: 12, Size: 832x1216, Model hash: abc, Model: x, "
         'Clip skip: 2, Lora hashes: "a: 1, b: 2", Hashes: {"model": "abc", "lora:a": "1"}, '
         'Civitai resources: [{"type":"checkpoint","id":1}], Denoising strength: 0.4, Version: v1.10.1'
     )

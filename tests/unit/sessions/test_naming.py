@@ -132,9 +132,7 @@ def test_a_folder_without_rights_is_an_error(tmp_path: Path) -> None:
     ("number", "code"),
     [(errno.ENOSPC, "disk-full"), (errno.EROFS, "unwritable-folder"), (errno.EACCES, "unwritable-folder")],
 )
-def test_system_errors_become_codes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
-) -> None:
+def test_system_errors_become_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str) -> None:
     def refuse(self: Path, *_: object, **options: object) -> None:
         if not options.get("exist_ok"):
             raise OSError(number, os.strerror(number), str(self))
