@@ -30,6 +30,9 @@ from .processes import kill_tree, process_options, terminate_tree
 LOG_TAIL_LINES = 40
 """How many closing lines of the server's log an error message carries."""
 
+PACK_NAME = "sdgen"
+"""The name of our folder among the custom nodes; it is in the addresses of the pack's web files."""
+
 _POLL_SECONDS = 0.1
 _PORT_TRIES = 3
 _STATE_FILE = "server.json"
@@ -70,7 +73,7 @@ class ComfyServer:
 
     ``comfyui`` is the checkout (the folder of ``main.py``), ``base`` the folder that the server may write to,
     ``python`` the interpreter that has ComfyUI's requirements. ``pack`` is the folder of SDGen, linked into the
-    base's custom nodes as ``sdgen``; None starts without it. ``models`` are further ComfyUI ``models`` folders; the
+    base's custom nodes; None starts without it. ``models`` are further ComfyUI ``models`` folders; the
     checkout's own is always added. ``port`` 0 takes a free one anew at each start. ``frontend`` is a folder with
     another build of the frontend; ``packages`` one with Python packages that go before those of ``python`` (the
     versions that another ComfyUI pins).
@@ -142,6 +145,7 @@ class ComfyServer:
                 self.kill()
                 if self.wanted_port or not self._port_was_taken() or attempt == _PORT_TRIES - 1:
                     raise
+        self._check_pack()
         self.start_seconds = time.monotonic() - began
         self._state_path.write_text(json.dumps({"url": self.url, "pid": self.pid}), encoding="utf-8")
         return self
@@ -263,7 +267,7 @@ class ComfyServer:
             (self.base / name).mkdir(parents=True, exist_ok=True)
         write_model_paths(self.base / "extra_model_paths.yaml", [*self.models, self.comfyui / "models"])
         if self.pack is not None:
-            link_pack(self.pack, self.base / "custom_nodes" / "sdgen")
+            link_pack(self.pack, self.base / "custom_nodes" / PACK_NAME)
         self.log.parent.mkdir(parents=True, exist_ok=True)
 
     def _environment(self) -> dict[str, str]:
@@ -301,6 +305,14 @@ class ComfyServer:
             if time.monotonic() > deadline:
                 raise self._start_error(f"ComfyUI did not answer at {self.url} in time.")
             time.sleep(_POLL_SECONDS)
+
+    def _check_pack(self) -> None:
+        """A ComfyUI whose start went well without SDGen would be found out only much later, by its unknown nodes."""
+        failed = f"(IMPORT FAILED): {self.base / 'custom_nodes' / PACK_NAME}"
+        if self.pack is not None and failed in self.log_text():
+            error = self._start_error(f"ComfyUI started, but could not load SDGen from {self.pack}.")
+            self.kill()
+            raise error
 
     def _port_was_taken(self) -> bool:
         """Whether the server ended because somebody took its port between our choice and its start."""
