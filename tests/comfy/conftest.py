@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +84,111 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             if isinstance(value, ComfyServer):
                 report.sections.append((f"log of the ComfyUI server {name!r}", value.log_tail(60)))
     return report  # type: ignore[return-value]
+
+
+# ---- sessions of stub images ----------------------------------------------------------------------------------------
+
+
+class Stub:
+    """Orders sessions of flat images (colour = seed) on a server and looks at what became of them."""
+
+    def __init__(self, server: ComfyServer) -> None:
+        self.server = server
+        self.client = server.client
+
+    def graph(self, images: int = 12, *, name: str = "", text: str | None = None, planner: Graph = {}, **stub: Any) -> dict[str, Any]:
+        """A graph of planner, stub image and save node; ``stub`` sets the image node's widgets."""
+        values = "\n".join(f"    v{n}: value {n}" for n in range(images))
+        template = text or STUB_TEMPLATE.format(name=name or "stub", values=values)
+        return {
+            "1": node("SDGenTemplate", file="(the text below)", text=template, theme="", style="", mode="as written", limit=0),
+            "2": node(
+                "SDGenSessionPlan",
+                **{
+                    "template": ["1", 0], "name": name, "on_existing": "resume", "count": 0, "width": 16, "height": 16,
+                    "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0, "item": "", **planner,
+                },
+            ),
+            "3": node("StubLoader", ckpt_name="stub"),
+            "4": node(
+                "StubImage", **{"seed": ["2", 2], "text": ["2", 0], "fail_at": "", "wait": 0.0, "batch": 1, "loads": ["3", 0], **stub}
+            ),
+            "5": node("SDGenSessionSave", images=["4", 0], file_name=["2", 10], item=""),
+        }  # fmt: skip
+
+    def press(self, graph: Graph, **body: Any) -> dict[str, Any]:
+        """Queue the graph once; the planner's report."""
+        entry = wait_for_prompt(self.server, post_prompt(self.server, graph, **body))
+        assert entry["status"]["status_str"] == "success", entry["status"]
+        return entry["outputs"]["2"]["sdgen"][0]
+
+    def refused(self, graph: Graph) -> str:
+        """Queue a graph that cannot become a session; the error's text."""
+        from sdgen_core.comfy.client import failure
+
+        fate = failure(wait_for_prompt(self.server, post_prompt(self.server, graph)))
+        assert fate is not None, "the graph was accepted"
+        return fate[1]
+
+    def status(self, session: str) -> dict[str, Any]:
+        return self.client.get(f"/sdgen/sessions/{session}")
+
+    def act(self, session: str, action: str) -> dict[str, Any]:
+        return self.client.post(f"/sdgen/sessions/{session}/{action}", {})
+
+    def wait(self, session: str, *states: str, timeout: float = 120.0) -> dict[str, Any]:
+        """Wait until the session is in one of ``states`` (completed when none is named)."""
+        wanted = states or ("completed",)
+
+        def reached() -> dict[str, Any] | None:
+            status = self.status(session)
+            return status if status["state"] in wanted else None
+
+        return wait_until(reached, f"session {session} to be {' or '.join(wanted)}", timeout)
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    """A node of an API graph."""
+    return {"class_type": class_type, "inputs": inputs}
+
+
+STUB_TEMPLATE = """
+type: prompt
+name: {name}
+version: '2.0'
+prompt: "a picture of {{Value}}"
+negative_prompt: "not {{Value}}"
+imports:
+  Value:
+{values}
+generation: {{mode: combinatorial, seed: 1000, seed_mode: progressive, max_images: -1}}
+"""
+
+
+@pytest.fixture
+def stub_server(comfy_factory: Callable[..., ComfyServer]) -> Callable[..., ComfyServer]:
+    """``stub_server(base=None, **options)``: a server with the stub nodes, not started yet."""
+
+    def make(base: Path | None = None, **options: Any) -> ComfyServer:
+        server = comfy_factory(base, **options)
+        target = server.base / "custom_nodes" / "stub_nodes"
+        if not target.is_dir():
+            shutil.copytree(Path(__file__).parent / "stub_nodes", target)
+        return server
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def stub(_new_server: Callable[..., ComfyServer], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
+    """Stub sessions on one running server, shared by the tests of a file."""
+    base = tmp_path_factory.mktemp("stub")
+    shutil.copytree(Path(__file__).parent / "stub_nodes", base / "custom_nodes" / "stub_nodes")
+    with _new_server(base) as server:
+        yield Stub(server)
+
+
+@pytest.fixture(scope="session")
+def stub_of() -> type[Stub]:
+    """``stub_of(server)``: stub sessions on a server of the test's own."""
+    return Stub
