@@ -38,8 +38,8 @@ class ManifestData:
     """A session as read. ``snapshot`` and ``images`` have the form of ``manifest.json``, unknown keys included.
 
     ``status`` is None when nothing says it; ``top`` has the unknown top-level keys; ``sources`` names what was read
-    (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken; ``unreadable_lines`` counts journal
-    lines that a crash tore.
+    (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken;
+    ``unreadable_lines`` counts journal lines that a crash tore.
     """
 
     folder: Path

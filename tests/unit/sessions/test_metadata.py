@@ -68,7 +68,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING)
-@example({1: math.nan, "1": math.inf, math.nan: -math.inf, None: "\ud800", True: {2, 1}})
+@example({1: math.nan, "1": math.inf, math.nan: -math.inf, None: "\ud800", False: {2, 1}})
 def test_strict_json_is_always_json(value: Any) -> None:
     text = strict_json(value)
     assert strict_json(strictly(text)) == text
@@ -272,6 +272,6 @@ def test_hashes(tmp_path: Path) -> None:
 
 
 def test_importing_loads_no_image_library() -> None:
-    code = "import sys, sdgen_core.sessions.metadata, sdgen_core.sessions.manifest; print('PIL' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, sdgen_core.sessions.manifest; print('PIL' in sys.modules or 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
