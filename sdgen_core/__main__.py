@@ -1,0 +1,5 @@
+"""``python -m sdgen_core``: the same as the ``sdgen`` command."""
+
+from .cli import main
+
+main()

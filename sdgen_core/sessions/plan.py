@@ -1,0 +1,292 @@
+"""A plan: template x seeds -> numbered items. Item *n* is computed from *n* alone, so a plan of any size is a few kilobytes.
+
+Everything random in a plan is drawn from streams of ``variation_seed``, which is recorded; two plans with the same recorded numbers
+are the same plan on every machine and Python version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import SDGenError
+from ..templates.parameters import ParameterFiller
+from ..templates.render import Renderer
+from ..templates.resolved import ResolvedTemplate, Value, whole
+from ..templates.seeds import seeds_from_json, seeds_to_json
+from ..templates.space import Space
+from ..templates.streams import ALGORITHM, stream_key, word
+
+FORMAT = 1
+_SEED_BITS = 50  # browsers keep whole numbers exactly up to 53 bits; a workflow dragged back must keep its seed
+_BASE_BITS = 32  # a seed people can read and type
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One image to make. ``requested_seed`` is -1 when the backend would pick; ``seed`` is always concrete (>= 0).
+
+    ``keys`` is the choice (placeholder -> key, in loop order), ``values`` what the keys mean. ``identity`` is equal for items of equal
+    keys, seed and parameters.
+    """
+
+    index: int
+    prompt: str
+    negative: str
+    requested_seed: int
+    seed: int
+    keys: dict[str, str]
+    values: dict[str, Value]
+    parameters: dict[str, Any]
+    identity: str
+
+
+class Plan:
+    """Build with ``Plan.build`` or read with ``Plan.from_json``. ``count`` may exceed what ``len`` can give."""
+
+    def __init__(
+        self,
+        resolved: ResolvedTemplate,
+        *,
+        seeds: Sequence[int] | None,
+        count: int | None,
+        limit: int | None,
+        asked_seed: int | None,
+        variation_seed: int,
+        base_seed: int,
+        seed_key: int,
+    ) -> None:
+        self.resolved = resolved
+        self.seeds = seeds
+        self.variation_seed = variation_seed
+        self.base_seed = base_seed
+        self._count_asked = count
+        self._limit_asked = limit
+        self._asked_seed = asked_seed
+        self._seed_key = seed_key
+        generation = resolved.generation
+        maximum = generation.max_images if limit is None else limit
+        per_choice = 1 if seeds is None else len(seeds)
+        self._per_choice = per_choice
+        wanted = -(-maximum // per_choice) if maximum > 0 and per_choice else maximum
+        self.space = Space(resolved, variation_seed, wanted)
+        self.static = not self.space.names
+        total = self.space.size * per_choice
+        warnings = list(resolved.warnings)
+        if self.static and seeds is None:
+            # no choice and no seed list: a random run asks for max_images images, a count for that many; else there is one
+            if generation.seed_mode != "fixed":
+                if not generation.combinatorial and maximum > 0:
+                    total = maximum
+                elif count is not None:
+                    total = count
+        elif maximum > 0 and total > maximum:
+            total = maximum
+            if seeds is not None and maximum % per_choice:
+                warnings.append(
+                    f"max_images {maximum} cuts the seed list: the last combination gets {maximum % per_choice} of {per_choice} seeds"
+                )
+        self.count: int = total if count is None else min(total, count)
+        self.warnings = warnings
+        self._renderer: Renderer | None = None
+        self._filler = ParameterFiller(resolved.parameters, resolved.values, frozenset(resolved.removed))
+        self._stream = stream_key(seed_key, "seed")
+        self._parameters_digest = _canonical(resolved.parameters)
+        self._sorted_names = sorted(self.space.names)
+
+    @classmethod
+    def build(
+        cls,
+        resolved: ResolvedTemplate,
+        *,
+        seeds: Sequence[int] | None = None,
+        count: int | None = None,
+        limit: int | None = None,
+        variation_seed: int | None = None,
+    ) -> Plan:
+        """Plan a session.
+
+        ``seeds``: all of them for every combination, instead of the seed mode. ``limit`` overrides ``max_images`` (<= 0: no limit).
+        ``count`` cuts the finished list. ``variation_seed``: argument, else the template's, else its seed, else a fresh one.
+        Raises ``bad-option``, ``bad-seed-spec``, ``empty-choice``.
+        """
+        if count is not None and count < 0:
+            raise SDGenError("bad-option", f"the count {count} is negative")
+        if seeds is not None and len(seeds) == 0:
+            raise SDGenError("bad-seed-spec", "the seed list is empty")
+        generation = resolved.generation
+        asked = variation_seed if variation_seed is not None else generation.variation_seed
+        drawn = secrets.randbits(_SEED_BITS)
+        actual = asked if asked is not None else generation.seed if generation.seed >= 0 else drawn
+        base = generation.seed
+        if base < 0:
+            base = word(stream_key(actual, "base"), 0) >> (64 - _BASE_BITS)
+        # seed_mode random promises new images on every run, so only a variation seed that was asked for pins its seeds
+        seed_key = asked if asked is not None else drawn if generation.random_seeds else actual
+        return cls(
+            resolved, seeds=seeds, count=count, limit=limit, asked_seed=asked, variation_seed=actual, base_seed=base, seed_key=seed_key
+        )
+
+    # ---- size and names ----------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The placeholders of a choice, in loop order."""
+        return self.space.names
+
+    @property
+    def pools(self) -> dict[str, list[str]]:
+        """Per placeholder the selected keys."""
+        return self.space.pools
+
+    @property
+    def total_combinations(self) -> int:
+        """Product of the full pools, before selectors and weights: the manifest's number."""
+        return self.space.full_size
+
+    # ---- items ---------------------------------------------------------------------------------------------------------------
+
+    def choice(self, n: int) -> dict[str, str]:
+        """Placeholder -> key of item ``n``. Raises ``unknown-item`` out of range."""
+        return self.space.choice(self._combination(n))
+
+    def _combination(self, n: int) -> int:
+        if not 0 <= n < self.count:
+            raise SDGenError("unknown-item", f"item {n} of a plan of {self.count} items")
+        return 0 if self.static else n // self._per_choice
+
+    def seed_pair(self, n: int) -> tuple[int, int]:
+        """(requested seed, concrete seed) of item ``n``."""
+        generation = self.resolved.generation
+        if self.seeds is not None:
+            requested = self.seeds[n % self._per_choice]
+        elif generation.seed_mode == "fixed":
+            requested = self.base_seed
+        elif generation.seed_mode == "progressive":
+            requested = (self.base_seed + n) % 2**64
+        else:
+            requested = -1
+        if requested >= 0:
+            return requested, requested
+        if requested == -1:
+            return -1, word(self._stream, n) >> (64 - _SEED_BITS)
+        return requested, requested % 2**64
+
+    def identity(self, n: int) -> str:
+        """The item's identity without rendering it."""
+        choice = self.choice(n)
+        return self._identity(choice, self.seed_pair(n)[1], self._filler(choice))
+
+    def _identity(self, choice: Mapping[str, str], seed: int, parameters: Mapping[str, Any]) -> str:
+        digest = _canonical(parameters) if self._filler.varies else self._parameters_digest
+        text = "\0".join([str(seed), *[f"{n}\1{choice[n]}" for n in self._sorted_names]])
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=digest, digest_size=16).hexdigest()
+
+    def item(self, n: int) -> PlanItem:
+        """Item ``n``, a pure function of ``n``. Raises ``unknown-item`` out of range."""
+        choice = self.choice(n)
+        if self._renderer is None:
+            self._renderer = Renderer(self.resolved)
+        prompt, negative = self._renderer.render(choice)
+        requested, seed = self.seed_pair(n)
+        parameters = self._filler(choice)
+        values = self.resolved.values
+        return PlanItem(
+            n,
+            prompt,
+            negative,
+            requested,
+            seed,
+            choice,
+            {name: values[name][key] for name, key in choice.items()},
+            parameters,
+            self._identity(choice, seed, parameters),
+        )
+
+    def items(self, start: int = 0, stop: int | None = None) -> Iterator[PlanItem]:
+        """Items ``start`` to ``stop`` (exclusive), one at a time."""
+        for n in range(start, self.count if stop is None else min(stop, self.count)):
+            yield self.item(n)
+
+    def used(self, n_items: int | None = None) -> dict[str, list[str]]:
+        """Per placeholder the keys that the first ``n_items`` items use, in order of first use; renders nothing."""
+        n = self.count if n_items is None else min(n_items, self.count)
+        return self.space.used(min(1, n) if self.static else -(-n // self._per_choice))
+
+    def summary(self) -> dict[str, Any]:
+        """What a person wants to see before anything runs."""
+        values = self.resolved.values
+        return {
+            "name": self.resolved.name,
+            "session_name": self.resolved.session_name,
+            "mode": "combinatorial" if self.resolved.generation.combinatorial else "random",
+            "placeholders": [
+                {"name": s.name, "available": len(s.keys), "selected": len(s.pool), "weight": s.weight} for s in self.space.slots
+            ],
+            "removed": [n for n in self.resolved.removed if n not in values],
+            "combinations": self.space.size,
+            "total_combinations": self.space.full_size,
+            "seeds": None if self.seeds is None else len(self.seeds),
+            "seed_mode": self.resolved.generation.seed_mode,
+            "images": self.count,
+            "warnings": self.warnings,
+        }
+
+    # ---- storing -------------------------------------------------------------------------------------------------------------
+
+    def fingerprint(self) -> str:
+        """Equal for equal requests: the template and what was asked for, without the numbers that were drawn for it."""
+        asked = {**self.to_json(), "variation_seed": self._asked_seed}
+        for drawn in ("base_seed", "seed_key"):
+            asked.pop(drawn)
+        asked["resolved"] = {**asked["resolved"], "warnings": [], "source": "", "source_hash": "", "files": []}
+        return hashlib.blake2b(_canonical(asked), digest_size=16).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Self-contained strict JSON."""
+        return {
+            "sdgen_plan": FORMAT,
+            "algorithm": ALGORITHM,
+            "resolved": self.resolved.to_json(),
+            "seeds": seeds_to_json(self.seeds),
+            "count": self._count_asked,
+            "limit": self._limit_asked,
+            "asked_seed": self._asked_seed,
+            "variation_seed": self.variation_seed,
+            "base_seed": self.base_seed,
+            "seed_key": self._seed_key,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Raises ``bad-plan`` for anything that ``to_json`` of this version did not write."""
+        try:
+            if data["sdgen_plan"] != FORMAT or data["algorithm"] != ALGORITHM:
+                raise SDGenError("bad-plan", f"a plan of version {data['sdgen_plan']}.{data['algorithm']}; this program reads {FORMAT}.{ALGORITHM}")
+            resolved = ResolvedTemplate.from_json(data["resolved"])
+            optional = {k: None if data[k] is None else whole(data[k]) for k in ("count", "limit", "asked_seed")}
+            return cls(
+                resolved,
+                seeds=seeds_from_json(data["seeds"]),
+                count=optional["count"],
+                limit=optional["limit"],
+                asked_seed=optional["asked_seed"],
+                variation_seed=whole(data["variation_seed"]),
+                base_seed=whole(data["base_seed"]),
+                seed_key=whole(data["seed_key"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
+            raise SDGenError("bad-plan", f"this is not a stored plan: {type(e).__name__} {e}") from None
+
+
+def _canonical(data: Any) -> bytes:
+    """64 bytes that stand for any JSON data: equal data, equal bytes."""
+    text = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode()).digest()

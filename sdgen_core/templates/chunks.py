@@ -1,0 +1,178 @@
+"""Chunks: named pieces of text, put in for ``@Name``, with their own imports, defaults, chunks and parents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SDGenError, nearest_names
+from .model import ChunkFile
+from .run import Entry, Run
+from .syntax import Reference, placeholders, references
+from .text import Text
+
+RESERVED = ("{prompt}", "{negprompt}", "{loras}")
+MAX_TEXT = 1_000_000
+MAX_CHAIN = 50
+
+
+@dataclass
+class Chunk:
+    """One chunk file, merged with its parents. ``chunks`` are the references its text may use besides the prompt's."""
+
+    name: str
+    text: Text
+    kind: str
+    path: Path
+    imports: dict[str, Entry] = field(default_factory=dict)
+    defaults: dict[str, Entry] = field(default_factory=dict)
+    chunks: dict[str, Entry] = field(default_factory=dict)
+
+
+class ChunkBook:
+    """Loads chunk files on demand and expands references. ``used`` collects the chunks that an expansion really used."""
+
+    def __init__(self, run: Run, chunks: dict[str, Entry], groups: dict[str, dict[str, Entry]]) -> None:
+        self._run = run
+        self._chunks = chunks
+        self._groups = groups
+        self._loaded: dict[Path, Chunk] = {}
+        self.used: dict[Path, Chunk] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return [*self._chunks, *(f"{g}.{m}" for g, members in self._groups.items() for m in members)]
+
+    def has(self, name: str) -> bool:
+        return name in self._chunks
+
+    def load_all(self) -> None:
+        """Load every declared chunk, used or not; failures become problems that name chunk and path."""
+        for name, entry in self._chunks.items():
+            try:
+                self.load(name, entry)
+            except SDGenError as e:
+                self._run.problem(e)
+
+    def load(self, name: str, entry: Entry) -> Chunk:
+        node = entry.node
+        if node.kind != "scalar" or node.is_null:
+            raise SDGenError("chunk-load", f"{entry.where}: the chunk {name} needs a file path", place=entry.place)
+        path = self._run.find(str(node.value), entry)
+        if path is None:
+            raise SDGenError("missing-file", f"{entry.where}: no such file", place=entry.place)
+        return self._load(name, path, ())
+
+    def _load(self, name: str, path: Path, chain: tuple[Path, ...]) -> Chunk:
+        shown = self._run.name_of(path)
+        if path in chain or len(chain) > MAX_CHAIN:
+            circle = " -> ".join(self._run.name_of(p) for p in (*chain[chain.index(path) if path in chain else 0 :], path))
+            raise SDGenError("cycle", f"the chunk {name} implements itself: {circle}")
+        if path in self._loaded:
+            return self._loaded[path]
+        try:
+            document = self._run.open(path)
+            model = self._run.model(document, ChunkFile, "chunk-load")
+        except SDGenError as e:
+            if e.code in ("chunk-load", "missing-file"):
+                raise SDGenError(e.code, f"chunk {name} ({shown}): {e.message}", place=e.place, nearest=e.nearest) from None
+            raise
+        kind = model.type or "chunk"
+        root = document.root
+        chunk = Chunk(name, Text(""), kind, path)
+        if model.implements:
+            node = root.get("implements")
+            assert node is not None
+            parent_path = self._run.find(model.implements, Entry(node, document, False, f"chunk {name} ({shown}), implements"), only_own=True)
+            assert parent_path is not None
+            parent = self._load(name, parent_path, (*chain, path))
+            if parent.kind != kind:
+                text = f"chunk {name} ({shown}): its type is {kind!r}, but the type of {self._run.name_of(parent_path)} is {parent.kind!r}"
+                raise SDGenError("chunk-load", text, place=document.place(node))
+            chunk.text = parent.text
+            chunk.imports.update(parent.imports)
+            chunk.defaults.update(parent.defaults)
+            chunk.chunks.update(parent.chunks)
+        if model.template is not None:
+            node = root.get("template")
+            assert node is not None
+            chunk.text = Text.of(document, node)
+        elif not model.implements:
+            raise SDGenError("chunk-load", f"chunk {name} ({shown}): the field 'template' is missing", place=document.place())
+        for reserved in RESERVED:
+            at = chunk.text.string.find(reserved)
+            if at >= 0:
+                text = f"chunk {name} ({shown}): {reserved} cannot stand in a chunk"
+                raise SDGenError("reserved-in-chunk", text, place=chunk.text.place(at, reserved))
+        for field_name, into in (("imports", chunk.imports), ("defaults", chunk.defaults), ("chunks", chunk.chunks)):
+            block = root.get(field_name)
+            if block is not None and block.kind == "map":
+                into.update({k: Entry(v, document, False, f"chunk {name} ({shown}), {field_name}.{k}", True) for k, _, v in block.pairs()})
+        self._loaded[path] = chunk
+        return chunk
+
+    def expand(self, text: Text, *, lenient: bool = False) -> Text:
+        """The text with all references replaced, also those inside chunks. ``lenient`` leaves unknown names alone (negative prompts).
+
+        Raises ``unknown-chunk``, ``cycle``, ``bad-chunk-argument``, ``too-large`` and what loading a chunk raises.
+        """
+        return self._expand(text, self._chunks, (), lenient)
+
+    def _expand(self, text: Text, scope: dict[str, Entry], stack: tuple[Path, ...], lenient: bool) -> Text:
+        edits: list[tuple[int, int, Text]] = []
+        length = len(text.string)
+        for ref in references(text.string):
+            raw = text.string[ref.start : ref.end]
+            found = self._resolve(ref, scope)
+            if found is None:
+                if not (ref.optional or lenient):
+                    self._run.problem(self._unknown(ref, raw, text, scope))
+                continue
+            entry, end = found
+            label = ref.name if ref.member is None or end < ref.end else f"{ref.name}.{ref.member}"
+            chunk = self.load(label, entry)
+            if chunk.path in stack or len(stack) > MAX_CHAIN:
+                circle = " -> ".join(self._run.name_of(p) for p in (*stack, chunk.path))
+                raise SDGenError("cycle", f"the chunk {label} contains itself: {circle}", place=text.place(ref.start, raw))
+            self.used[chunk.path] = chunk
+            for piece in ref.bad:
+                message = f"{piece!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
+                self._run.problem(SDGenError("bad-chunk-argument", message, place=text.place(ref.start, raw)))
+            body = chunk.text
+            for name, start, stop in ref.arguments:
+                literal = "{" + name + "}"
+                if literal not in body.string:
+                    near = nearest_names(name, [p.name for p in placeholders(chunk.text.string)])
+                    tail = "; did you mean " + " or ".join(near) + "?" if near else ""
+                    self._run.warn(f"{literal} does not occur in the chunk {label}{tail}", text.place(ref.start, raw), "bad-chunk-argument")
+                body = body.replace(literal, text.cut(start, stop))
+                if len(body.string) > MAX_TEXT:
+                    break
+            body = self._expand(body, {**self._chunks, **chunk.chunks}, (*stack, chunk.path), lenient)
+            edits.append((ref.start, end, body))
+            length += len(body.string)
+            if length > MAX_TEXT:
+                raise SDGenError("too-large", f"chunks expand to more than {MAX_TEXT:,} characters", place=text.place(ref.start, raw))
+        return text.splice(edits) if edits else text
+
+    def _resolve(self, ref: Reference, scope: dict[str, Entry]) -> tuple[Entry, int] | None:
+        """The entry a reference means, and where it ends (``@Hero.next`` without a group Hero is ``@Hero`` and text)."""
+        if ref.member is not None:
+            if ref.name in self._groups and ref.member in self._groups[ref.name]:
+                return self._groups[ref.name][ref.member], ref.end
+            if ref.name in scope and not ref.arguments and self._plain_dot(ref):
+                return scope[ref.name], ref.end - len(ref.member) - 1
+            return None
+        return (scope[ref.name], ref.end) if ref.name in scope else None
+
+    @staticmethod
+    def _plain_dot(ref: Reference) -> bool:
+        return ref.member is not None and ref.end - ref.start == 2 + len(ref.name) + len(ref.member)
+
+    def _unknown(self, ref: Reference, raw: str, text: Text, scope: dict[str, Entry]) -> SDGenError:
+        full = ref.name if ref.member is None else f"{ref.name}.{ref.member}"
+        known = list(dict.fromkeys([*scope, *self.names]))
+        listed = "known chunks: " + ", ".join(known) if known else "no chunks are declared"
+        return SDGenError(
+            "unknown-chunk", f"@{full} is not a chunk ({listed})", place=text.place(ref.start, raw), nearest=nearest_names(full, known)
+        )

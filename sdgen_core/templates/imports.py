@@ -1,0 +1,238 @@
+"""What ``imports:`` can say about a name, and variation files.
+
+Keys are identities: file keys as written, inline texts by the first eight hex digits of their MD5 (what users' fixed placeholders
+and manifests have always used), file keys that clash by a prefix made of the file's path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SDGenError
+from .documents import Document, Node
+from .resolved import Value
+from .run import Entry, Run
+
+REMOVE = "[Remove]"
+_KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
+
+
+@dataclass
+class Pool:
+    """The ordered values of one name. ``missing`` explains why there are none; ``groups`` are chunk files, not values."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    weight: int | None = None
+    missing: str | None = None
+    removed: bool = False
+    chunks: dict[str, Entry] | None = None
+    chunk: Entry | None = None
+
+
+def inline_key(raw: str) -> str:
+    """The key of an inline text."""
+    return hashlib.md5(raw.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()[:8]
+
+
+def is_path(text: str) -> bool:
+    clean = text.strip()
+    return clean.endswith((".yaml", ".yml")) and clean[:1] not in "\"'" and "\n" not in clean
+
+
+def is_chunk(text: str) -> bool:
+    return text.strip().endswith((".chunk.yaml", ".chunk.yml"))
+
+
+def is_remove(node: Node) -> bool:
+    """The list ``[Remove]``."""
+    return node.kind == "list" and len(node.value) == 1 and node.value[0].kind == "scalar" and node.value[0].value == "Remove"
+
+
+def clash_prefix(path: str) -> str:
+    """``v/more.coats.yaml`` -> ``v__more_coats``: what a key gets in front when an earlier file has the same key."""
+    clean = re.sub(r"^\.\./+", "", path.strip())
+    clean = clean.removeprefix("./")
+    for ending in (".yaml", ".yml"):
+        clean = clean.removesuffix(ending)
+    return clean.replace("/", "__").replace(".", "_")
+
+
+class ImportReader:
+    """Reads import entries for one run. ``style`` other than default looks for ``file.STYLE.yaml`` of ``sensitive`` names."""
+
+    def __init__(self, run: Run, style: str, sensitive: frozenset[str]) -> None:
+        self._run = run
+        self._style = style
+        self._sensitive = sensitive
+
+    def read(self, name: str, entry: Entry) -> Pool:
+        """Raises what cannot be skipped: an own missing file, a bad value, a bad list item."""
+        node = entry.node
+        if node.kind == "scalar":
+            if node.is_null:
+                return Pool(missing="its import is empty")
+            if not is_path(node.value):
+                return Pool(self._inline(entry, node))
+            if is_chunk(node.value):
+                return Pool(chunk=entry)
+            path = self._path(name, node.value, entry, missing_ok=not entry.own)
+            if path is None:
+                text = f"the file {node.value.strip()} of {entry.where} does not exist"
+                self._run.note(text, entry.place)
+                return Pool(missing=text)
+            return Pool(dict(variation_values(self._run, self._run.open(path))))
+        if is_remove(node):
+            return Pool(removed=True)
+        if node.kind == "list":
+            return Pool(self._list(name, entry))
+        return self._map(name, entry)
+
+    def _path(self, name: str, text: str, entry: Entry, missing_ok: bool = False) -> Path | None:
+        path = self._run.find(text, entry, missing_ok=missing_ok)
+        if path is not None and name in self._sensitive and self._style != "default":
+            for ending in (".yaml", ".yml"):
+                styled = path.with_name(f"{path.stem}.{self._style}{ending}")
+                if styled.is_file():
+                    return styled
+        return path
+
+    def _inline(self, entry: Entry, node: Node) -> dict[str, Value]:
+        """A text that is no path: one value, or one per line when every line reads ``key: text``."""
+        raw = str(node.value)
+        lines = [line for line in raw.splitlines() if line.strip()]
+        if len(lines) > 1 and all(_KEY_LINE.fullmatch(line) for line in lines):
+            out: dict[str, Value] = {}
+            for line in lines:
+                key, _, text = line.partition(":")
+                out[key.strip()] = text.strip().strip("\"'")
+            return out
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)+", raw.strip()):
+            self._run.warn(f"{entry.where}: {raw.strip()!r} is read as a text, because a file name ends in .yaml", entry.place)
+        return {inline_key(raw): raw.strip("\"'")}
+
+    def _file(self, name: str, text: str, entry: Entry) -> dict[str, Value]:
+        path = self._path(name, text, entry)
+        assert path is not None
+        return variation_values(self._run, self._run.open(path))
+
+    def _list(self, name: str, entry: Entry) -> dict[str, Value]:
+        out: dict[str, Value] = {}
+        for position, node in enumerate(entry.node.value):
+            item = Entry(node, entry.document, entry.own, f"{entry.where}[{position}]")
+            if node.kind == "map":
+                merge_clash(out, self._map(name, item).values, f"{position}")
+            elif node.kind == "list":
+                raise SDGenError("bad-variation-value", f"{item.where}: a list inside a list", place=item.place)
+            elif node.is_null:
+                self._run.warn(f"{item.where} is empty and gives no value", item.place)
+            elif is_path(node.value) and (node.value.strip().endswith(".yaml") or self._exists(node.value, item)):
+                merge_clash(out, self._file(name, node.value, item), clash_prefix(node.value))
+            else:
+                if is_path(node.value):
+                    self._run.warn(f"{item.where}: there is no file {node.value.strip()}; it is read as a text", item.place, "missing-file")
+                out[inline_key(node.value)] = node.value.strip("\"'")
+        if not out:
+            raise SDGenError("empty-choice", f"{entry.where}: the list is empty", place=entry.place)
+        return out
+
+    def _exists(self, text: str, entry: Entry) -> bool:
+        return self._run.find(text, entry, missing_ok=True) is not None
+
+    def _map(self, name: str, entry: Entry) -> Pool:
+        pairs = entry.node.pairs()
+        keys = {key for key, _, _ in pairs}
+        if "source" in keys and keys <= {"source", "weight"}:
+            inner = {key: node for key, _, node in pairs}
+            pool = self.read(name, Entry(inner["source"], entry.document, entry.own, f"{entry.where}.source"))
+            if "weight" in inner:
+                weight = inner["weight"].scalar() if inner["weight"].kind == "scalar" else None
+                if not isinstance(weight, int) or isinstance(weight, bool):
+                    raise SDGenError("bad-structure", f"{entry.where}.weight is not a whole number", place=entry.document.place(inner["weight"]))
+                pool.weight = max(0, weight)
+            return pool
+        paths = [(key, node) for key, _, node in pairs if node.is_text and is_path(node.value)]
+        if pairs and len(paths) == len(pairs):
+            if any(is_chunk(node.value) for _, node in paths):
+                return Pool(
+                    chunks={key: Entry(node, entry.document, entry.own, f"{entry.where}.{key}") for key, node in paths},
+                )
+            out: dict[str, Value] = {}
+            for key, node in paths:
+                item = Entry(node, entry.document, entry.own, f"{entry.where}.{key}")
+                merge_clash(out, self._file(name, node.value, item), key)
+            return Pool(out)
+        values: dict[str, Value] = {}
+        for key, _, node in pairs:
+            values[key] = _value(self._run, entry.document, key, node)
+        if not values:
+            return Pool(missing=f"{entry.where} is an empty map")
+        return Pool(values)
+
+
+def merge_clash(out: dict[str, Value], new: dict[str, Value], prefix: str) -> None:
+    """Add ``new``; a key that is there already gets ``prefix__`` in front."""
+    for key, value in new.items():
+        out[f"{prefix}__{key}" if key in out else key] = value
+
+
+def variation_values(run: Run, document: Document) -> dict[str, Value]:
+    """The values of a variation file, parsed once per file version. Raises ``bad-variation-value``, ``bad-structure``."""
+    cached = document.parsed.values
+    if isinstance(cached, dict):
+        return cached
+    root = document.root
+    if root.kind == "scalar":
+        what = "is empty" if root.is_null else "holds a single text, not a map of values"
+        raise SDGenError("bad-structure", f"the variation file {what}", place=document.place())
+    inner = root
+    if root.kind == "map":
+        found = root.get("variations")
+        if found is not None:
+            inner = found
+        elif (kind := root.get("type")) is not None and kind.value == "variations":
+            raise SDGenError("bad-structure", "the field 'variations' is missing", place=document.place(root))
+        elif (kind is not None and kind.kind == "scalar" and kind.value in ("prompt", "template", "theme_config")) or root.get("generation"):
+            raise SDGenError("bad-structure", "this is no variation file but another kind", place=document.place(root))
+    before = len(run.warnings)
+    values: dict[str, Value] = {}
+    if inner.kind == "scalar":
+        what = "is empty" if inner.is_null else "is not a map"
+        raise SDGenError("bad-variation-value", f"'variations' {what}", place=document.place(inner))
+    if inner.kind == "list":
+        for node in inner.value:
+            if node.kind == "map":
+                for key, _, value in node.pairs():
+                    values[key] = _value(run, document, key, value)
+            elif node.kind == "scalar" and not node.is_null:
+                values[node.value.strip()] = node.value
+            else:
+                raise SDGenError("bad-variation-value", "an item of the list is neither a text nor 'key: text'", place=document.place(node))
+    else:
+        for key, _, node in inner.pairs():
+            values[key] = _value(run, document, key, node)
+    if not values:
+        raise SDGenError("bad-structure", "the variation file holds no values", place=document.place(inner))
+    if len(run.warnings) == before and not run.strict:
+        document.parsed.values = values
+        document.release()
+    return values
+
+
+def _value(run: Run, document: Document, key: str, node: Node) -> Value:
+    if node.kind == "scalar":
+        if node.is_null:
+            run.warn(f"the value of {key!r} is empty", document.place(node), "bad-variation-value")
+            return ""
+        return str(node.value)
+    if node.kind == "map":
+        parts: dict[str, str] = {}
+        for part, _, inner in node.pairs():
+            if inner.kind != "scalar":
+                text = f"the part {part!r} of {key!r} is a {'list' if inner.kind == 'list' else 'map'}, not a text"
+                raise SDGenError("bad-variation-value", text, place=document.place(inner))
+            parts[part] = "" if inner.is_null else str(inner.value)
+        return parts
+    raise SDGenError("bad-variation-value", f"the value of {key!r} is a list, not a text", place=document.place(node))

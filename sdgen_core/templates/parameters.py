@@ -1,0 +1,125 @@
+"""Placeholders inside the ``parameters`` block: detector prompts, ControlNet images, and any value that varies per image.
+
+A text may hold ``{Name}`` or ``{Name:part}``; a value that is nothing but one placeholder may be written without quotes (YAML then
+reads ``{Name: null}``), and its filled text becomes a number where it reads as one. Names in ``adetailer`` and ``controlnet`` are
+*loose*: they follow the prompt's choice, and when the prompt does not use them they are drawn per image instead of looped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .resolved import Value
+from .syntax import PLACEHOLDER, Placeholder, tokens
+
+LOOSE = ("adetailer", "controlnet")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if "{" in value:
+            yield value
+    elif isinstance(value, Mapping):
+        single = unquoted(value)
+        if single is not None:
+            yield single
+        else:
+            for v in value.values():
+                yield from _texts(v)
+    elif isinstance(value, list):
+        for v in value:
+            yield from _texts(v)
+
+
+def unquoted(value: Mapping[str, Any]) -> str | None:
+    """``{Name: None}``, which is how YAML reads an unquoted ``{Name}``, as the text "{Name}"; None for any other map."""
+    if len(value) == 1:
+        (key, inner), *_ = value.items()
+        if inner is None and PLACEHOLDER.fullmatch("{" + str(key) + "}"):
+            return "{" + str(key) + "}"
+    return None
+
+
+def _names(value: Any) -> dict[str, None]:
+    return dict.fromkeys(t.name for text in _texts(value) for t in tokens(text) if isinstance(t, Placeholder))
+
+
+def parameter_names(parameters: Mapping[str, Any]) -> list[str]:
+    """Names that ordinary parameters use, in order: they are looped over like names of the prompt."""
+    return list(_names({k: v for k, v in parameters.items() if k not in LOOSE}))
+
+
+def loose_names(parameters: Mapping[str, Any]) -> list[str]:
+    """Names that ADetailer and ControlNet settings use."""
+    return list(_names({k: v for k, v in parameters.items() if k in LOOSE}))
+
+
+def part_of(value: Value, part: str | None) -> str:
+    """What ``{X}`` or ``{X:part}`` becomes: ``main``, or the alphabetically first part; a plain text is its own ``main``."""
+    if isinstance(value, str):
+        return value if part is None or part == "main" else ""
+    if part is not None:
+        return value.get(part, "")
+    if "main" in value:
+        return value["main"]
+    return value[min(value)] if value else ""
+
+
+class ParameterFiller:
+    """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change it)."""
+
+    def __init__(self, parameters: Mapping[str, Any], values: Mapping[str, Mapping[str, Value]], removed: frozenset[str]) -> None:
+        self._plain: dict[str, Any] = dict(parameters)
+        self._values = values
+        self._removed = removed
+        known = {n for n in _names(parameters) if n in values or n in removed}
+        self._build: Callable[[Mapping[str, str]], Any] | None = None
+        if known:
+            self._known = known
+
+    @property
+    def varies(self) -> bool:
+        return hasattr(self, "_known")
+
+    def __call__(self, choice: Mapping[str, str]) -> dict[str, Any]:
+        if not self.varies:
+            return self._plain
+        return {k: self._fill(v, choice, k not in LOOSE) for k, v in self._plain.items()}
+
+    def _fill(self, value: Any, choice: Mapping[str, str], number: bool) -> Any:
+        if isinstance(value, str):
+            return self._text(value, choice, number) if "{" in value else value
+        if isinstance(value, Mapping):
+            single = unquoted(value)
+            if single is not None and single[1:-1].split(":")[0] in self._known:
+                return self._text(single, choice, number)
+            return {k: self._fill(v, choice, number) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._fill(v, choice, number) for v in value]
+        return value
+
+    def _text(self, text: str, choice: Mapping[str, str], number: bool) -> Any:
+        parts: list[str] = []
+        found = tokens(text)
+        for t in found:
+            if isinstance(t, str):
+                parts.append(t)
+            elif t.name in choice and t.name in self._values:
+                parts.append(part_of(self._values[t.name][choice[t.name]], t.part))
+            elif t.name not in self._removed:
+                parts.append(t.raw)
+        filled = "".join(parts)
+        if number and len(found) == 1 and not isinstance(found[0], str):
+            return _number(filled)
+        return filled
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            value = kind(text.strip())
+        except ValueError:
+            continue
+        return value if value == value and abs(value) != float("inf") else text
+    return text

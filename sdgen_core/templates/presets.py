@@ -1,0 +1,240 @@
+"""ADetailer and ControlNet settings: preset files, inline maps and overrides become complete detectors and units.
+
+The fields and their defaults are those of the two A1111 extensions' API, as users' presets name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Place, SDGenError, nearest_names
+from .documents import Document, Node
+from .parameters import unquoted
+from .run import Entry, Run
+
+DETECTOR: dict[str, Any] = {
+    "ad_model": "face_yolov8n.pt",
+    "ad_model_classes": "",
+    "ad_tab_enable": True,
+    "ad_confidence": 0.3,
+    "ad_mask_k_largest": 0,
+    "ad_prompt": "",
+    "ad_negative_prompt": "",
+    "ad_mask_filter_method": "Area",
+    "ad_mask_min_ratio": 0.0,
+    "ad_mask_max_ratio": 1.0,
+    "ad_dilate_erode": 4,
+    "ad_x_offset": 0,
+    "ad_y_offset": 0,
+    "ad_mask_merge_invert": "None",
+    "ad_mask_blur": 4,
+    "ad_denoising_strength": 0.4,
+    "ad_inpaint_only_masked": True,
+    "ad_inpaint_only_masked_padding": 32,
+    "ad_use_inpaint_width_height": False,
+    "ad_inpaint_width": 512,
+    "ad_inpaint_height": 512,
+    "ad_use_steps": False,
+    "ad_steps": 28,
+    "ad_use_cfg_scale": False,
+    "ad_cfg_scale": 7.0,
+    "ad_use_checkpoint": False,
+    "ad_checkpoint": None,
+    "ad_use_vae": False,
+    "ad_vae": None,
+    "ad_use_sampler": False,
+    "ad_sampler": "DPM++ 2M Karras",
+    "ad_scheduler": "Use same scheduler",
+    "ad_use_noise_multiplier": False,
+    "ad_noise_multiplier": 1.0,
+    "ad_use_clip_skip": False,
+    "ad_clip_skip": 1,
+    "ad_restore_face": False,
+    "ad_controlnet_model": "None",
+    "ad_controlnet_module": "None",
+    "ad_controlnet_weight": 1.0,
+    "ad_controlnet_guidance_start": 0.0,
+    "ad_controlnet_guidance_end": 1.0,
+}
+
+UNIT: dict[str, Any] = {
+    "model": None,
+    "image": None,
+    "module": "none",
+    "weight": 1.0,
+    "guidance_start": 0.0,
+    "guidance_end": 1.0,
+    "processor_res": 512,
+    "threshold_a": 64.0,
+    "threshold_b": 128.0,
+    "resize_mode": "Crop and Resize",
+    "control_mode": "Balanced",
+    "pixel_perfect": False,
+    "low_vram": False,
+    "guess_mode": False,
+}
+
+
+def expand_presets(run: Run, parameters: Mapping[str, tuple[Any, Document]]) -> dict[str, Any]:
+    """The parameters block with presets read. ``null`` or ``false`` switches a preset off. Raises ``bad-preset``, ``missing-file``."""
+    out: dict[str, Any] = {}
+    for name, (value, document) in parameters.items():
+        if name not in ("adetailer", "controlnet"):
+            out[name] = value
+            continue
+        if value is None or value is False:
+            continue
+        node = document.root.at(("parameters", name))
+        entry = Entry(node, document, False, f"parameters.{name}")
+        try:
+            if name == "adetailer":
+                out[name] = {"enabled": True, "detectors": _detectors(run, value, entry)}
+            else:
+                out[name] = {"units": _units(run, value, entry)}
+        except SDGenError as e:
+            run.problem(e)
+    run.check()
+    return out
+
+
+def _detectors(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
+    items = value if isinstance(value, list) else [value]
+    out: list[dict[str, Any]] = []
+    for item in items:
+        if isinstance(item, str):
+            out += _preset(run, item, entry, "adetailer")
+        elif isinstance(item, dict):
+            inner = {k: v for k, v in item.items() if k not in ("import", "override", "enabled")}
+            override = item.get("override") or {}
+            if not isinstance(override, dict):
+                raise _bad("override is no map of fields", entry.place)
+            override = {**inner, **override}
+            if item.get("import"):
+                found = _preset(run, str(item["import"]), entry, "adetailer")
+                for detector in found:
+                    _set(detector, override, DETECTOR, entry.place, "detector")
+                out += found
+            elif out and "ad_model" not in override and len(items) > 1:
+                _set(out[-1], override, DETECTOR, entry.place, "detector")
+            elif not override:
+                raise _bad("a detector needs import: or ad_ fields", entry.place)
+            else:
+                out.append(_set(dict(DETECTOR), override, DETECTOR, entry.place, "detector"))
+        else:
+            raise _bad(f"{item!r} is neither a preset file nor a map of fields", entry.place)
+    return out
+
+
+def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
+    if isinstance(value, dict) and "import" not in value:
+        inner = value.get("units") if isinstance(value.get("units"), list) else [value]
+        return [_unit(unit, entry.place) for unit in inner or []]
+    items = value if isinstance(value, list) else [value]
+    out: list[dict[str, Any]] = []
+    overrides: list[dict[str, Any]] = []
+    for item in items:
+        if isinstance(item, str):
+            out += _preset(run, item, entry, "controlnet")
+        elif isinstance(item, dict) and item.get("import"):
+            found = _preset(run, str(item["import"]), entry, "controlnet")
+            override = {k: v for k, v in item.items() if k not in ("import", "override")} | (item.get("override") or {})
+            if found:
+                _set(found[0], override, UNIT, entry.place, "unit")
+            out += found
+        elif isinstance(item, dict) and "model" in item:
+            out.append(_unit(item, entry.place))
+        elif isinstance(item, dict):
+            overrides.append(item)
+        else:
+            raise _bad(f"{item!r} is neither a preset file nor a map of fields", entry.place)
+    if overrides and not out:
+        raise _bad("the fields override no unit: name a preset or a model", entry.place)
+    for item in overrides[:1]:
+        _set(out[0], item, UNIT, entry.place, "unit")
+    if len(overrides) > 1:
+        run.warn("only the first map of a controlnet list overrides the first unit; the others have no effect", entry.place, "bad-preset")
+    return out
+
+
+def _unit(fields: Any, place: Place) -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        raise _bad("a unit is a map of fields", place)
+    if not fields.get("model"):
+        _set(dict(UNIT), fields, UNIT, place, "unit")  # an unknown field is the likelier mistake
+        raise _bad("a unit needs model:", place)
+    return _set(dict(UNIT), fields, UNIT, place, "unit")
+
+
+def _preset(run: Run, text: str, entry: Entry, what: str) -> list[dict[str, Any]]:
+    path = run.find(text, entry, only_own=True, missing_ok=True) or run.find(text, entry)
+    assert path is not None
+    document = run.open(path)
+    root = document.root
+    if root.kind != "map":
+        raise _bad(f"{document.name} is empty or no map of fields", document.place())
+    version = _text(root, "version")
+    if what == "controlnet":
+        if version not in (None, "1", "1.0"):
+            raise _bad(f"version {version!r} is unknown; '1.0' is read", document.place(root.get("version")))
+        units = root.get("units")
+        if units is None or units.kind != "list" or not units.value:
+            raise _bad("the field 'units' is missing or no list of units", document.place(units))
+        return [_unit(node.python(), document.place(node)) for node in units.value]
+    if version not in (None, "1", "1.0", "2", "2.0"):
+        raise _bad(f"version {version!r} is unknown; '2.0' and '1.0' are read", document.place(root.get("version")))
+    nodes: list[Node] = []
+    many, one = root.get("detectors"), root.get("detector")
+    if many is not None and many.kind == "list":
+        nodes = many.value
+    elif one is not None and one.kind == "map":
+        nodes = [one]
+    if not nodes or any(n.kind != "map" for n in nodes):
+        raise _bad("the field 'detector' (or a list 'detectors') is missing", document.place())
+    out: list[dict[str, Any]] = []
+    for node in nodes:
+        detector = dict(DETECTOR)
+        for key, key_node, value in node.pairs():
+            if key in DETECTOR:
+                _set(detector, {key: value.python()}, DETECTOR, document.place(value), "detector")
+            else:
+                near = nearest_names(key, DETECTOR)
+                tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
+                run.warn(f"the detector field {key!r} is unknown and has no effect{tail}", document.place(key_node), "bad-preset")
+        out.append(detector)
+    return out
+
+
+def _text(root: Node, key: str) -> str | None:
+    node = root.get(key)
+    return None if node is None or node.kind != "scalar" or node.is_null else str(node.value)
+
+
+def _set(target: dict[str, Any], fields: Mapping[str, Any], known: Mapping[str, Any], place: Place, what: str) -> dict[str, Any]:
+    for key, value in fields.items():
+        if key not in known:
+            raise SDGenError("bad-preset", f"{key!r} is no field of a {what}", place=place, nearest=nearest_names(key, known))
+        if isinstance(value, dict) and (name := unquoted(value)) is not None:
+            value = name
+        target[key] = _typed(key, value, known[key], place)
+    return target
+
+
+def _typed(key: str, value: Any, default: Any, place: Place) -> Any:
+    """``value`` in the type of the field's default; a placeholder may stand anywhere."""
+    if isinstance(value, str) and "{" in value or default is None:
+        return value
+    if isinstance(default, str):
+        return "" if value is None else str(value)
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(default, float):
+            return float(value)
+        return int(value) if float(value).is_integer() else value
+    raise _bad(f"{key}: {value!r} is not {'true or false' if isinstance(default, bool) else 'a number'}", place)
+
+
+def _bad(message: str, place: Place) -> SDGenError:
+    return SDGenError("bad-preset", message, place=place)

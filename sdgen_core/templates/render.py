@@ -1,0 +1,112 @@
+"""Filling a choice into the prompt: the text is parsed and cleaned once, an image costs one join.
+
+Cleaning acts only on runs of commas and white space (see ``normalise``). A value is therefore split into its leading run, its core
+and its trailing run; the core is cleaned once, and the runs are merged into the template around it. Templates are kept per
+combination of runs that occurs (for most files there is one: no value begins or ends with a comma or a line break).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .normalise import clean_core, normalise, split_soft
+from .parameters import part_of
+from .resolved import ResolvedTemplate, Value
+from .space import left_out
+from .syntax import Placeholder, tokens
+
+_PATTERNS = 4096
+
+
+class Rendered(NamedTuple):
+    prompt: str
+    negative: str
+
+
+class Renderer:
+    """``render(choice)`` gives the prompt and negative of one choice. Names missing from the choice that have values are errors."""
+
+    def __init__(self, resolved: ResolvedTemplate) -> None:
+        empty = frozenset(resolved.removed) | left_out(resolved)
+        self._prompt = _Field(resolved.prompt, resolved.values, empty)
+        self._negative = _Field(resolved.negative, resolved.values, empty | {"negprompt"})
+
+    def render(self, choice: Mapping[str, str]) -> Rendered:
+        return Rendered(self._prompt.fill(choice), self._negative.fill(choice))
+
+
+class _Field:
+    """One text with its occurrences: static texts around (name, part) pairs, and per occurrence a table key -> (core, runs)."""
+
+    def __init__(self, text: str, values: Mapping[str, Mapping[str, Value]], empty: frozenset[str]) -> None:
+        self._static: list[str] = [""]
+        self._occurrences: list[tuple[str, dict[str, str]]] = []
+        self._runs: list[list[tuple[str, str]]] = []  # per occurrence: the (leading, trailing) runs that occur
+        self._classes: list[dict[str, int]] = []
+        tables: dict[tuple[str, str | None], tuple[dict[str, str], dict[str, int], list[tuple[str, str]]]] = {}
+        for token in tokens(text):
+            if isinstance(token, Placeholder) and (token.name in values or token.name in empty):
+                if token.name in empty:
+                    continue
+                key = (token.name, token.part)
+                if key not in tables:
+                    tables[key] = _table(values[token.name], token.part)
+                cores, classes, runs = tables[key]
+                self._occurrences.append((token.name, cores))
+                self._classes.append(classes)
+                self._runs.append(runs)
+                self._static.append("")
+            else:
+                self._static[-1] += token if isinstance(token, str) else token.raw
+        self._varying = [
+            (i, self._occurrences[i][0], classes) for i, classes in enumerate(self._classes) if len(self._runs[i]) > 1
+        ]
+        every = "".join(self._static) + "".join(a + b for runs in self._runs for a, b in runs)
+        self._mark = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in every)
+        self._patterns: dict[tuple[int, ...], list[str]] = {}
+        self._only = self._pattern((0,) * len(self._runs)) if not self._varying else None
+
+    def _pattern(self, classes: tuple[int, ...]) -> list[str]:
+        """Cleaned static texts with empty places between them for the cores."""
+        parts = [self._static[0]]
+        for static, runs, c in zip(self._static[1:], self._runs, classes, strict=True):
+            leading, trailing = runs[c]
+            # an empty value has no core: its run is all there is, and no mark keeps its neighbours apart
+            parts += (leading, trailing[1:], static) if trailing[:1] == "\0" else (leading, self._mark, trailing, static)
+        pieces = normalise("".join(parts)).split(self._mark)
+        out: list[str] = []
+        pieces_left = iter(pieces)
+        out.append(next(pieces_left))
+        for runs, c in zip(self._runs, classes, strict=True):
+            out += ("", "") if runs[c][1][:1] == "\0" else ("", next(pieces_left))
+        return out
+
+    def fill(self, choice: Mapping[str, str]) -> str:
+        pattern = self._only
+        if pattern is None:
+            which = [0] * len(self._runs)
+            for i, name, classes in self._varying:
+                which[i] = classes[choice[name]]
+            key = tuple(which)
+            pattern = self._patterns.get(key)
+            if pattern is None:
+                if len(self._patterns) >= _PATTERNS:
+                    self._patterns.clear()
+                pattern = self._patterns[key] = self._pattern(key)
+        parts = pattern.copy()
+        parts[1::2] = [cores[choice[name]] for name, cores in self._occurrences]
+        return "".join(parts)
+
+
+def _table(pool: Mapping[str, Value], part: str | None) -> tuple[dict[str, str], dict[str, int], list[tuple[str, str]]]:
+    """(key -> cleaned core, key -> class of runs, the classes). A value without core has the class ("run", "\\0")."""
+    cores: dict[str, str] = {}
+    classes: dict[str, int] = {}
+    runs: dict[tuple[str, str], int] = {}
+    for key, value in pool.items():
+        leading, core, trailing = split_soft(part_of(value, part))
+        cores[key] = clean_core(core)
+        run = (leading, trailing) if core else (leading, "\0")
+        classes[key] = runs.setdefault(run, len(runs))
+    return cores, classes, list(runs)
