@@ -26,7 +26,7 @@ class SessionSave(io.ComfyNode):
             not_idempotent=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
-                io.Image.Input("images", tooltip="The image, or a batch: further images get -1, -2 … behind the name."),
+                io.Image.Input("images", tooltip="The image, or a batch: further images get -2, -3 … behind the name."),
                 io.String.Input("file_name", force_input=True, tooltip="The planner's file_name."),
                 io.String.Input("item", default="", optional=True, dynamic_prompts=False, tooltip="Set by the planner. Leave it empty."),
             ],

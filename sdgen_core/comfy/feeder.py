@@ -199,13 +199,18 @@ class Feeder:
                         self._ledger.put_back(row.id, [posted.idx])
                     else:
                         self._finished.append(posted.prompt_id)
-        if not self._posted:
-            # What an ended prompt left queued was neither saved nor reported: it is to be made again.
-            self._ledger.put_back(row.id)
-            if self._finished:
-                client.forget(self._finished)
-                self._finished = []
-            self._session = None
+        if self._posted:
+            return
+        if self._finished:
+            # The last image is saved a moment before its prompt ends; its history can go only then.
+            last = self._finished[-1]
+            if client.history(last) is None and last in client.queued_ids():
+                return
+            client.forget(self._finished)
+            self._finished = []
+        # What an ended prompt left queued was neither saved nor reported: it is to be made again.
+        self._ledger.put_back(row.id)
+        self._session = None
 
     # ---- fill --------------------------------------------------------------------------------------------------------------
 
