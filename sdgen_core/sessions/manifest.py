@@ -42,8 +42,9 @@ __all__ = [
 
 MANIFEST_NAME = "manifest.json"
 SDGEN_BLOCK_VERSION = 1
-# A snapshot of the manifest may take this share of the wall time, and comes at most this often (seconds).
-SNAPSHOT_SHARE = 0.01
+# The share of the wall time that snapshots take (a growing one may cost more than the last, so a little under the 1 %
+# that a session may lose), and the least time between two of them in seconds.
+SNAPSHOT_SHARE = 0.008
 SNAPSHOT_GAP = 2.0
 
 _log = logging.getLogger("sdgen")
