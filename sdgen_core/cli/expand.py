@@ -19,12 +19,16 @@ def expand(
     file: Annotated[Path, typer.Argument(help="A prompt file (X.prompt.yaml).")],
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per image.")] = False,
     count: Annotated[int | None, typer.Option("--count", "-n", min=0, help="Cut the list after N images.")] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", help="Seed list: 1,5,9 or 100-120 or 20#1000 (20 from 1000).")] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Seed list: 1,5,9 or 100-120 or 20#1000 (20 from 1000).")
+    ] = None,
     use_fixed: Annotated[str | None, typer.Option("--use-fixed", help='Fixed choices: "Name:key|Other:key".')] = None,
     theme: Annotated[str | None, typer.Option("--theme", "-t", help="Theme name.")] = None,
     theme_file: Annotated[Path | None, typer.Option("--theme-file", help="Theme file.")] = None,
     style: Annotated[str | None, typer.Option("--style", "-s", help="Style name.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Instead of the file's max_images (-1: no limit).")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Instead of the file's max_images (-1: no limit).")
+    ] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="combinatorial or random, instead of the file's.")] = None,
     variation_seed: Annotated[int | None, typer.Option("--variation-seed", help="Seed of the random choices.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Check the file against the strict rules first.")] = False,
@@ -60,7 +64,16 @@ def expand(
             _print_preview(plan, shown(file), count)
     except SDGenError as e:
         if jsonl:
-            print(json.dumps({"error": e.code, "message": str(e), **{k: v for k, v in e.to_dict().items() if k not in ("error", "message")}}, ensure_ascii=False))
+            print(
+                json.dumps(
+                    {
+                        "error": e.code,
+                        "message": str(e),
+                        **{k: v for k, v in e.to_dict().items() if k not in ("error", "message")},
+                    },
+                    ensure_ascii=False,
+                )
+            )
         else:
             print(f"error [{e.code}]: {e}\n  {e.hint}", file=sys.stderr)
         raise typer.Exit(1) from None
@@ -118,14 +131,18 @@ def _print_preview(plan: Any, name: str, count: int | None) -> None:
             table.add_row(row["name"], str(row["available"]), str(row["selected"]), str(row["weight"]))
         console.print(table)
     seeds = f" x {summary['seeds']:,} seeds" if summary["seeds"] is not None else ""
-    console.print(f"{summary['mode']}: {summary['combinations']:,} combinations{seeds} -> [bold]{summary['images']:,} images[/]")
+    console.print(
+        f"{summary['mode']}: {summary['combinations']:,} combinations{seeds} -> [bold]{summary['images']:,} images[/]"
+    )
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning:[/] {_plain(warning)}", soft_wrap=True)
     shown_items = PREVIEW if count is None else count
     for item in islice(plan.items(), shown_items):
         seed = "random" if item.requested_seed == -1 else str(item.requested_seed)
         keys = ", ".join(f"{n}={k}" for n, k in item.keys.items())
-        console.print(f"[bold]{item.index:>4}[/] [dim]seed {seed}  {_plain(keys)}[/]\n     {_plain(item.prompt)}", soft_wrap=True)
+        console.print(
+            f"[bold]{item.index:>4}[/] [dim]seed {seed}  {_plain(keys)}[/]\n     {_plain(item.prompt)}", soft_wrap=True
+        )
         if item.negative:
             console.print(f"     [dim]negative: {_plain(item.negative)}[/]", soft_wrap=True)
     if plan.count > shown_items:

@@ -1,7 +1,8 @@
-"""A plan: template x seeds -> numbered items. Item *n* is computed from *n* alone, so a plan of any size is a few kilobytes.
+"""A plan: template x seeds -> numbered items. Item *n* is computed from *n* alone, so a plan of any size is a few
+kilobytes.
 
-Everything random in a plan is drawn from streams of ``variation_seed``, which is recorded; two plans with the same recorded numbers
-are the same plan on every machine and Python version.
+Everything random in a plan is drawn from streams of ``variation_seed``, which is recorded; two plans with the same
+recorded numbers are the same plan on every machine and Python version.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _BASE_BITS = 32  # a seed people can read and type
 class PlanItem:
     """One image to make. ``requested_seed`` is -1 when the backend would pick; ``seed`` is always concrete (>= 0).
 
-    ``keys`` is the choice (placeholder -> key, in loop order), ``values`` what the keys mean. ``identity`` is equal for items of equal
-    keys, seed and parameters.
+    ``keys`` is the choice (placeholder -> key, in loop order), ``values`` what the keys mean. ``identity`` is equal
+    for items of equal keys, seed and parameters.
     """
 
     index: int
@@ -78,7 +79,8 @@ class Plan:
         total = self.space.size * per_choice
         warnings = list(resolved.warnings)
         if self.static and seeds is None:
-            # no choice and no seed list: a random run asks for max_images images, a count for that many; else there is one
+            # no choice and no seed list: a random run asks for max_images images, a count for that many; else there
+            # is one
             if generation.seed_mode != "fixed":
                 if not generation.combinatorial and maximum > 0:
                     total = maximum
@@ -87,9 +89,8 @@ class Plan:
         elif maximum > 0 and total > maximum:
             total = maximum
             if seeds is not None and maximum % per_choice:
-                warnings.append(
-                    f"max_images {maximum} cuts the seed list: the last combination gets {maximum % per_choice} of {per_choice} seeds"
-                )
+                left = f"{maximum % per_choice} of {per_choice} seeds"
+                warnings.append(f"max_images {maximum} cuts the seed list: the last combination gets {left}")
         self.count: int = total if count is None else min(total, count)
         self.warnings = warnings
         self._renderer: Renderer | None = None
@@ -110,9 +111,9 @@ class Plan:
     ) -> Plan:
         """Plan a session.
 
-        ``seeds``: all of them for every combination, instead of the seed mode. ``limit`` overrides ``max_images`` (<= 0: no limit).
-        ``count`` cuts the finished list. ``variation_seed``: argument, else the template's, else its seed, else a fresh one.
-        Raises ``bad-option``, ``bad-seed-spec``, ``empty-choice``.
+        ``seeds``: all of them for every combination, instead of the seed mode. ``limit`` overrides ``max_images``
+        (<= 0: no limit). ``count`` cuts the finished list. ``variation_seed``: argument, else the template's, else
+        its seed, else a fresh one. Raises ``bad-option``, ``bad-seed-spec``, ``empty-choice``.
         """
         if count is not None and count < 0:
             raise SDGenError("bad-option", f"the count {count} is negative")
@@ -128,10 +129,18 @@ class Plan:
         # seed_mode random promises new images on every run, so only a variation seed that was asked for pins its seeds
         seed_key = asked if asked is not None else drawn if generation.random_seeds else actual
         return cls(
-            resolved, seeds=seeds, count=count, limit=limit, asked_seed=asked, variation_seed=actual, base_seed=base, seed_key=seed_key
+            resolved,
+            seeds=seeds,
+            count=count,
+            limit=limit,
+            asked_seed=asked,
+            variation_seed=actual,
+            base_seed=base,
+            seed_key=seed_key,
         )
 
-    # ---- size and names ----------------------------------------------------------------------------------------------------
+    # ---- size and names
+    # ----------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return self.count
@@ -151,7 +160,8 @@ class Plan:
         """Product of the full pools, before selectors and weights: the manifest's number."""
         return self.space.full_size
 
-    # ---- items ---------------------------------------------------------------------------------------------------------------
+    # ---- items
+    # ---------------------------------------------------------------------------------------------------------------
 
     def choice(self, n: int) -> dict[str, str]:
         """Placeholder -> key of item ``n``. Raises ``unknown-item`` out of range."""
@@ -228,7 +238,8 @@ class Plan:
             "session_name": self.resolved.session_name,
             "mode": "combinatorial" if self.resolved.generation.combinatorial else "random",
             "placeholders": [
-                {"name": s.name, "available": len(s.keys), "selected": len(s.pool), "weight": s.weight} for s in self.space.slots
+                {"name": s.name, "available": len(s.keys), "selected": len(s.pool), "weight": s.weight}
+                for s in self.space.slots
             ],
             "removed": [n for n in self.resolved.removed if n not in values],
             "combinations": self.space.size,
@@ -239,7 +250,8 @@ class Plan:
             "warnings": self.warnings,
         }
 
-    # ---- storing -------------------------------------------------------------------------------------------------------------
+    # ---- storing
+    # -------------------------------------------------------------------------------------------------------------
 
     def fingerprint(self) -> str:
         """Equal for equal requests: the template and what was asked for, without the numbers that were drawn for it."""
@@ -269,7 +281,8 @@ class Plan:
         """Raises ``bad-plan`` for anything that ``to_json`` of this version did not write."""
         try:
             if data["sdgen_plan"] != FORMAT or data["algorithm"] != ALGORITHM:
-                raise SDGenError("bad-plan", f"a plan of version {data['sdgen_plan']}.{data['algorithm']}; this program reads {FORMAT}.{ALGORITHM}")
+                found, known = f"{data['sdgen_plan']}.{data['algorithm']}", f"{FORMAT}.{ALGORITHM}"
+                raise SDGenError("bad-plan", f"a plan of version {found}; this program reads {known}")
             resolved = ResolvedTemplate.from_json(data["resolved"])
             optional = {k: None if data[k] is None else whole(data[k]) for k in ("count", "limit", "asked_seed")}
             return cls(

@@ -30,7 +30,9 @@ class Chunk:
 
 
 class ChunkBook:
-    """Loads chunk files on demand and expands references. ``used`` collects the chunks that an expansion really used."""
+    """Loads chunk files on demand and expands references. ``used`` collects the chunks that an expansion really
+    used.
+    """
 
     def __init__(self, run: Run, chunks: dict[str, Entry], groups: dict[str, dict[str, Entry]]) -> None:
         self._run = run
@@ -66,7 +68,9 @@ class ChunkBook:
     def _load(self, name: str, path: Path, chain: tuple[Path, ...]) -> Chunk:
         shown = self._run.name_of(path)
         if path in chain or len(chain) > MAX_CHAIN:
-            circle = " -> ".join(self._run.name_of(p) for p in (*chain[chain.index(path) if path in chain else 0 :], path))
+            circle = " -> ".join(
+                self._run.name_of(p) for p in (*chain[chain.index(path) if path in chain else 0 :], path)
+            )
             raise SDGenError("cycle", f"the chunk {name} implements itself: {circle}")
         if path in self._loaded:
             return self._loaded[path]
@@ -75,7 +79,9 @@ class ChunkBook:
             model = self._run.model(document, ChunkFile, "chunk-load")
         except SDGenError as e:
             if e.code in ("chunk-load", "missing-file"):
-                raise SDGenError(e.code, f"chunk {name} ({shown}): {e.message}", place=e.place, nearest=e.nearest) from None
+                raise SDGenError(
+                    e.code, f"chunk {name} ({shown}): {e.message}", place=e.place, nearest=e.nearest
+                ) from None
             raise
         kind = model.type or "chunk"
         root = document.root
@@ -83,11 +89,14 @@ class ChunkBook:
         if model.implements:
             node = root.get("implements")
             assert node is not None
-            parent_path = self._run.find(model.implements, Entry(node, document, False, f"chunk {name} ({shown}), implements"), only_own=True)
+            parent_path = self._run.find(
+                model.implements, Entry(node, document, False, f"chunk {name} ({shown}), implements"), only_own=True
+            )
             assert parent_path is not None
             parent = self._load(name, parent_path, (*chain, path))
             if parent.kind != kind:
-                text = f"chunk {name} ({shown}): its type is {kind!r}, but the type of {self._run.name_of(parent_path)} is {parent.kind!r}"
+                text = f"chunk {name} ({shown}): its type is {kind!r}, but "
+                text += f"the type of {self._run.name_of(parent_path)} is {parent.kind!r}"
                 raise SDGenError("chunk-load", text, place=document.place(node))
             chunk.text = parent.text
             chunk.imports.update(parent.imports)
@@ -98,7 +107,9 @@ class ChunkBook:
             assert node is not None
             chunk.text = Text.of(document, node)
         elif not model.implements:
-            raise SDGenError("chunk-load", f"chunk {name} ({shown}): the field 'template' is missing", place=document.place())
+            raise SDGenError(
+                "chunk-load", f"chunk {name} ({shown}): the field 'template' is missing", place=document.place()
+            )
         for reserved in RESERVED:
             at = chunk.text.string.find(reserved)
             if at >= 0:
@@ -107,12 +118,18 @@ class ChunkBook:
         for field_name, into in (("imports", chunk.imports), ("defaults", chunk.defaults), ("chunks", chunk.chunks)):
             block = root.get(field_name)
             if block is not None and block.kind == "map":
-                into.update({k: Entry(v, document, False, f"chunk {name} ({shown}), {field_name}.{k}", True) for k, _, v in block.pairs()})
+                into.update(
+                    {
+                        k: Entry(v, document, False, f"chunk {name} ({shown}), {field_name}.{k}", True)
+                        for k, _, v in block.pairs()
+                    }
+                )
         self._loaded[path] = chunk
         return chunk
 
     def expand(self, text: Text, *, lenient: bool = False) -> Text:
-        """The text with all references replaced, also those inside chunks. ``lenient`` leaves unknown names alone (negative prompts).
+        """The text with all references replaced, also those inside chunks. ``lenient`` leaves unknown names alone
+        (negative prompts).
 
         Raises ``unknown-chunk``, ``cycle``, ``bad-chunk-argument``, ``too-large`` and what loading a chunk raises.
         """
@@ -133,7 +150,9 @@ class ChunkBook:
             chunk = self.load(label, entry)
             if chunk.path in stack or len(stack) > MAX_CHAIN:
                 circle = " -> ".join(self._run.name_of(p) for p in (*stack, chunk.path))
-                raise SDGenError("cycle", f"the chunk {label} contains itself: {circle}", place=text.place(ref.start, raw))
+                raise SDGenError(
+                    "cycle", f"the chunk {label} contains itself: {circle}", place=text.place(ref.start, raw)
+                )
             self.used[chunk.path] = chunk
             for piece in ref.bad:
                 message = f"{piece!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
@@ -144,7 +163,11 @@ class ChunkBook:
                 if literal not in body.string:
                     near = nearest_names(name, [p.name for p in placeholders(chunk.text.string)])
                     tail = "; did you mean " + " or ".join(near) + "?" if near else ""
-                    self._run.warn(f"{literal} does not occur in the chunk {label}{tail}", text.place(ref.start, raw), "bad-chunk-argument")
+                    self._run.warn(
+                        f"{literal} does not occur in the chunk {label}{tail}",
+                        text.place(ref.start, raw),
+                        "bad-chunk-argument",
+                    )
                 body = body.replace(literal, text.cut(start, stop))
                 if len(body.string) > MAX_TEXT:
                     break
@@ -152,11 +175,15 @@ class ChunkBook:
             edits.append((ref.start, end, body))
             length += len(body.string)
             if length > MAX_TEXT:
-                raise SDGenError("too-large", f"chunks expand to more than {MAX_TEXT:,} characters", place=text.place(ref.start, raw))
+                raise SDGenError(
+                    "too-large", f"chunks expand to more than {MAX_TEXT:,} characters", place=text.place(ref.start, raw)
+                )
         return text.splice(edits) if edits else text
 
     def _resolve(self, ref: Reference, scope: dict[str, Entry]) -> tuple[Entry, int] | None:
-        """The entry a reference means, and where it ends (``@Hero.next`` without a group Hero is ``@Hero`` and text)."""
+        """The entry a reference means, and where it ends (``@Hero.next`` without a group Hero is ``@Hero`` and
+        text).
+        """
         if ref.member is not None:
             if ref.name in self._groups and ref.member in self._groups[ref.name]:
                 return self._groups[ref.name][ref.member], ref.end
@@ -174,5 +201,8 @@ class ChunkBook:
         known = list(dict.fromkeys([*scope, *self.names]))
         listed = "known chunks: " + ", ".join(known) if known else "no chunks are declared"
         return SDGenError(
-            "unknown-chunk", f"@{full} is not a chunk ({listed})", place=text.place(ref.start, raw), nearest=nearest_names(full, known)
+            "unknown-chunk",
+            f"@{full} is not a chunk ({listed})",
+            place=text.place(ref.start, raw),
+            nearest=nearest_names(full, known),
         )

@@ -1,8 +1,8 @@
 """YAML files as trees of nodes that know their place, read once and kept while the file does not change.
 
-PyYAML's own composer is recursive in C and dies on deep nesting, and it expands nothing but also limits nothing. Here the event
-stream (libyaml's when it is there) is folded into light nodes by a loop: depth, size and alias expansion are bounded, an alias to
-an open node is refused, and every node keeps the marks that errors need.
+PyYAML's own composer is recursive in C and dies on deep nesting, and it expands nothing but also limits nothing. Here
+the event stream (libyaml's when it is there) is folded into light nodes by a loop: depth, size and alias expansion
+are bounded, an alias to an open node is refused, and every node keeps the marks that errors need.
 """
 
 from __future__ import annotations
@@ -29,15 +29,21 @@ _CACHE_BYTES = 96 * 1024 * 1024
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, Any]]] = cast(Any, yaml.SafeLoader).yaml_implicit_resolvers
 _TAG = "tag:yaml.org,2002:"
-_PLAIN_TAGS = {_TAG + t for t in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "set", "omap", "binary")}
+_PLAIN_TAGS = {
+    _TAG + t for t in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "set", "omap", "binary")
+}
 
 
 class Node:
-    """One YAML node. ``kind`` is ``map``, ``list`` or ``scalar``; ``value`` the pairs, the items, or the text as written."""
+    """One YAML node. ``kind`` is ``map``, ``list`` or ``scalar``; ``value`` the pairs, the items, or the text as
+    written.
+    """
 
     __slots__ = ("end", "kind", "plain", "size", "start", "tag", "value")
 
-    def __init__(self, kind: str, value: Any, start: Any, end: Any, tag: str | None = None, plain: bool = False) -> None:
+    def __init__(
+        self, kind: str, value: Any, start: Any, end: Any, tag: str | None = None, plain: bool = False
+    ) -> None:
         self.kind = kind
         self.value = value
         self.start = start
@@ -95,7 +101,9 @@ class Node:
         return self.value if self.is_text else str(self.scalar())
 
     def pairs(self) -> list[tuple[str, Node, Node]]:
-        """(key text, key node, value node) with merge keys applied; a repeated key keeps the first place and the last value."""
+        """(key text, key node, value node) with merge keys applied; a repeated key keeps the first place and the last
+        value.
+        """
         out: dict[str, tuple[str, Node, Node]] = {}
         for key_node, value in self.value:
             if key_node.plain and key_node.value == "<<":
@@ -198,7 +206,9 @@ class Document:
         return Place(self.name, node.start.line + 1, node.start.column + 1)
 
     def place_in(self, node: Node, offset: int, token: str) -> Place:
-        """The place of ``token``, which stands at ``offset`` of the scalar's text, whatever style the scalar is written in."""
+        """The place of ``token``, which stands at ``offset`` of the scalar's text, whatever style the scalar is
+        written in.
+        """
         nth = node.value.count(token, 0, offset) if token else 0
         at = node.start.index
         for _ in range(nth + 1):
@@ -234,7 +244,7 @@ def fold(text: str, name: str) -> Node:
                 kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
                 node = Node(kind, [], event.start_mark, event.end_mark, event.tag)
             elif isinstance(event, yaml.AliasEvent):
-                node = anchors.get(event.anchor)
+                node = anchors.get(str(event.anchor))
                 if node is None:
                     raise fail("yaml-syntax", f"alias *{event.anchor} names no anchor", event.start_mark)
                 if any(o is node for o in open_nodes):
@@ -250,7 +260,11 @@ def fold(text: str, name: str) -> Node:
                 continue
             elif isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise fail("yaml-syntax", "a second document starts here (---); one file holds one document", event.start_mark)
+                    raise fail(
+                        "yaml-syntax",
+                        "a second document starts here (---); one file holds one document",
+                        event.start_mark,
+                    )
                 continue
             else:
                 continue
@@ -269,7 +283,11 @@ def fold(text: str, name: str) -> Node:
                 elif pending_key[-1] is None:
                     if node.kind != "scalar":
                         mark = event.start_mark
-                        raise fail("yaml-syntax", "a mapping key must be plain text (quote a value that starts with { or [)", mark)
+                        raise fail(
+                            "yaml-syntax",
+                            "a mapping key must be plain text (quote a value that starts with { or [)",
+                            mark,
+                        )
                     pending_key[-1] = node
                 else:
                     parent.value.append((pending_key[-1], node))
@@ -314,7 +332,11 @@ def read(path: Path, name: str) -> Document:
     if not stat.S_ISREG(info.st_mode):
         raise SDGenError("unreadable-file", "this is not a regular file", place=Place(name))
     if info.st_size > MAX_BYTES:
-        raise SDGenError("too-large", f"the file has {info.st_size // 2**20} MiB; {MAX_BYTES // 2**20} are allowed", place=Place(name))
+        raise SDGenError(
+            "too-large",
+            f"the file has {info.st_size // 2**20} MiB; {MAX_BYTES // 2**20} are allowed",
+            place=Place(name),
+        )
     stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
     with _lock:
         hit = _cache.get(key)
@@ -349,7 +371,9 @@ def parse_bytes(data: bytes, name: str) -> Parsed:
 
 
 def relative(path: Path, base: Path) -> str:
-    """``path`` as seen from ``base``, with forward slashes; the absolute path where there is no relative one (other drive)."""
+    """``path`` as seen from ``base``, with forward slashes; the absolute path where there is no relative one (other
+    drive).
+    """
     try:
         return shown(os.path.relpath(path, base))
     except ValueError:

@@ -1,7 +1,7 @@
 """What ``imports:`` can say about a name, and variation files.
 
-Keys are identities: file keys as written, inline texts by the first eight hex digits of their MD5 (what users' fixed placeholders
-and manifests have always used), file keys that clash by a prefix made of the file's path.
+Keys are identities: file keys as written, inline texts by the first eight hex digits of their MD5 (what users' fixed
+placeholders and manifests have always used), file keys that clash by a prefix made of the file's path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
 
 @dataclass
 class Pool:
-    """The ordered values of one name. ``missing`` explains why there are none; ``groups`` are chunk files, not values."""
+    """The ordered values of one name. ``missing`` explains why there are none; ``groups`` are chunk files, not
+    values.
+    """
 
     values: dict[str, Value] = field(default_factory=dict)
     weight: int | None = None
@@ -48,7 +50,12 @@ def is_chunk(text: str) -> bool:
 
 def is_remove(node: Node) -> bool:
     """The list ``[Remove]``."""
-    return node.kind == "list" and len(node.value) == 1 and node.value[0].kind == "scalar" and node.value[0].value == "Remove"
+    return (
+        node.kind == "list"
+        and len(node.value) == 1
+        and node.value[0].kind == "scalar"
+        and node.value[0].value == "Remove"
+    )
 
 
 def clash_prefix(path: str) -> str:
@@ -61,7 +68,9 @@ def clash_prefix(path: str) -> str:
 
 
 class ImportReader:
-    """Reads import entries for one run. ``style`` other than default looks for ``file.STYLE.yaml`` of ``sensitive`` names."""
+    """Reads import entries for one run. ``style`` other than default looks for ``file.STYLE.yaml`` of ``sensitive``
+    names.
+    """
 
     def __init__(self, run: Run, style: str, sensitive: frozenset[str]) -> None:
         self._run = run
@@ -110,7 +119,9 @@ class ImportReader:
                 out[key.strip()] = text.strip().strip("\"'")
             return out
         if re.fullmatch(r"[\w.-]+(/[\w.-]+)+", raw.strip()):
-            self._run.warn(f"{entry.where}: {raw.strip()!r} is read as a text, because a file name ends in .yaml", entry.place)
+            self._run.warn(
+                f"{entry.where}: {raw.strip()!r} is read as a text, because a file name ends in .yaml", entry.place
+            )
         return {inline_key(raw): raw.strip("\"'")}
 
     def _file(self, name: str, text: str, entry: Entry) -> dict[str, Value]:
@@ -132,7 +143,11 @@ class ImportReader:
                 merge_clash(out, self._file(name, node.value, item), clash_prefix(node.value))
             else:
                 if is_path(node.value):
-                    self._run.warn(f"{item.where}: there is no file {node.value.strip()}; it is read as a text", item.place, "missing-file")
+                    self._run.warn(
+                        f"{item.where}: there is no file {node.value.strip()}; it is read as a text",
+                        item.place,
+                        "missing-file",
+                    )
                 out[inline_key(node.value)] = node.value.strip("\"'")
         if not out:
             raise SDGenError("empty-choice", f"{entry.where}: the list is empty", place=entry.place)
@@ -150,7 +165,11 @@ class ImportReader:
             if "weight" in inner:
                 weight = inner["weight"].scalar() if inner["weight"].kind == "scalar" else None
                 if not isinstance(weight, int) or isinstance(weight, bool):
-                    raise SDGenError("bad-structure", f"{entry.where}.weight is not a whole number", place=entry.document.place(inner["weight"]))
+                    raise SDGenError(
+                        "bad-structure",
+                        f"{entry.where}.weight is not a whole number",
+                        place=entry.document.place(inner["weight"]),
+                    )
                 pool.weight = max(0, weight)
             return pool
         paths = [(key, node) for key, _, node in pairs if node.is_text and is_path(node.value)]
@@ -179,7 +198,9 @@ def merge_clash(out: dict[str, Value], new: dict[str, Value], prefix: str) -> No
 
 
 def variation_values(run: Run, document: Document) -> dict[str, Value]:
-    """The values of a variation file, parsed once per file version. Raises ``bad-variation-value``, ``bad-structure``."""
+    """The values of a variation file, parsed once per file version. Raises ``bad-variation-value``,
+    ``bad-structure``.
+    """
     cached = document.parsed.values
     if isinstance(cached, dict):
         return cached
@@ -194,7 +215,9 @@ def variation_values(run: Run, document: Document) -> dict[str, Value]:
             inner = found
         elif (kind := root.get("type")) is not None and kind.value == "variations":
             raise SDGenError("bad-structure", "the field 'variations' is missing", place=document.place(root))
-        elif (kind is not None and kind.kind == "scalar" and kind.value in ("prompt", "template", "theme_config")) or root.get("generation"):
+        elif (
+            kind is not None and kind.kind == "scalar" and kind.value in ("prompt", "template", "theme_config")
+        ) or root.get("generation"):
             raise SDGenError("bad-structure", "this is no variation file but another kind", place=document.place(root))
     before = len(run.warnings)
     values: dict[str, Value] = {}
@@ -209,7 +232,11 @@ def variation_values(run: Run, document: Document) -> dict[str, Value]:
             elif node.kind == "scalar" and not node.is_null:
                 values[node.value.strip()] = node.value
             else:
-                raise SDGenError("bad-variation-value", "an item of the list is neither a text nor 'key: text'", place=document.place(node))
+                raise SDGenError(
+                    "bad-variation-value",
+                    "an item of the list is neither a text nor 'key: text'",
+                    place=document.place(node),
+                )
     else:
         for key, _, node in inner.pairs():
             values[key] = _value(run, document, key, node)

@@ -59,7 +59,9 @@ def kind_of(document: Document, leaf_name: str | None) -> type[FileModel]:
         return PromptFile
     if word == "chunk":
         return ChunkFile
-    raise SDGenError("bad-structure", f"a file of type {word!r} cannot be a parent", place=document.place(node), nearest=[])
+    raise SDGenError(
+        "bad-structure", f"a file of type {word!r} cannot be a parent", place=document.place(node), nearest=[]
+    )
 
 
 def chain(run: Run, leaf: Document, leaf_kind: type[FileModel]) -> list[Layer]:
@@ -71,7 +73,11 @@ def chain(run: Run, leaf: Document, leaf_kind: type[FileModel]) -> list[Layer]:
         if document.path is not None:
             if document.path in seen:
                 circle = " -> ".join(run.name_of(p) for p in [*seen[seen.index(document.path) :], document.path])
-                raise SDGenError("cycle", f"implements goes in a circle: {circle}", place=document.place(document.root.get("implements")))
+                raise SDGenError(
+                    "cycle",
+                    f"implements goes in a circle: {circle}",
+                    place=document.place(document.root.get("implements")),
+                )
             seen.append(document.path)
         layer = _layer(run, document, kind)
         layers.insert(0, layer)
@@ -93,19 +99,31 @@ def _layer(run: Run, document: Document, kind: type[FileModel]) -> Layer:
     if kind is PromptFile and root.kind == "map":
         # the two mistakes people make most, named before the model complains about what they lead to
         if (node := root.get("template")) is not None:
-            raise SDGenError("bad-structure", "a prompt file has 'prompt:', not 'template:'", place=document.place(node))
+            raise SDGenError(
+                "bad-structure", "a prompt file has 'prompt:', not 'template:'", place=document.place(node)
+            )
         if (node := root.get("variations")) is not None:
-            raise SDGenError("bad-structure", "a prompt file has 'imports:', not 'variations:'", place=document.place(node))
+            raise SDGenError(
+                "bad-structure", "a prompt file has 'imports:', not 'variations:'", place=document.place(node)
+            )
     model: Any = run.model(document, kind)
     if isinstance(model, PromptFile) and not model.prompt.strip():
         raise SDGenError("bad-structure", "the field 'prompt' is empty", place=document.place(root.get("prompt")))
     if isinstance(model, TemplateFile) and "{prompt}" not in model.template:
         node = root.get("template")
-        raise SDGenError("bad-structure", "a template's text must contain {prompt}, where the child's text goes", place=document.place(node))
+        raise SDGenError(
+            "bad-structure",
+            "a template's text must contain {prompt}, where the child's text goes",
+            place=document.place(node),
+        )
     if isinstance(model, ChunkFile) and model.template is None:
         raise SDGenError("bad-structure", "the field 'template' is missing", place=document.place())
     if model.type and model.TYPES and model.type not in model.TYPES:
-        run.warn(f"the type is {model.type!r}; {' or '.join(map(repr, model.TYPES))} was expected", document.place(root.get("type")), "schema")
+        run.warn(
+            f"the type is {model.type!r}; {' or '.join(map(repr, model.TYPES))} was expected",
+            document.place(root.get("type")),
+            "schema",
+        )
     return Layer(document, kind.KIND, model, document.path)
 
 
@@ -131,7 +149,9 @@ def merge(run: Run, layers: list[Layer]) -> Merged:
                 merged.negative = negative
             merged.kind = layer.kind
         if len(merged.text.string) > MAX_TEXT:
-            raise SDGenError("too-large", f"the merged text has more than {MAX_TEXT:,} characters", place=document.place())
+            raise SDGenError(
+                "too-large", f"the merged text has more than {MAX_TEXT:,} characters", place=document.place()
+            )
         for name, entry in _entries(layer, "imports", leaf).items():
             merged.imports[name] = entry
             if leaf:
@@ -155,7 +175,9 @@ def _entries(layer: Layer, block_name: str, own: bool) -> dict[str, Entry]:
 def _merge_text(run: Run, merged: Merged, text: Text, layer: Layer) -> Text:
     if "{prompt}" in merged.text.string:
         if len(merged.text.string) + merged.text.string.count("{prompt}") * len(text.string) > 4 * MAX_TEXT:
-            raise SDGenError("too-large", f"the merged text has more than {MAX_TEXT:,} characters", place=layer.document.place())
+            raise SDGenError(
+                "too-large", f"the merged text has more than {MAX_TEXT:,} characters", place=layer.document.place()
+            )
         return merged.text.replace("{prompt}", text)
     place = layer.document.place(layer.document.root.get("implements"))
     if layer.kind == "prompt":

@@ -1,4 +1,6 @@
-"""From a file (or a text typed in a node) to a ``ResolvedTemplate``: the whole pipeline, in the order users' files rely on."""
+"""From a file (or a text typed in a node) to a ``ResolvedTemplate``: the whole pipeline, in the order users' files
+rely on.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +49,13 @@ class Options:
 
 
 def load_template(source: Path, options: Options | None = None) -> ResolvedTemplate:
-    """Load a prompt file (or a template whose imports give ``prompt``). Raises ``SDGenError`` for every mistake of the user."""
+    """Load a prompt file (or a template whose imports give ``prompt``). Raises ``SDGenError`` for every mistake of
+    the user.
+    """
     options = options or Options()
     source = Path(source)
     try:
-        path = Path(os.path.abspath(source))
+        path = Path(os.path.normpath(source.absolute()))
     except (OSError, ValueError):
         raise SDGenError("missing-file", f"the file does not exist: {shown(source)}") from None
     run = Run(path.parent, shown(source.parent) if source.parent != Path() else "", options.strict)
@@ -59,7 +63,9 @@ def load_template(source: Path, options: Options | None = None) -> ResolvedTempl
     return _resolve(run, leaf, kind_of(leaf, path.name), options, shown(source), path)
 
 
-def load_text(text: str, options: Options | None = None, *, base: Path | None = None, name: str = "text") -> ResolvedTemplate:
+def load_text(
+    text: str, options: Options | None = None, *, base: Path | None = None, name: str = "text"
+) -> ResolvedTemplate:
     """Load YAML typed in a node; ``base`` is the folder its paths are relative to (None: paths are refused).
 
     Also reads the JSON of ``ResolvedTemplate.to_json``; then only ``options.fixed`` and ``options.mode`` still act.
@@ -71,12 +77,14 @@ def load_text(text: str, options: Options | None = None, *, base: Path | None = 
         raise SDGenError("too-large", "the text is too long")
     data = text.encode("utf-8", "surrogatepass")
     parsed = documents.Parsed(text.replace("\r\n", "\n"), hashlib.sha256(data).hexdigest())
-    folder = None if base is None else Path(os.path.abspath(base))
+    folder = None if base is None else Path(os.path.normpath(base.absolute()))
     leaf = Document(parsed, None if folder is None else folder / f"{name}.prompt.yaml", name)
     run = Run(folder, shown(base) if base is not None else "", options.strict)
     root = leaf.root
     if root.kind != "map":
-        raise SDGenError("bad-structure", "the text is no template: write prompt: and generation: at least", place=leaf.place())
+        raise SDGenError(
+            "bad-structure", "the text is no template: write prompt: and generation: at least", place=leaf.place()
+        )
     for key, mark in parsed.warned:
         run.warn(f"the key {key!r} is written twice; the last one counts", Place(name, mark.line + 1, mark.column + 1))
     kind = TemplateFile if root.get("template") is not None and root.get("prompt") is None else PromptFile
@@ -87,9 +95,19 @@ def load_text(text: str, options: Options | None = None, *, base: Path | None = 
 def _complete(root: documents.Node, name: str) -> None:
     """A text in a node needs neither name nor generation."""
     if root.get("name") is None:
-        root.value.append((documents.Node("scalar", "name", root.start, root.start), documents.Node("scalar", name, root.start, root.start)))
+        root.value.append(
+            (
+                documents.Node("scalar", "name", root.start, root.start),
+                documents.Node("scalar", name, root.start, root.start),
+            )
+        )
     if root.get("generation") is None and root.get("prompt") is not None:
-        root.value.append((documents.Node("scalar", "generation", root.start, root.start), documents.Node("map", [], root.start, root.start)))
+        root.value.append(
+            (
+                documents.Node("scalar", "generation", root.start, root.start),
+                documents.Node("map", [], root.start, root.start),
+            )
+        )
 
 
 def _from_json(text: str, options: Options) -> ResolvedTemplate:
@@ -155,7 +173,9 @@ def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str,
     run.check()
 
     generation = _generation(run, layers[-1], options)
-    files = sorted(run.files.values()) if path is not None else [(source, leaf.parsed.sha256), *sorted(run.files.values())]
+    files = (
+        sorted(run.files.values()) if path is not None else [(source, leaf.parsed.sha256), *sorted(run.files.values())]
+    )
     digest = hashlib.sha256()
     for _, sha in sorted(files):
         digest.update(sha.encode())
@@ -190,7 +210,7 @@ def _read(run: Run, reader: ImportReader, pools: dict[str, Pool], name: str, ent
 
 def _theme(run: Run, merged: Merged, options: Options, prompt_name: str, style: str) -> Theme | None:
     if options.theme_file is not None:
-        file = Path(os.path.abspath(options.theme_file))
+        file = Path(os.path.normpath(options.theme_file.absolute()))
         return theme_from(run, file, file.stem, style)
     if options.theme is not None:
         theme = load_theme(run, merged.themes, prompt_name, options.theme, style)
@@ -205,7 +225,11 @@ def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], 
         return merged.imports, []
     base = merged.imports if theme.merge else {}
     # a template run directly is frame and leaf in one: its imports are what a theme replaces, save its {prompt}
-    own = merged.own_imports if merged.kind == "prompt" else {k: v for k, v in merged.own_imports.items() if k == "prompt"}
+    own = (
+        merged.own_imports
+        if merged.kind == "prompt"
+        else {k: v for k, v in merged.own_imports.items() if k == "prompt"}
+    )
     imports = {k: v for k, v in {**base, **theme.imports}.items() if k not in theme.removed}
     imports.update(own)
     return imports, [n for n in theme.removed if n not in imports]
@@ -221,7 +245,9 @@ def _check_names(
     theme: Theme | None,
     book: ChunkBook,
 ) -> dict[str, dict[str, Value]]:
-    """The values of all names in use, in order of appearance. Unknown names in the prompt are errors, elsewhere remarks."""
+    """The values of all names in use, in order of appearance. Unknown names in the prompt are errors, elsewhere
+    remarks.
+    """
     usable = {n: p.values for n, p in pools.items() if p.values}
     values: dict[str, dict[str, Value]] = {}
     for text, required in ((prompt, True), (negative, False)):
@@ -236,7 +262,11 @@ def _check_names(
             elif required:
                 run.problem(_unresolved(p, text, pools, usable, theme, book))
             elif p.name != "negprompt":
-                run.warn(f"{p.raw} in the negative prompt has no import and stays as text", text.place(p.start, p.raw), "unresolved-placeholder")
+                run.warn(
+                    f"{p.raw} in the negative prompt has no import and stays as text",
+                    text.place(p.start, p.raw),
+                    "unresolved-placeholder",
+                )
     for name in (*parameter_names(parameters), *loose_names(parameters)):
         if name in usable:
             values.setdefault(name, usable[name])
@@ -253,7 +283,9 @@ def _unresolved(
     if p.name in pools and pools[p.name].missing:
         message += f": {pools[p.name].missing}"
     if p.name == "prompt":
-        message += " ({prompt} is filled by a prompt file that implements this template; a template is not run by itself)"
+        message += (
+            " ({prompt} is filled by a prompt file that implements this template; a template is not run by itself)"
+        )
     elif book.has(p.name):
         message += f"; {p.name} is a chunk, written @{p.name}"
     if theme is not None:
@@ -261,12 +293,20 @@ def _unresolved(
         hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
     listed = ", ".join(usable) or "none"
     return SDGenError(
-        "unresolved-placeholder", f"{message} (imports: {listed})", place=text.place(p.start, p.raw), nearest=nearest_names(p.name, usable), hint=hint
+        "unresolved-placeholder",
+        f"{message} (imports: {listed})",
+        place=text.place(p.start, p.raw),
+        nearest=nearest_names(p.name, usable),
+        hint=hint,
     )
 
 
-def _check_selectors(run: Run, prompt: Text, negative: Text, values: Mapping[str, Mapping[str, Value]], fixed: Mapping[str, str]) -> None:
-    occurrences = [(p, prompt) for p in placeholders(prompt.string)] + [(p, negative) for p in placeholders(negative.string)]
+def _check_selectors(
+    run: Run, prompt: Text, negative: Text, values: Mapping[str, Mapping[str, Value]], fixed: Mapping[str, str]
+) -> None:
+    occurrences = [(p, prompt) for p in placeholders(prompt.string)] + [
+        (p, negative) for p in placeholders(negative.string)
+    ]
     last = deciding([p for p, _ in occurrences])
     for p, text in occurrences:
         if p.selector is None or p.name not in values:
@@ -279,7 +319,9 @@ def _check_selectors(run: Run, prompt: Text, negative: Text, values: Mapping[str
             run.warn(f"{p.raw}: {message}", place, "bad-selector")
         decides = last[p.name]
         if decides.selector != p.selector:
-            run.warn(f"{p.raw} and {decides.raw} disagree; the last one counts for every {{{p.name}}}", place, "bad-selector")
+            run.warn(
+                f"{p.raw} and {decides.raw} disagree; the last one counts for every {{{p.name}}}", place, "bad-selector"
+            )
         if selector.errors or p is not decides:
             continue
         keys = tuple(values[p.name])
@@ -297,7 +339,8 @@ def _check_selectors(run: Run, prompt: Text, negative: Text, values: Mapping[str
 
 
 def apply_fixed(values: dict[str, dict[str, Value]], fixed: Mapping[str, str]) -> dict[str, str]:
-    """Reduce the pools of fixed names to one key, in place; gives name -> key. The key counts first, then an equal text, then an index.
+    """Reduce the pools of fixed names to one key, in place; gives name -> key. The key counts first, then an equal
+    text, then an index.
 
     Names without values are ignored. Raises ``unknown-fixed-key``.
     """
@@ -311,7 +354,11 @@ def apply_fixed(values: dict[str, dict[str, Value]], fixed: Mapping[str, str]) -
             key = list(pool)[int(wanted[1:])]
         if key is None:
             listed = ", ".join(list(pool)[:30]) + (", ..." if len(pool) > 30 else "")
-            raise SDGenError("unknown-fixed-key", f"{name} has no key {wanted!r} (keys: {listed})", nearest=nearest_names(wanted, pool))
+            raise SDGenError(
+                "unknown-fixed-key",
+                f"{name} has no key {wanted!r} (keys: {listed})",
+                nearest=nearest_names(wanted, pool),
+            )
         values[name] = {key: pool[key]}
         out[name] = key
     return out
@@ -327,7 +374,10 @@ def _generation(run: Run, layer: Layer, options: Options) -> Generation:
         (block.seed_mode, ("fixed", "progressive", "random"), "random"),
     ):
         if word not in known:
-            run.note(f"generation: {word!r} is none of {', '.join(known)} and counts as {meaning}", layer.document.place(node))
+            run.note(
+                f"generation: {word!r} is none of {', '.join(known)} and counts as {meaning}",
+                layer.document.place(node),
+            )
     return Generation(options.mode or block.mode, block.seed, block.seed_mode, block.max_images, block.variation_seed)
 
 
@@ -340,7 +390,9 @@ def _output(model: Any) -> OutputSettings:
 
 
 def session_name(output_name: str | None, name: str, file_name: str) -> str:
-    """Folder and file prefix: ``output.session_name`` as written, else the prompt's name, else the file's stem, made plain."""
+    """Folder and file prefix: ``output.session_name`` as written, else the prompt's name, else the file's stem, made
+    plain.
+    """
     if output_name:
         return output_name
     if name.strip():

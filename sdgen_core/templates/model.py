@@ -1,8 +1,10 @@
-"""What each file kind may contain: the one truth for checking files and for the JSON Schemas that editors complete from.
+"""What each file kind may contain: the one truth for checking files and for the JSON Schemas that editors complete
+from.
 
-Fields are read leniently (numbers where a text is meant, missing ``generation`` keys, unknown fields are only reported); the extra
-rules of a strict check are in ``strict_problems``. Values of variation files are converted node by node in ``imports``, because
-tens of thousands of them are read; ``VariationsFile`` describes the same rules for the schema.
+Fields are read leniently (numbers where a text is meant, missing ``generation`` keys, unknown fields are only
+reported); the extra rules of a strict check are in ``strict_problems``. Values of variation files are converted node
+by node in ``imports``, because tens of thousands of them are read; ``VariationsFile`` describes the same rules for
+the schema.
 """
 
 from __future__ import annotations
@@ -31,13 +33,15 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 ImportMap = Annotated[dict[str, Any], BeforeValidator(_no_null_map)]
 PathMap = Annotated[dict[str, str], BeforeValidator(_no_null_map)]
 
-_IMPORTS = Field(
+_IMPORTS: Any = Field(
     default_factory=dict,
     description="Placeholder name -> values: a file, a list of files and texts, a map key: text, or [Remove].",
     json_schema_extra={"additionalProperties": True},
 )
-_CHUNKS = Field(default_factory=dict, description="Chunk name -> chunk file, for @Name in the text.")
-_PARAMETERS = Field(default_factory=dict, description="Generation parameters: width, height, steps, cfg_scale, sampler, scheduler, ...")
+_CHUNKS: Any = Field(default_factory=dict, description="Chunk name -> chunk file, for @Name in the text.")
+_PARAMETERS: Any = Field(
+    default_factory=dict, description="Generation parameters: width, height, steps, cfg_scale, sampler, scheduler, ..."
+)
 _IMPLEMENTS = Field(None, description="The parent file, relative to this file.")
 _NEGATIVE = Field(None, description="Negative prompt; {negprompt} in a template marks where a child's text goes.")
 
@@ -45,7 +49,7 @@ _NEGATIVE = Field(None, description="Negative prompt; {negprompt} in a template 
 class FileModel(BaseModel):
     """Base of all kinds: unknown fields are kept and reported, not refused."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+    model_config = ConfigDict(extra="allow", defer_build=True, json_schema_extra={"additionalProperties": False})
     KIND: ClassVar[str] = ""
     TYPES: ClassVar[tuple[str, ...]] = ()
 
@@ -53,10 +57,16 @@ class FileModel(BaseModel):
 class GenerationBlock(FileModel):
     """How choices and seeds follow each other."""
 
-    mode: Text = Field("combinatorial", description="Every combination, or random draws.", json_schema_extra={"enum": ["combinatorial", "random", "ask"]})
+    mode: Text = Field(
+        "combinatorial",
+        description="Every combination, or random draws.",
+        json_schema_extra={"enum": ["combinatorial", "random", "ask"]},
+    )
     seed: Whole = Field(-1, description="First seed; -1 picks one at random and records it.")
     seed_mode: Text = Field(
-        "progressive", description="seed for all, seed + i, or a random one each.", json_schema_extra={"enum": ["fixed", "progressive", "random", "ask"]}
+        "progressive",
+        description="seed for all, seed + i, or a random one each.",
+        json_schema_extra={"enum": ["fixed", "progressive", "random", "ask"]},
     )
     max_images: Whole = Field(-1, description="Stop after so many images; -1 means no limit.")
     variation_seed: Whole | None = Field(None, description="Seed of the random choices; the seed when absent.")
@@ -67,7 +77,9 @@ class AnnotationsBlock(FileModel):
 
     enabled: bool = False
     keys: list[Text] = Field(default_factory=list)
-    position: Text = Field("bottom-left", json_schema_extra={"enum": ["bottom-left", "bottom-right", "top-left", "top-right"]})
+    position: Text = Field(
+        "bottom-left", json_schema_extra={"enum": ["bottom-left", "bottom-right", "top-left", "top-right"]}
+    )
     font_size: Annotated[Whole, Field(gt=0)] = 16
     background_alpha: Annotated[Whole, Field(ge=0, le=255)] = 180
     text_color: Text = "white"
@@ -91,7 +103,9 @@ class ThemesBlock(FileModel):
     enable_autodiscovery: bool = False
     search_paths: Annotated[list[Text], BeforeValidator(lambda v: [] if v is None else v)] = Field(default_factory=list)
     explicit: PathMap = Field(default_factory=dict)
-    merge: bool = Field(False, description="Keep inherited imports that a theme does not name, instead of replacing them all.")
+    merge: bool = Field(
+        False, description="Keep inherited imports that a theme does not name, instead of replacing them all."
+    )
 
 
 class PromptFile(FileModel):
@@ -137,7 +151,9 @@ class TemplateFile(FileModel):
     output: OutputBlock | None = None
     themes: ThemesBlock | None = None
     style_sensitive: Any = None
-    style_sensitive_placeholders: list[Text] | None = Field(None, description="Imports that have a file per style: coat.winter.yaml beside coat.yaml.")
+    style_sensitive_placeholders: list[Text] | None = Field(
+        None, description="Imports that have a file per style: coat.winter.yaml beside coat.yaml."
+    )
     prompts: Any = None
     themable: Any = None
 
@@ -168,8 +184,8 @@ class VariationsFile(FileModel):
     version: Text | None = None
     name: Text | None = None
     description: Text | None = None
-    variations: dict[str, str | int | float | bool | None | dict[str, str | int | float | bool | None]] | list[Any] = Field(
-        description="key: text, key: {part: text}, or a list of texts."
+    variations: dict[str, str | int | float | bool | dict[str, str | int | float | bool | None] | None] | list[Any] = (
+        Field(description="key: text, key: {part: text}, or a list of texts.")
     )
 
 
@@ -183,7 +199,11 @@ class ThemeFile(FileModel):
     version: Text | None = None
     name: Text | None = None
     description: Text | None = None
-    imports: ImportMap = Field(default_factory=dict, description="Name or Name.style -> file, or [Remove].", json_schema_extra={"additionalProperties": True})
+    imports: ImportMap = Field(
+        default_factory=dict,
+        description="Name or Name.style -> file, or [Remove].",
+        json_schema_extra={"additionalProperties": True},
+    )
     variations: list[Text] | None = None
     merge: bool = Field(False, description="Keep inherited imports that this theme does not name.")
     tags: list[Text] | None = None

@@ -1,8 +1,9 @@
 """Cleaning up commas and blank lines after placeholders have been filled.
 
-The rules (``by_rules``) look at the whole text, but each acts only inside a run of commas and white space; everything else in a
-prompt is left alone. So a text is clean when each such run is, and ``normalise`` replaces every run through a table instead of
-running eight regular expressions over the text per image. ``render`` uses the same fact to clean a template once.
+The rules (``by_rules``) look at the whole text, but each acts only inside a run of commas and white space; everything
+else in a prompt is left alone. So a text is clean when each such run is, and ``normalise`` replaces every run through
+a table instead of running eight regular expressions over the text per image. ``render`` uses the same fact to clean a
+template once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _SPACE_BEFORE = re.compile(r"\s+,")
 _TIGHT = re.compile(r",(?![\n ])")
 _WIDE = re.compile(r", {2,}")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_RUN = re.compile(r"[\s,]{2,}|[,\n]")
+_RUN = re.compile(r"(?!, [^\s,])(?:[\s,]{2,}|[,\n])")  # every run but ", ", which is clean already
 
 
 def by_rules(text: str) -> str:
@@ -50,7 +51,9 @@ _runs = _Runs()
 
 
 def split_soft(text: str) -> tuple[str, str, str]:
-    """(leading run, core, trailing run): the core begins and ends with neither comma nor white space; '' when nothing is left."""
+    """(leading run, core, trailing run): the core begins and ends with neither comma nor white space; '' when nothing
+    is left.
+    """
     end = len(text)
     start = 0
     while start < end and (text[start] == "," or text[start].isspace()):

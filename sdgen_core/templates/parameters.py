@@ -1,8 +1,11 @@
-"""Placeholders inside the ``parameters`` block: detector prompts, ControlNet images, and any value that varies per image.
+"""Placeholders inside the ``parameters`` block: detector prompts, ControlNet images, and any value that varies per
+image.
 
-A text may hold ``{Name}`` or ``{Name:part}``; a value that is nothing but one placeholder may be written without quotes (YAML then
-reads ``{Name: null}``), and its filled text becomes a number where it reads as one. Names in ``adetailer`` and ``controlnet`` are
-*loose*: they follow the prompt's choice, and when the prompt does not use them they are drawn per image instead of looped over.
+A text may hold ``{Name}`` or ``{Name:part}``; a value that is nothing but one placeholder may be written without
+quotes (YAML then reads ``{Name: null}``), and its filled text becomes a number where it reads as one. Names in
+``adetailer`` and ``controlnet`` are
+*loose*: they follow the prompt's choice, and when the prompt does not use them they are drawn per image instead of
+looped over.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def unquoted(value: Mapping[str, Any]) -> str | None:
-    """``{Name: None}``, which is how YAML reads an unquoted ``{Name}``, as the text "{Name}"; None for any other map."""
+    """``{Name: None}``, which is how YAML reads an unquoted ``{Name}``, as the text "{Name}"; None for any other
+    map.
+    """
     if len(value) == 1:
         (key, inner), *_ = value.items()
         if inner is None and PLACEHOLDER.fullmatch("{" + str(key) + "}"):
@@ -56,7 +61,9 @@ def loose_names(parameters: Mapping[str, Any]) -> list[str]:
 
 
 def part_of(value: Value, part: str | None) -> str:
-    """What ``{X}`` or ``{X:part}`` becomes: ``main``, or the alphabetically first part; a plain text is its own ``main``."""
+    """What ``{X}`` or ``{X:part}`` becomes: ``main``, or the alphabetically first part; a plain text is its own
+    ``main``.
+    """
     if isinstance(value, str):
         return value if part is None or part == "main" else ""
     if part is not None:
@@ -67,9 +74,13 @@ def part_of(value: Value, part: str | None) -> str:
 
 
 class ParameterFiller:
-    """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change it)."""
+    """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change
+    it).
+    """
 
-    def __init__(self, parameters: Mapping[str, Any], values: Mapping[str, Mapping[str, Value]], removed: frozenset[str]) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Any], values: Mapping[str, Mapping[str, Value]], removed: frozenset[str]
+    ) -> None:
         self._plain: dict[str, Any] = dict(parameters)
         self._values = values
         self._removed = removed

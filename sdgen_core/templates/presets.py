@@ -77,7 +77,9 @@ UNIT: dict[str, Any] = {
 
 
 def expand_presets(run: Run, parameters: Mapping[str, tuple[Any, Document]]) -> dict[str, Any]:
-    """The parameters block with presets read. ``null`` or ``false`` switches a preset off. Raises ``bad-preset``, ``missing-file``."""
+    """The parameters block with presets read. ``null`` or ``false`` switches a preset off. Raises ``bad-preset``,
+    ``missing-file``.
+    """
     out: dict[str, Any] = {}
     for name, (value, document) in parameters.items():
         if name not in ("adetailer", "controlnet"):
@@ -153,7 +155,11 @@ def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
     for item in overrides[:1]:
         _set(out[0], item, UNIT, entry.place, "unit")
     if len(overrides) > 1:
-        run.warn("only the first map of a controlnet list overrides the first unit; the others have no effect", entry.place, "bad-preset")
+        run.warn(
+            "only the first map of a controlnet list overrides the first unit; the others have no effect",
+            entry.place,
+            "bad-preset",
+        )
     return out
 
 
@@ -200,7 +206,11 @@ def _preset(run: Run, text: str, entry: Entry, what: str) -> list[dict[str, Any]
             else:
                 near = nearest_names(key, DETECTOR)
                 tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
-                run.warn(f"the detector field {key!r} is unknown and has no effect{tail}", document.place(key_node), "bad-preset")
+                run.warn(
+                    f"the detector field {key!r} is unknown and has no effect{tail}",
+                    document.place(key_node),
+                    "bad-preset",
+                )
         out.append(detector)
     return out
 
@@ -210,10 +220,14 @@ def _text(root: Node, key: str) -> str | None:
     return None if node is None or node.kind != "scalar" or node.is_null else str(node.value)
 
 
-def _set(target: dict[str, Any], fields: Mapping[str, Any], known: Mapping[str, Any], place: Place, what: str) -> dict[str, Any]:
+def _set(
+    target: dict[str, Any], fields: Mapping[str, Any], known: Mapping[str, Any], place: Place, what: str
+) -> dict[str, Any]:
     for key, value in fields.items():
         if key not in known:
-            raise SDGenError("bad-preset", f"{key!r} is no field of a {what}", place=place, nearest=nearest_names(key, known))
+            raise SDGenError(
+                "bad-preset", f"{key!r} is no field of a {what}", place=place, nearest=nearest_names(key, known)
+            )
         if isinstance(value, dict) and (name := unquoted(value)) is not None:
             value = name
         target[key] = _typed(key, value, known[key], place)
@@ -222,7 +236,7 @@ def _set(target: dict[str, Any], fields: Mapping[str, Any], known: Mapping[str, 
 
 def _typed(key: str, value: Any, default: Any, place: Place) -> Any:
     """``value`` in the type of the field's default; a placeholder may stand anywhere."""
-    if isinstance(value, str) and "{" in value or default is None:
+    if (isinstance(value, str) and "{" in value) or default is None:
         return value
     if isinstance(default, str):
         return "" if value is None else str(value)

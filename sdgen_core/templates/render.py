@@ -1,8 +1,9 @@
 """Filling a choice into the prompt: the text is parsed and cleaned once, an image costs one join.
 
-Cleaning acts only on runs of commas and white space (see ``normalise``). A value is therefore split into its leading run, its core
-and its trailing run; the core is cleaned once, and the runs are merged into the template around it. Templates are kept per
-combination of runs that occurs (for most files there is one: no value begins or ends with a comma or a line break).
+Cleaning acts only on runs of commas and white space (see ``normalise``). A value is therefore split into its leading
+run, its core and its trailing run; the core is cleaned once, and the runs are merged into the template around it.
+Templates are kept per combination of runs that occurs (for most files there is one: no value begins or ends with a
+comma or a line break).
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class Rendered(NamedTuple):
 
 
 class Renderer:
-    """``render(choice)`` gives the prompt and negative of one choice. Names missing from the choice that have values are errors."""
+    """``render(choice)`` gives the prompt and negative of one choice. Names missing from the choice that have values
+    are errors.
+    """
 
     def __init__(self, resolved: ResolvedTemplate) -> None:
         empty = frozenset(resolved.removed) | left_out(resolved)
@@ -37,7 +40,9 @@ class Renderer:
 
 
 class _Field:
-    """One text with its occurrences: static texts around (name, part) pairs, and per occurrence a table key -> (core, runs)."""
+    """One text with its occurrences: static texts around (name, part) pairs, and per occurrence a table key -> (core,
+    runs).
+    """
 
     def __init__(self, text: str, values: Mapping[str, Mapping[str, Value]], empty: frozenset[str]) -> None:
         self._static: list[str] = [""]
@@ -73,7 +78,9 @@ class _Field:
         for static, runs, c in zip(self._static[1:], self._runs, classes, strict=True):
             leading, trailing = runs[c]
             # an empty value has no core: its run is all there is, and no mark keeps its neighbours apart
-            parts += (leading, trailing[1:], static) if trailing[:1] == "\0" else (leading, self._mark, trailing, static)
+            parts += (
+                (leading, trailing[1:], static) if trailing[:1] == "\0" else (leading, self._mark, trailing, static)
+            )
         pieces = normalise("".join(parts)).split(self._mark)
         out: list[str] = []
         pieces_left = iter(pieces)

@@ -1,6 +1,7 @@
 """A template with all its files read: what is left to do is choosing and filling.
 
-It is self-contained (no file is needed afterwards), survives JSON unchanged, and is what a ledger or a remote server stores.
+It is self-contained (no file is needed afterwards), survives JSON unchanged, and is what a ledger or a remote server
+stores.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ Value = str | dict[str, str]
 class Generation:
     """How choices and seeds follow each other; words as the user wrote them.
 
-    Any ``mode`` but "combinatorial" draws at random, any ``seed_mode`` but "fixed" and "progressive" lets the backend pick.
-    ``max_images`` <= 0 means no limit.
+    Any ``mode`` but "combinatorial" draws at random, any ``seed_mode`` but "fixed" and "progressive" lets the backend
+    pick. ``max_images`` <= 0 means no limit.
     """
 
     mode: str = "combinatorial"
@@ -69,9 +70,9 @@ class OutputSettings:
 class ResolvedTemplate:
     """The merged template. ``prompt`` still holds placeholders and selectors; chunks are expanded.
 
-    ``values`` maps placeholder -> key -> text (or part -> text), in file order, after fixed placeholders have filtered them.
-    ``removed`` names were emptied by a theme or by ``[Remove]``. ``weights`` are default loop weights. ``parameters`` may hold
-    placeholders in its texts; ``warnings`` are ready to show.
+    ``values`` maps placeholder -> key -> text (or part -> text), in file order, after fixed placeholders have
+    filtered them. ``removed`` names were emptied by a theme or by ``[Remove]``. ``weights`` are default loop weights.
+    ``parameters`` may hold placeholders in its texts; ``warnings`` are ready to show.
     """
 
     name: str
@@ -103,7 +104,10 @@ class ResolvedTemplate:
             "files": [list(f) for f in self.files],
             "prompt": self.prompt,
             "negative": self.negative,
-            "values": [[name, [[k, v if isinstance(v, str) else dict(v)] for k, v in pool.items()]] for name, pool in self.values.items()],
+            "values": [
+                [name, [[k, v if isinstance(v, str) else dict(v)] for k, v in pool.items()]]
+                for name, pool in self.values.items()
+            ],
             "generation": self.generation.to_json(),
             "removed": list(self.removed),
             "weights": dict(self.weights),
@@ -120,9 +124,13 @@ class ResolvedTemplate:
         """Raises ``bad-plan`` when ``data`` is not what ``to_json`` gave."""
         try:
             if data[MARKER] != FORMAT:
-                raise SDGenError("bad-plan", f"a resolved template of version {data[MARKER]!r}; this program reads version {FORMAT}")
+                raise SDGenError(
+                    "bad-plan", f"a resolved template of version {data[MARKER]!r}; this program reads version {FORMAT}"
+                )
             values = {
-                text(name): {text(k): v if isinstance(v, str) else {text(p): text(t) for p, t in v.items()} for k, v in pool}
+                text(name): {
+                    text(k): v if isinstance(v, str) else {text(p): text(t) for p, t in v.items()} for k, v in pool
+                }
                 for name, pool in data["values"]
             }
             g, o = data["generation"], data["output"]

@@ -61,7 +61,8 @@ class Run:
     files: dict[Path, tuple[str, str]] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
-    # ---- odd and wrong things -----------------------------------------------------------------------------------------------
+    # ---- odd and wrong things
+    # -----------------------------------------------------------------------------------------------
 
     def warn(self, message: str, place: Place | None = None, code: str = "bad-structure") -> None:
         """Record a remark once; in strict mode it is a problem."""
@@ -95,14 +96,17 @@ class Run:
         if problems:
             raise TemplateErrors(problems)
 
-    # ---- files ---------------------------------------------------------------------------------------------------------------
+    # ---- files
+    # ---------------------------------------------------------------------------------------------------------------
 
     def open(self, path: Path) -> Document:
         """Read a file and remember it as one of the template's sources."""
         name = self.name_of(path)
         document = documents.read(path, name)
         _ = document.parsed.root is None and document.parsed.values is None and document.root
-        self.files.setdefault(path, (documents.relative(path, self.base) if self.base else name, document.parsed.sha256))
+        self.files.setdefault(
+            path, (documents.relative(path, self.base) if self.base else name, document.parsed.sha256)
+        )
         for key, mark in document.parsed.warned:
             place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
             self.warn(f"the key {key!r} is written twice; the last one counts", place)
@@ -127,7 +131,9 @@ class Run:
             raise SDGenError("absolute-path", f"{where}{text.strip()} is an absolute path", place=entry.place)
         own = entry.document.folder
         if own is None and self.base is None:
-            raise SDGenError("no-base-folder", f"{where}{clean} cannot be found: this text has no folder", place=entry.place)
+            raise SDGenError(
+                "no-base-folder", f"{where}{clean} cannot be found: this text has no folder", place=entry.place
+            )
         bases = [own] if only_own else [own, self.base] if entry.own_first else [self.base, own]
         candidates: list[Path] = []
         for base in bases:
@@ -159,7 +165,8 @@ class Run:
         message = f"{where}the file {text} does not exist (looked for {looked})"
         return SDGenError("missing-file", message, place=entry.place, nearest=list(dict.fromkeys(near))[:3])
 
-    # ---- checking against the model ------------------------------------------------------------------------------------------
+    # ---- checking against the model
+    # ------------------------------------------------------------------------------------------
 
     def model(self, document: Document, kind: type[M], code: str = "bad-structure") -> M:
         """The file as a model. Raises with all violations; reports unknown fields as remarks."""
@@ -199,7 +206,9 @@ def _violation(document: Document, item: Any, code: str) -> SDGenError:
     dotted = ".".join(str(p) for p in loc)
     node = document.root.at(loc)
     if item["type"] == "missing":
-        return SDGenError(code, f"the field {dotted!r} is missing", place=document.place(node if len(loc) > 1 else None))
+        return SDGenError(
+            code, f"the field {dotted!r} is missing", place=document.place(node if len(loc) > 1 else None)
+        )
     hint = None
     given = item.get("input")
     if item["type"] == "string_type" and isinstance(given, dict):
@@ -207,7 +216,12 @@ def _violation(document: Document, item: Any, code: str) -> SDGenError:
     if item["type"] == "string_too_short":
         return SDGenError(code, f"the field {dotted!r} is empty", place=document.place(node))
     problem = str(item["msg"]).removeprefix("Value error, ")
-    return SDGenError(code, f"the field {dotted!r}: {problem[:1].lower()}{problem[1:]} (found {_short(given)})", place=document.place(node), hint=hint)
+    return SDGenError(
+        code,
+        f"the field {dotted!r}: {problem[:1].lower()}{problem[1:]} (found {_short(given)})",
+        place=document.place(node),
+        hint=hint,
+    )
 
 
 def _short(value: Any) -> str:

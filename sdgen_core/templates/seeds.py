@@ -22,7 +22,8 @@ def _seed(text: str, spec: str) -> int:
 
 
 def parse_seed_spec(text: str) -> Sequence[int]:
-    """``N#S`` (N seeds from S), ``A-B`` (inclusive, negative bounds allowed), ``a,b,c`` (order and repeats kept) or one seed.
+    """``N#S`` (N seeds from S), ``A-B`` (inclusive, negative bounds allowed), ``a,b,c`` (order and repeats kept) or
+    one seed.
 
     Ranges come back as ``range``, so a million seeds cost nothing. Raises ``bad-seed-spec``.
     """

@@ -1,9 +1,9 @@
 """The space of choices of a template: arithmetic between an index and a combination, nothing enumerated.
 
-Combinatorial mode is a mixed-radix number: names sorted by loop weight, the last one changing fastest. Names of weight 0 leave the
-loops and take the next value of their own shuffled deck. Random mode takes every name from its own deck, so that all values appear
-evenly and a name's picks do not depend on other names; a combination that was there already is drawn again, and in the end taken
-from a keyed permutation of the whole space.
+Combinatorial mode is a mixed-radix number: names sorted by loop weight, the last one changing fastest. Names of
+weight 0 leave the loops and take the next value of their own shuffled deck. Random mode takes every name from its own
+deck, so that all values appear evenly and a name's picks do not depend on other names; a combination that was there
+already is drawn again, and in the end taken from a keyed permutation of the whole space.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _EMPTY = Selector()
 
 @dataclass(frozen=True)
 class Slot:
-    """One placeholder that is chosen: all ``keys`` in file order, the selected ``pool``, its loop weight and selector text."""
+    """One placeholder that is chosen: all ``keys`` in file order, the selected ``pool``, its loop weight and selector
+    text.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -49,7 +51,7 @@ def selected(
 
     A fixed name falls back to its single value when the selector matches nothing.
     """
-    texts = {v: k for k, v in reversed(pool.items()) if isinstance(v, str)}
+    texts = {v: k for k, v in reversed(list(pool.items())) if isinstance(v, str)}
     order = None
     if selector.limit is not None or selector.draw is not None:
         size = len(choose(_without_limit(selector), keys, texts).pool)
@@ -73,9 +75,9 @@ def left_out(resolved: ResolvedTemplate) -> frozenset[str]:
 class Space:
     """The combinations of ``resolved`` for one ``variation_seed``.
 
-    ``names`` is the order of the choice's names; ``size`` the number of combinations this mode can yield; ``full_size`` the product
-    of the full pools (the manifest's ``total_combinations``). ``wanted`` (default: the template's ``max_images``; <= 0: all) is how
-    many combinations a random run asks for. Raises ``empty-choice`` when a selector leaves nothing.
+    ``names`` is the order of the choice's names; ``size`` the number of combinations this mode can yield;
+    ``full_size`` the product of the full pools (the manifest's ``total_combinations``). ``wanted`` (default: the
+    template's ``max_images``; <= 0: all) is how many combinations a random run asks for. Raises ``empty-choice`` when a selector leaves nothing.
     """
 
     def __init__(self, resolved: ResolvedTemplate, variation_seed: int, wanted: int | None = None) -> None:
@@ -130,7 +132,9 @@ class Space:
                 self._walk = _Walk(self._sizes, self._keys, self.size, self._permutation)
 
     def digits(self, index: int) -> list[int]:
-        """Positions in the pools (order of ``names``) of combination ``index``. Raises ``unknown-item`` out of range."""
+        """Positions in the pools (order of ``names``) of combination ``index``. Raises ``unknown-item`` out of
+        range.
+        """
         if not 0 <= index < self.size:
             raise SDGenError("unknown-item", f"combination {index} of {self.size}")
         if self._walk is not None:
@@ -146,10 +150,15 @@ class Space:
 
     def choice(self, index: int) -> dict[str, str]:
         """Name -> key of combination ``index``; ``O(names)`` whatever the index."""
+        walk = self._walk
+        if walk is not None and 0 <= index < walk.grown:
+            return {n: p[c[index]] for n, p, c in zip(self.names, self._pools, walk.columns, strict=True)}
         return {n: p[d] for n, p, d in zip(self.names, self._pools, self.digits(index), strict=True)}
 
     def index(self, choice: Mapping[str, str]) -> int:
-        """The combination index of a combinatorial choice (first match where a selector repeats a key); ``choice``'s inverse."""
+        """The combination index of a combinatorial choice (first match where a selector repeats a key); ``choice``'s
+        inverse.
+        """
         if not self.combinatorial and self.slots:
             raise SDGenError("bad-plan", "only a combinatorial space numbers its combinations")
         out = 0
@@ -157,7 +166,9 @@ class Space:
             try:
                 out = out * len(slot.pool) + slot.pool.index(choice[slot.name])
             except (KeyError, ValueError):
-                raise SDGenError("empty-choice", f"{slot.name}: not a selected key: {choice.get(slot.name)!r}") from None
+                raise SDGenError(
+                    "empty-choice", f"{slot.name}: not a selected key: {choice.get(slot.name)!r}"
+                ) from None
         return out
 
     def used(self, count: int) -> dict[str, list[str]]:
@@ -199,8 +210,9 @@ def _digits(index: int, sizes: Sequence[int]) -> list[int]:
 class _Walk:
     """The table of a random run without repeats, grown as far as it is asked for; growing never changes what is there.
 
-    Combination *n* is pick *n* of every name's deck. If that combination was there, up to seven independent redraws keyed by *n*
-    follow, then the next unused element of the joint permutation.
+    Combination *n* is pick *n* of every name's deck. If that combination was there, up to seven independent redraws
+    keyed by *n* follow while less than half of the space is used, then the next unused element of the joint
+    permutation.
     """
 
     def __init__(self, sizes: list[int], keys: list[bytes], size: int, permutation: Callable[[int], int]) -> None:
@@ -210,17 +222,21 @@ class _Walk:
         self._permutation = permutation
         self._strides = [math.prod(sizes[k + 1 :]) for k in range(len(sizes))]
         self._seen: set[int] = set()
-        self._columns = [array("L") for _ in sizes]
+        self.columns = [array("L") for _ in sizes]
         self._pointer = 0
 
+    @property
+    def grown(self) -> int:
+        return len(self.columns[0])
+
     def digits(self, index: int) -> list[int]:
-        if index >= len(self._columns[0]):
+        if index >= self.grown:
             self._grow(index + 1)
-        return [c[index] for c in self._columns]
+        return [c[index] for c in self.columns]
 
     def _grow(self, count: int) -> None:
-        sizes, columns, seen = self._sizes, self._columns, self._seen
-        have = len(columns[0])
+        sizes, columns, seen = self._sizes, self.columns, self._seen
+        have = self.grown
         count = min(self._size, max(count, min(2 * have, have + 4096)))
         # whole decks at a time: one slice per name instead of one call per pick
         decks: list[Sequence[int]] = []
@@ -242,7 +258,8 @@ class _Walk:
             seen.add(joint)
 
     def _redraw(self, index: int) -> int:
-        attempts = ATTEMPTS if 4 * index < 3 * self._size else 1
+        # in a half-used space most redraws would fail as well: go to the permutation at once
+        attempts = ATTEMPTS if 2 * index < self._size else 0
         for attempt in range(1, attempts + 1):
             joint = 0
             for key, n in zip(self._keys, self._sizes, strict=True):

@@ -1,12 +1,14 @@
 """Named streams of random numbers that are the same on every Python version and system.
 
-``random.Random``'s shuffle and sample may change between versions, so shuffles and permutations are built here on BLAKE2b
-(RFC 7693) alone. A stream is keyed by (seed, purpose, name): what one placeholder draws never depends on another.
+``random.Random``'s shuffle and sample may change between versions, so shuffles and permutations are built here on
+BLAKE2b (RFC 7693) alone. A stream is keyed by (seed, purpose, name): what one placeholder draws never depends on
+another.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from functools import lru_cache
 
@@ -64,38 +66,54 @@ def pick(key: bytes, index: int, n: int) -> int:
 
 
 class Permutation:
-    """A keyed bijection of 0..size-1, ``size`` of any magnitude: a Feistel network with cycle walking.
+    """A keyed bijection of 0..size-1, ``size`` of any magnitude.
 
-    Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002 (generalised Feistel and cycle walking).
+    An index is split into two digits of bases near the square root of ``size``, which alternately get a keyed
+    function of the other added (an unbalanced Feistel network); results beyond ``size`` are walked on. Source: Black
+    and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002 (generalised Feistel and cycle walking). Small
+    spaces are simply shuffled.
     """
 
-    __slots__ = ("_bytes", "_half", "_key", "_mask", "size")
+    __slots__ = ("_bases", "_deck", "_key", "_known", "_widths", "size")
 
     ROUNDS = 6
+    _DECK = 4096
+    _REMEMBER = 1 << 11
 
     def __init__(self, key: bytes, size: int) -> None:
         self.size = size
         self._key = key
-        self._half = max(1, ((size - 1).bit_length() + 1) // 2)
-        self._mask = (1 << self._half) - 1
-        self._bytes = (self._half + 7) // 8
+        self._deck = shuffled(key, 0, size) if size <= self._DECK else None
+        low = math.isqrt(max(0, size - 1)) + 1
+        self._bases = (low, -(-size // low))
+        self._widths = tuple((base.bit_length() + 7) // 8 + 8 for base in self._bases)
+        self._known: list[dict[int, int]] = [{} for _ in range(self.ROUNDS)]
 
     def _round(self, number: int, value: int) -> int:
-        data = number.to_bytes(1, "little") + value.to_bytes(self._bytes, "little")
-        if self._bytes <= 64:
-            digest = hashlib.blake2b(data, key=self._key, digest_size=self._bytes).digest()
+        """The keyed function of round ``number``; the eight spare bytes keep the bias under 2**-64."""
+        width = self._widths[number & 1]
+        data = f"{number},{value:x}".encode()
+        if width <= 64:
+            digest = hashlib.blake2b(data, key=self._key, digest_size=width).digest()
         else:
-            digest = hashlib.shake_256(self._key + data).digest(self._bytes)
-        return int.from_bytes(digest, "little") & self._mask
+            digest = hashlib.shake_256(self._key + data).digest(width)
+        out = int.from_bytes(digest, "little") % self._bases[number & 1]
+        known = self._known[number]
+        if len(known) < self._REMEMBER:
+            known[value] = out
+        return out
 
     def __call__(self, index: int) -> int:
-        if self.size <= 1:
-            return 0
-        value = index
+        if self._deck is not None:
+            return self._deck[index]
+        low_base, high_base = self._bases
+        high, low = divmod(index, low_base)
         while True:
-            left, right = value >> self._half, value & self._mask
-            for number in range(self.ROUNDS):
-                left, right = right, left ^ self._round(number, right)
-            value = (left << self._half) | right
+            for number in range(0, self.ROUNDS, 2):
+                step = self._known[number].get(high)
+                low = (low + (self._round(number, high) if step is None else step)) % low_base
+                step = self._known[number + 1].get(low)
+                high = (high + (self._round(number + 1, low) if step is None else step)) % high_base
+            value = high * low_base + low
             if value < self.size:
                 return value

@@ -54,10 +54,11 @@ def placeholders(text: str) -> list[Placeholder]:
 
 @dataclass(frozen=True)
 class Selector:
-    """What stands in the brackets. At most one of ``indexes`` and ``keys`` acts; ``draw`` (written ``limit:N``) acts after them.
+    """What stands in the brackets. At most one of ``indexes`` and ``keys`` acts; ``draw`` (written ``limit:N``) acts
+    after them.
 
-    ``span`` is a range of indexes kept apart from ``indexes`` so that ``#0-999999999`` costs nothing. ``errors`` make the selector
-    unusable, ``remarks`` are parts that were understood but have no effect.
+    ``span`` is a range of indexes kept apart from ``indexes`` so that ``#0-999999999`` costs nothing. ``errors`` make
+    the selector unusable, ``remarks`` are parts that were understood but have no effect.
     """
 
     indexes: tuple[int, ...] | None = None
@@ -136,17 +137,22 @@ def parse_selector(text: str) -> Selector:
 
 @dataclass(frozen=True)
 class Choice:
-    """The outcome of a selector over a name's keys: the pool in order, and what the selector named that is not there."""
+    """The outcome of a selector over a name's keys: the pool in order, and what the selector named that is not
+    there.
+    """
 
     pool: tuple[str, ...]
     unknown: tuple[str, ...] = ()
 
 
-def choose(selector: Selector, keys: Sequence[str], texts: dict[str, str], draw_order: Sequence[int] | None = None) -> Choice:
-    """Apply a selector. ``texts`` maps a plain value's text to its key, so that inline values can be named by their text.
+def choose(
+    selector: Selector, keys: Sequence[str], texts: dict[str, str], draw_order: Sequence[int] | None = None
+) -> Choice:
+    """Apply a selector. ``texts`` maps a plain value's text to its key, so that inline values can be named by their
+    text.
 
-    ``draw_order`` is a shuffle of ``range(len(chosen))`` for limits, given by the caller's stream; without it limits take the first.
-    The drawn values keep their order. Raises nothing: an empty pool is the caller's error to report.
+    ``draw_order`` is a shuffle of ``range(len(chosen))`` for limits, given by the caller's stream; without it limits
+    take the first. The drawn values keep their order. Raises nothing: an empty pool is the caller's error to report.
     """
     chosen: list[str]
     unknown: list[str] = []
@@ -189,7 +195,9 @@ def deciding(found: Sequence[Placeholder]) -> dict[str, Placeholder]:
 
 @dataclass(frozen=True)
 class Reference:
-    """One chunk reference at ``[start, end)``; ``arguments`` are (name, start, end) of each value's text, ``bad`` odd pieces."""
+    """One chunk reference at ``[start, end)``; ``arguments`` are (name, start, end) of each value's text, ``bad`` odd
+    pieces.
+    """
 
     name: str
     member: str | None

@@ -1,7 +1,8 @@
 """Text put together from several files that still knows, for each character, which file it came from.
 
-Templates are merged by replacing ``{prompt}`` and chunk references. The merged text is scanned as one string (a placeholder may
-arise across a seam), and an error in it must name the user's file and line; so a piece table runs beside the string.
+Templates are merged by replacing ``{prompt}`` and chunk references. The merged text is scanned as one string (a
+placeholder may arise across a seam), and an error in it must name the user's file and line; so a piece table runs
+beside the string.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ Origin = tuple[Document, Node, int]
 
 
 class Text:
-    """An immutable string with origins: piece *k* starts at ``starts[k]`` and came from ``origins[k]`` (None: made by us)."""
+    """An immutable string with origins: piece *k* starts at ``starts[k]`` and came from ``origins[k]`` (None: made by
+    us).
+    """
 
     __slots__ = ("origins", "starts", "string")
 
-    def __init__(self, string: str, starts: tuple[int, ...] = (0,), origins: tuple[Origin | None, ...] = (None,)) -> None:
+    def __init__(
+        self, string: str, starts: tuple[int, ...] = (0,), origins: tuple[Origin | None, ...] = (None,)
+    ) -> None:
         self.string = string
         self.starts = starts
         self.origins = origins

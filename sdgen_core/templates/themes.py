@@ -26,7 +26,9 @@ class Theme:
 
 
 def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
-    """Theme name -> ``theme.yaml`` or, for implicit themes, their folder; explicit ones first. Unreadable folders are skipped."""
+    """Theme name -> ``theme.yaml`` or, for implicit themes, their folder; explicit ones first. Unreadable folders are
+    skipped.
+    """
     if run.base is None:
         raise SDGenError("no-base-folder", "themes cannot be found: this text has no folder")
     out = {name: run.base / path.replace("\\", "/") for name, path in block.explicit.items()}
@@ -53,17 +55,25 @@ def glob_safe(name: str) -> str:
 def load_theme(run: Run, block: ThemesBlock | None, prompt_name: str, name: str, style: str) -> Theme:
     """The theme called ``name``. Raises ``not-themable``, ``unknown-theme``, ``missing-file``, ``bad-remove``."""
     if block is None:
-        raise SDGenError("not-themable", f"the prompt {prompt_name!r} has no themes: block, neither its own nor an inherited one")
+        raise SDGenError(
+            "not-themable", f"the prompt {prompt_name!r} has no themes: block, neither its own nor an inherited one"
+        )
     themes = known_themes(run, block)
     if name not in themes:
         listed = ", ".join(themes) or "none"
-        raise SDGenError("unknown-theme", f"the theme {name!r} is unknown (known themes: {listed})", nearest=nearest_names(name, themes))
+        raise SDGenError(
+            "unknown-theme",
+            f"the theme {name!r} is unknown (known themes: {listed})",
+            nearest=nearest_names(name, themes),
+        )
     path = themes[name]
     return implicit_theme(run, path, name, style) if path.is_dir() else theme_from(run, path, name, style)
 
 
 def theme_from(run: Run, path: Path, name: str, style: str) -> Theme:
-    """Read ``path`` (a file, or a folder with ``theme.yaml`` in it) for one style; the order of its keys does not matter."""
+    """Read ``path`` (a file, or a folder with ``theme.yaml`` in it) for one style; the order of its keys does not
+    matter.
+    """
     if path.is_dir():
         path = path / THEME_FILE
     document = run.open(path)
@@ -104,7 +114,9 @@ def _check(run: Run, key: str, entry: Entry) -> None:
 
 
 def implicit_theme(run: Run, folder: Path, name: str, style: str) -> Theme:
-    """A folder without ``theme.yaml``: ``NAME_hair_color.yaml`` is the import HairColor, ``NAME_outfit.sexy.yaml`` its style."""
+    """A folder without ``theme.yaml``: ``NAME_hair_color.yaml`` is the import HairColor, ``NAME_outfit.sexy.yaml``
+    its style.
+    """
     theme = Theme(name, run.name_of(folder))
     styled: dict[str, Entry] = {}
     for path in sorted(folder.glob(f"{glob_safe(name)}_*")):
