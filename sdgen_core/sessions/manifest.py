@@ -11,18 +11,22 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import SDGenError, shown
+from ..templates.streams import ALGORITHM
 from .files import atomic_file
 from .journal import JOURNAL_NAME, Journal, JournalIndex, check_status, folder_lock
 from .metadata import strict_value
 from .recovery import ManifestData, Report, load_manifest, rebuild, verify
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 __all__ = [
     "JOURNAL_NAME",
@@ -53,68 +57,8 @@ _log = logging.getLogger("sdgen")
 # --- what goes in --------------------------------------------------------------------------------
 
 
-class _Generation(Protocol):
-    @property
-    def mode(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def seed_mode(self) -> str: ...
-
-
-class _Resolved(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def source(self) -> Any: ...
-    @property
-    def source_hash(self) -> str: ...
-    @property
-    def files(self) -> Any: ...
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def negative(self) -> str: ...
-    @property
-    def values(self) -> Mapping[str, Mapping[str, Any]]: ...
-    @property
-    def generation(self) -> _Generation: ...
-    @property
-    def parameters(self) -> Mapping[str, Any]: ...
-    @property
-    def theme(self) -> str | None: ...
-    @property
-    def style(self) -> str | None: ...
-    @property
-    def fixed(self) -> Mapping[str, Any]: ...
-
-
-class PlanLike(Protocol):
-    """What :func:`build_snapshot` needs to know about a plan."""
-
-    @property
-    def resolved(self) -> _Resolved: ...
-    @property
-    def seeds(self) -> Sequence[int] | None: ...
-    @property
-    def total_combinations(self) -> int: ...
-    @property
-    def names(self) -> Sequence[str]: ...
-    @property
-    def variation_seed(self) -> int | None: ...
-    def __len__(self) -> int: ...
-    def used(self, n: int) -> Mapping[str, Sequence[str]]: ...
-
-
-def _files(files: Any) -> Any:
-    """Template files as texts: a list of paths, or a map of path → hash, with forward slashes."""
-    if isinstance(files, Mapping):
-        return {shown(path): value for path, value in files.items()}
-    return [shown(path) for path in files or ()]
-
-
 def build_snapshot(
-    plan: PlanLike,
+    plan: Plan,
     *,
     started: datetime,
     checkpoint: str | None,
@@ -122,45 +66,48 @@ def build_snapshot(
 ) -> dict[str, Any]:
     """The ``snapshot`` of a session's manifest: the template and the settings it was planned from.
 
+    Settings are recorded as the user wrote them: ``base_seed`` stays -1 when a seed was to be picked, and the one
+    that was picked stands in ``sdgen.base_seed``.
+
     ``started`` is recorded as local time without a zone, ``checkpoint`` as ComfyUI names it. The last key, ``sdgen``,
-    has what the format lacks: template path, hash and files, the keys behind the values, the seed of the draw,
-    program versions, and ``extra``, whose keys win.
+    has what the format lacks: template path, hash and files, the keys behind the values, the seed and version of the
+    draw, program versions, and ``extra``, whose keys win.
     """
     resolved = plan.resolved
     if started.tzinfo is not None:
         started = started.astimezone().replace(tzinfo=None)
-    count = len(plan)
     generation: dict[str, Any] = {
         "mode": resolved.generation.mode,
         "seed_mode": resolved.generation.seed_mode,
         "base_seed": resolved.generation.seed,
-        "num_images": count,
+        "num_images": plan.count,
         "total_combinations": plan.total_combinations,
     }
     if plan.seeds is not None:
         generation["seed_list"] = list(plan.seeds)
-    used = plan.used(count)
+    used = plan.used()
     variations: dict[str, Any] = {}
     keys: dict[str, Any] = {}
     for name in plan.names:
-        pool = resolved.values.get(name, {})
-        used_keys = list(used.get(name, ()))
+        pool = resolved.values[name]
         variations[name] = {
             "available": list(pool.values()),
-            "used": [pool[key] for key in used_keys if key in pool],
+            "used": [pool[key] for key in used[name]],
             "count": len(pool),
         }
-        keys[name] = {"available_keys": list(pool), "used_keys": used_keys}
+        keys[name] = {"available_keys": list(pool), "used_keys": used[name]}
     own: dict[str, Any] = {
         "version": SDGEN_BLOCK_VERSION,
         "template": {
             "name": resolved.name,
-            "path": None if resolved.source is None else shown(resolved.source),
+            "path": shown(resolved.source),
             "hash": resolved.source_hash,
-            "files": _files(resolved.files),
+            "files": {shown(path): digest for path, digest in resolved.files},
         },
         "keys": keys,
         "variation_seed": plan.variation_seed,
+        "base_seed": plan.base_seed,
+        "algorithm": ALGORITHM,
         "versions": {"sdgen": __version__, "python": platform.python_version()},
     }
     own.update(extra or {})

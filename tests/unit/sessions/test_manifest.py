@@ -3,11 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,60 +22,21 @@ from sdgen_core.sessions.manifest import (
     indented,
     write_manifest,
 )
+from sdgen_core.sessions.plan import Plan
+from sdgen_core.templates import Options, load_template
 
 SAMPLES = Path(__file__).parents[2] / "data" / "sessions"
 STARTED = datetime(2026, 11, 22, 14, 21, 21, 749828)
 
 
-@dataclass
-class SmallPlan:
-    """The least that a snapshot needs to know, shaped like the plan of the recorded session ``Plain_Run_One``."""
-
-    resolved: Any
-    keys: dict[str, list[str]]
-    count: int
-    seeds: Sequence[int] | None = None
-    total_combinations: int = 6
-    names: Sequence[str] = field(default_factory=lambda: ["Coat", "Pose"])
-    variation_seed: int | None = 99
-
-    def __len__(self) -> int:
-        return self.count
-
-    def used(self, n: int) -> Mapping[str, Sequence[str]]:
-        assert n == self.count
-        return self.keys
+TEMPLATES = SAMPLES / "input"
 
 
-def plain_plan(**changes: Any) -> SmallPlan:
-    resolved = SimpleNamespace(
-        name="Plain Run-One",
-        session_name="Plain_Run_One",
-        source=Path("templates") / "plain.prompt.yaml",
-        source_hash="ab" * 32,
-        files=[Path("templates") / "plain.prompt.yaml", Path("templates") / "coats.yaml"],
-        prompt="fine print,\na courier, {Coat}, {Pose[Stand]}\n\n",
-        negative="lowres, blurry",
-        values={
-            "Coat": {"Red": "red coat", "Blue": "blue coat", "Green": "green coat"},
-            "Pose": {"Stand": "standing", "Sit": "sitting"},
-        },
-        generation=SimpleNamespace(mode="combinatorial", seed=7, seed_mode="progressive", max_images=50),
-        parameters={
-            "width": 64, "height": 96, "steps": 12, "cfg_scale": 6, "sampler": "Euler a", "scheduler": "Karras"
-        },
-        theme=None,
-        style="default",
-        fixed={},
-        warnings=[],
-    )  # fmt: skip
-    for key in [k for k in changes if hasattr(resolved, k)]:
-        setattr(resolved, key, changes.pop(key))
-    fields = {"keys": {"Coat": ["Red", "Blue", "Green"], "Pose": ["Stand"]}, "count": 3, **changes}
-    return SmallPlan(resolved, **fields)
+def plan_of(template: str, *, seeds: list[int] | None = None, count: int | None = None, **options: Any) -> Plan:
+    return Plan.build(load_template(TEMPLATES / template, Options(**options)), seeds=seeds, count=count)
 
 
-def snapshot_of(plan: SmallPlan, **extra: Any) -> dict[str, Any]:
+def snapshot_of(plan: Plan, **extra: Any) -> dict[str, Any]:
     return build_snapshot(plan, started=STARTED, checkpoint="demoModel_v1.safetensors [0123456789]", extra=extra)
 
 
@@ -107,53 +65,54 @@ def read(folder: Path) -> dict[str, Any]:
 # --- snapshot and entries ------------------------------------------------------------------------
 
 
-def test_the_snapshot_is_the_predecessors_and_a_namespaced_block() -> None:
-    recorded = json.loads((SAMPLES / "20261122_142121-Plain_Run_One" / "manifest.json").read_text(encoding="utf-8"))
-    ours = snapshot_of(plain_plan(), session="s1")
-    own = ours.pop("sdgen")
-    assert json.dumps(ours, indent=2) == json.dumps(recorded["snapshot"], indent=2)  # the order of keys as well
+# The recorded sessions, and how the predecessor was called for them.
+CALLS: dict[str, dict[str, Any]] = {
+    "20261122_142121-Plain_Run_One": {"template": "plain.prompt.yaml"},
+    "20261122_142127-named_run": {"template": "rnd.prompt.yaml"},
+    "20261122_142131-Plain_Run_One-forest-winter": {
+        "template": "plain.prompt.yaml",
+        "theme": "forest",
+        "style": "winter",
+        "seeds": [5, 6],
+        "count": 3,
+    },
+    "20261122_142137-failing": {"template": "fail.prompt.yaml", "fixed": {"Coat": "Blue"}},
+    "20261122_142144-stopped": {"template": "plain.prompt.yaml"},
+    "20261122_142213-newarch": {"template": "plain.prompt.yaml", "count": 2},
+    "dryrun/20261122_142140-my name": {"template": "multi.prompt.yaml"},
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_snapshot_is_the_predecessors_and_a_namespaced_block(name: str) -> None:
+    recorded = json.loads((SAMPLES / name / "manifest.json").read_text(encoding="utf-8"))["snapshot"]
+    ours = snapshot_of(plan_of(**CALLS[name]))
+    recorded["timestamp"] = ours["timestamp"]
+    del ours["sdgen"]
+    assert json.dumps(ours, indent=2) == json.dumps(recorded, indent=2)  # the order of keys as well
+
+
+def test_the_namespaced_block() -> None:
+    plan = plan_of("plain.prompt.yaml")
+    own = snapshot_of(plan, session="s1", algorithm="wins")["sdgen"]
     assert own["session"] == "s1"
-    assert own["template"] == {
-        "name": "Plain Run-One",
-        "path": "templates/plain.prompt.yaml",
-        "hash": "ab" * 32,
-        "files": ["templates/plain.prompt.yaml", "templates/coats.yaml"],
-    }
+    assert own["template"]["name"] == "Plain Run-One"
+    assert own["template"]["path"].endswith("tests/data/sessions/input/plain.prompt.yaml")
+    assert own["template"]["hash"] == plan.resolved.source_hash
+    assert {path.rpartition("/")[2] for path in own["template"]["files"]} >= {"plain.prompt.yaml", "coats.yaml"}
     assert own["keys"] == {
         "Coat": {"available_keys": ["Red", "Blue", "Green"], "used_keys": ["Red", "Blue", "Green"]},
         "Pose": {"available_keys": ["Stand", "Sit"], "used_keys": ["Stand"]},
     }
-    assert own["variation_seed"] == 99
+    assert own["variation_seed"] == plan.variation_seed
+    assert own["base_seed"] == 7
+    assert own["algorithm"] == "wins"
     assert own["versions"]["sdgen"] == "0.1.0"
-
-
-def test_a_sweep_a_theme_and_multi_part_values() -> None:
-    hair = {"Bob": {"main": "short bob", "lora": "<lora:bob:0.7>"}, "Wave": {"main": "waves"}}
-    plan = plain_plan(
-        seeds=[5, 6],
-        names=["Hair"],
-        values={"Hair": hair},
-        keys={"Hair": ["Wave"]},
-        theme="forest",
-        style="winter",
-        fixed={"Hair": "Wave"},
-        total_combinations=2**80,
-        source=None,
-        files={Path("a.yaml"): "01"},
-    )
-    snapshot = snapshot_of(plan)
-    assert snapshot["generation_params"]["seed_list"] == [5, 6]
-    assert snapshot["generation_params"]["total_combinations"] == 2**80
-    assert snapshot["variations"] == {"Hair": {"available": list(hair.values()), "used": [hair["Wave"]], "count": 2}}
-    assert (snapshot["theme_name"], snapshot["style"]) == ("forest", "winter")
-    assert snapshot["fixed_placeholders"] == {"Hair": "Wave"}
-    assert snapshot["sdgen"]["template"]["path"] is None
-    assert snapshot["sdgen"]["template"]["files"] == {"a.yaml": "01"}
 
 
 def test_times_are_local_without_a_zone_and_models_may_be_unknown() -> None:
     utc = datetime(2026, 11, 22, 12, 0, 0, tzinfo=timezone.utc)
-    snapshot = build_snapshot(plain_plan(), started=utc, checkpoint=None, extra={"nan": math.nan})
+    snapshot = build_snapshot(plan_of("plain.prompt.yaml"), started=utc, checkpoint=None, extra={"nan": math.nan})
     assert snapshot["timestamp"] == utc.astimezone().replace(tzinfo=None).isoformat(timespec="microseconds")
     assert snapshot["timestamp"].endswith(".000000")
     assert snapshot["runtime_info"] == {"sd_model_checkpoint": "unknown"}
@@ -213,7 +172,7 @@ def test_the_file_has_the_predecessors_layout(tmp_path: Path) -> None:
 
 def test_the_life_of_a_session(tmp_path: Path) -> None:
     writer = ManifestWriter(tmp_path)
-    writer.start(snapshot_of(plain_plan()))
+    writer.start(snapshot_of(plan_of("plain.prompt.yaml")))
     first = read(tmp_path)
     assert list(first) == ["snapshot", "images", "status"]
     assert (first["images"], first["status"]) == ([], "ongoing")
@@ -234,7 +193,7 @@ def test_the_life_of_a_session(tmp_path: Path) -> None:
     assert list(done) == ["snapshot", "images", "status"]
     assert [i["sdgen"]["index"] for i in done["images"]] == [0, 1, 2]
     assert done["images"][0]["prompt"] == "made again"
-    bigger = snapshot_of(plain_plan(count=5))
+    bigger = snapshot_of(plan_of("plain.prompt.yaml", seeds=[1, 2]))
     writer.extended(bigger)
     writer.close()
     assert read(tmp_path)["snapshot"] == bigger
