@@ -14,6 +14,7 @@ from .text import Text
 RESERVED = ("{prompt}", "{negprompt}", "{loras}")
 MAX_TEXT = 1_000_000
 MAX_CHAIN = 50
+MAX_EXPANSIONS = 5000
 
 
 @dataclass
@@ -40,6 +41,7 @@ class ChunkBook:
         self._groups = groups
         self._loaded: dict[Path, Chunk] = {}
         self.used: dict[Path, Chunk] = {}
+        self._expansions = 0
 
     @property
     def names(self) -> list[str]:
@@ -154,6 +156,10 @@ class ChunkBook:
                     "cycle", f"the chunk {label} contains itself: {circle}", place=text.place(ref.start, raw)
                 )
             self.used[chunk.path] = chunk
+            self._expansions += 1
+            if self._expansions > MAX_EXPANSIONS:
+                message = f"more than {MAX_EXPANSIONS} chunk references in one prompt"
+                raise SDGenError("too-large", message, place=text.place(ref.start, raw))
             for piece in ref.bad:
                 message = f"{piece!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
                 self._run.problem(SDGenError("bad-chunk-argument", message, place=text.place(ref.start, raw)))
