@@ -2,7 +2,7 @@
 
 Its layout is given (two-space indent, key order, non-ASCII text kept); what this project adds stands in namespaced
 ``sdgen`` maps and in the top-level list ``failed``, which readers of the older form pass over. The file is a snapshot
-of the journal (:mod:`.journal`), replaced as a whole from time to time; :mod:`.recovery` reads it back.
+of the journal (:mod:`.journal`), replaced as a whole from time to time; :mod:`.reading` reads it back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ..templates.streams import ALGORITHM
 from .files import atomic_file
 from .journal import JOURNAL_NAME, Journal, JournalIndex, check_status, folder_lock
 from .metadata import strict_value
-from .recovery import ManifestData, Report, load_manifest, rebuild, verify
+from .reading import MANIFEST_NAME, ManifestData, load_manifest
+from .recovery import Report, rebuild, verify
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -44,7 +45,6 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST_NAME = "manifest.json"
 SDGEN_BLOCK_VERSION = 1
 # The share of the wall time that snapshots take (a growing one may cost more than the last, so a little under the 1 %
 # that a session may lose), and the least time between two of them in seconds.

@@ -1,119 +1,18 @@
-"""Reading sessions back: ours, the predecessor's, and what a crash or a person left of them.
-
-Three sources say what a session contains: the journal (freshest), ``manifest.json`` (all an older session has) and
-the images' own ``sdgen`` chunks. Reading takes the best there is and adds what the others know; ``rebuild`` writes
-the result back; ``verify`` holds it against the files. Nothing here drops an entry.
-"""
+"""Holding a session against its files, and repairing its records. Nothing here drops an entry."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..errors import SDGenError, shown
 from .files import leftovers, raise_write_error, sha256_file
-from .journal import (
-    STATUSES,
-    JournalIndex,
-    entry_index,
-    folder_lock,
-    parse_json,
-    write_journal,
-)
-from .metadata import is_whole_png, read_png_chunks
-from .naming import folder_time, parse_image_name
-from .parameters_text import parse_parameters_text
-
-IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-_MANIFEST = "manifest.json"
-_KNOWN_TOP = frozenset({"snapshot", "images", "status", "failed"})
-
-
-@dataclass
-class ManifestData:
-    """A session as read. ``snapshot`` and ``images`` have the form of ``manifest.json``, unknown keys included.
-
-    ``status`` is None when nothing says it; ``top`` has the unknown top-level keys; ``sources`` names what was read
-    (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken;
-    ``unreadable_lines`` counts journal lines that a crash tore.
-    """
-
-    folder: Path
-    snapshot: dict[str, Any] = field(default_factory=dict)
-    images: list[dict[str, Any]] = field(default_factory=list)
-    status: str | None = None
-    failed: list[dict[str, Any]] = field(default_factory=list)
-    top: dict[str, Any] = field(default_factory=dict)
-    sources: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    unreadable_lines: int = 0
-
-    def _generation(self, *names: str) -> Any:
-        params = self.snapshot.get("generation_params")
-        if isinstance(params, Mapping):
-            for name in names:
-                if params.get(name) is not None:
-                    return params[name]
-        return None
-
-    @property
-    def num_images(self) -> int | None:
-        """How many images were asked for; None when unknown. (``max_images`` in migrated manifests.)"""
-        value = self._generation("num_images", "max_images")
-        return value if isinstance(value, int) and value >= 0 else None
-
-    @property
-    def base_seed(self) -> int | None:
-        """The seed asked for. (``seed_base`` in migrated manifests.)"""
-        value = self._generation("base_seed", "seed_base")
-        return value if isinstance(value, int) else None
-
-    @property
-    def seed_list(self) -> list[int] | None:
-        """The seeds of a seed sweep; None for any other session."""
-        value = self._generation("seed_list")
-        return value if isinstance(value, list) else None
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run came to its end: said so, or (manifests before 2025-11-11) all images are there."""
-        if self.status in STATUSES:
-            return self.status == "completed"
-        return self.num_images is not None and len(self.images) >= self.num_images
-
-    @property
-    def started(self) -> datetime | None:
-        """Local time of the start, from the folder's name, else from the snapshot."""
-        if found := folder_time(self.folder.name):
-            return found
-        try:
-            return datetime.fromisoformat(str(self.snapshot.get("timestamp", "")).rstrip("Z"))
-        except ValueError:
-            return None
-
-    @property
-    def variations(self) -> dict[str, dict[str, Any]]:
-        """Placeholder → ``{available, used, count}``, whichever of the older forms the file has."""
-        found: dict[str, dict[str, Any]] = {}
-        written = self.snapshot.get("variations")
-        for name, value in written.items() if isinstance(written, Mapping) else ():
-            if isinstance(value, Mapping):
-                available = _values(value.get("available"))
-                used = _values(value.get("used"))
-                count = value.get("count")
-                found[name] = {
-                    "available": available or used,
-                    "used": used,
-                    "count": count if isinstance(count, int) else len(available or used),
-                }
-            else:
-                values = _values(value)
-                found[name] = {"available": values, "used": list(values), "count": len(values)}
-        return found
+from .journal import STATUSES, entry_index, folder_lock, write_journal
+from .metadata import is_whole_png
+from .naming import parse_image_name
+from .reading import MANIFEST_NAME, ManifestData, entries_from_images, image_files, load_manifest, merge_entries
 
 
 @dataclass
@@ -156,243 +55,6 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """For JSON output."""
         return {**asdict(self), "ok": self.ok, "complete": self.complete}
-
-
-def _values(written: Any) -> list[Any]:
-    """Values of an old file, without the byte order mark that some of them begin with."""
-    if not isinstance(written, list):
-        return []
-    return [value.lstrip("\ufeff") if isinstance(value, str) else value for value in written]
-
-
-def _image_files(folder: Path, entries: Iterable[Mapping[str, Any]] = ()) -> dict[str, Path]:
-    """Image files of a session, relative name → path: those in the folder, and in sub-folders that an entry names."""
-    folders = {""} | {str(entry["filename"]).rpartition("/")[0] for entry in entries}
-    found: dict[str, Path] = {}
-    for sub in sorted(folders):
-        if ".." in sub.split("/") or sub.startswith("/"):
-            continue
-        try:
-            with os.scandir(folder / sub if sub else folder) as scan:
-                names = sorted(e.name for e in scan if Path(e.name).suffix.lower() in IMAGE_ENDINGS and e.is_file())
-        except OSError:
-            continue
-        for name in names:
-            relative = f"{sub}/{name}" if sub else name
-            found[relative] = folder / relative
-    return found
-
-
-def adopt(folder: Path) -> bool:
-    """Give an older session in ``folder`` a journal; False when the folder has none.
-
-    A ``manifest.json`` that tells nothing is put aside as ``manifest.json.broken``.
-    """
-    manifest = folder / _MANIFEST
-    if not manifest.exists() and not _image_files(folder):
-        return False
-    try:
-        rebuild(folder)
-    except SDGenError as error:
-        if error.code != "no-manifest":
-            raise
-        if manifest.exists():
-            _put_aside(manifest)
-        return False
-    return True
-
-
-def _put_aside(path: Path) -> None:
-    try:
-        path.replace(path.with_name(path.name + ".broken"))
-    except OSError as error:
-        raise_write_error(error, path, "rename")
-
-
-# --- reading -------------------------------------------------------------------------------------
-
-
-def _entries_of(value: Any, problems: list[str]) -> list[dict[str, Any]]:
-    entries = [e for e in value if isinstance(e, dict) and isinstance(e.get("filename"), str)] if value else []
-    if isinstance(value, list) and len(entries) < len(value):
-        problems.append(f"{len(value) - len(entries)} entries of {_MANIFEST} have no file name")
-    return entries
-
-
-def _read_manifest(data: ManifestData) -> dict[str, Any] | None:
-    """The map in ``manifest.json``; None when there is none to read. A broken file goes into ``problems``."""
-    path = data.folder / _MANIFEST
-    try:
-        written = parse_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror or error}.") from error
-    except ValueError as error:
-        data.problems.append(f"{_MANIFEST} is broken: {error}")
-        return None
-    if not isinstance(written, dict) or not isinstance(written.get("images", []), list):
-        data.problems.append(f"{_MANIFEST} is no manifest of version 2")
-        return None
-    return written
-
-
-def _merge(known: list[dict[str, Any]], more: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``known`` and the entries of ``more`` for other files, in index order; the last of two with one file name."""
-    by_name = {entry["filename"]: entry for entry in known}
-    for entry in more:
-        by_name.setdefault(entry["filename"], entry)
-    numbered = [(entry_index(entry, number), number, entry) for number, entry in enumerate(by_name.values())]
-    return [entry for _index, _number, entry in sorted(numbered, key=lambda item: item[:2])]
-
-
-def load_manifest(folder: Path) -> ManifestData:
-    """Read a session folder; writes nothing.
-
-    The journal counts most; entries that only ``manifest.json`` has are added. With neither, the session is put
-    together from the images (their ``sdgen`` chunks, else A1111's text) and its snapshot is marked as inferred.
-    Raises ``no-manifest`` when there is nothing at all, ``unreadable-file``.
-    """
-    data = ManifestData(folder)
-    index = JournalIndex(folder)
-    index.update()
-    data.unreadable_lines = index.unreadable + index.torn
-    written = _read_manifest(data)
-    if index.snapshot is not None or index.images or index.status is not None:
-        data.sources.append("journal")
-        data.snapshot = index.snapshot or {}
-        data.status = index.status
-        data.images = list(index.entries())
-        data.failed = index.failed
-        data.top = dict(index.top)
-    if written is not None:
-        data.sources.append("manifest")
-        snapshot = written.get("snapshot")
-        if not data.snapshot and isinstance(snapshot, dict):
-            data.snapshot = snapshot
-        if "journal" not in data.sources:
-            data.status = written["status"] if isinstance(written.get("status"), str) else None
-            data.failed = [f for f in written.get("failed") or [] if isinstance(f, dict)]
-        data.images = _merge(data.images, _merge([], _entries_of(written.get("images"), data.problems)))
-        for key, value in written.items():
-            if key not in _KNOWN_TOP:
-                data.top.setdefault(key, value)
-    if not data.sources:
-        data.images = _merge([], _entries_from_images(folder, {}, data.problems, foreign=True))
-        if not data.images:
-            raise SDGenError(
-                "no-manifest", f"{shown(folder)} has no manifest and no images that tell about themselves."
-            )
-        data.sources.append("images")
-    if not data.snapshot:
-        data.snapshot = _inferred_snapshot(data)
-    return data
-
-
-def _entries_from_images(
-    folder: Path, files: Mapping[str, Path], problems: list[str], *, foreign: bool, session: str | None = None
-) -> list[dict[str, Any]]:
-    """Manifest entries from the images' own chunks, without their hashes; ``foreign`` accepts A1111's text as well.
-
-    ``session``: only images of this session. Copies under a name that is not the item's are left to be reported as
-    extra.
-    """
-    from .manifest import image_entry
-
-    entries = []
-    for name, path in (files or _image_files(folder)).items():
-        if path.suffix.lower() != ".png":
-            continue
-        try:
-            chunks = read_png_chunks(path)
-        except SDGenError as error:
-            problems.append(str(error))
-            continue
-        parsed = parse_image_name(Path(name).name)
-        record: Any = None
-        if "sdgen" in chunks:
-            try:
-                record = parse_json(chunks["sdgen"])
-            except ValueError:
-                problems.append(f"the sdgen chunk of {name} is broken")
-        if isinstance(record, dict) and isinstance(record.get("index"), int):
-            own_name = parsed is not None and parsed.index == record["index"]
-            if not own_name or (session is not None and record.get("session") != session):
-                continue
-            extra = {"batch_index": record["batch_index"]} if record.get("batch_index") else {}
-            entries.append(
-                image_entry(
-                    filename=name,
-                    seed=record.get("seed", -1),
-                    prompt=str(record.get("prompt", "")),
-                    negative=str(record.get("negative", "")),
-                    values=record.get("values") or {},
-                    index=record["index"],
-                    keys=record.get("keys") or {},
-                    seconds=record.get("seconds"),
-                    extra=extra,
-                )
-            )
-        elif foreign and parsed is not None and "parameters" in chunks:
-            text = parse_parameters_text(chunks["parameters"])
-            seed = text["seed"] if text["seed"] is not None else parsed.seed
-            entries.append(
-                {
-                    "filename": name,
-                    "seed": -1 if seed is None else seed,
-                    "prompt": text["prompt"],
-                    "negative_prompt": text["negative_prompt"],
-                    "applied_variations": {},
-                }
-            )
-    return entries
-
-
-def _inferred_snapshot(data: ManifestData) -> dict[str, Any]:
-    """A snapshot for a session whose own is lost: what the images agree on, marked as inferred like migrated ones."""
-    used: dict[str, list[Any]] = {}
-    for entry in data.images:
-        for name, value in (entry.get("applied_variations") or {}).items():
-            values = used.setdefault(name, [])
-            if value not in values:
-                values.append(value)
-    total = 1
-    for values in used.values():
-        total *= len(values)
-    checkpoint = "unknown"
-    for entry in data.images[:1]:
-        try:
-            chunks = read_png_chunks(data.folder / entry["filename"])
-            if "sdgen" in chunks:
-                checkpoint = (parse_json(chunks["sdgen"]).get("checkpoint") or {}).get("name") or checkpoint
-            else:
-                checkpoint = parse_parameters_text(chunks.get("parameters", ""))["model"] or checkpoint
-        except (SDGenError, ValueError, AttributeError):
-            pass
-    started = data.started
-    last = max((entry_index(entry, n) for n, entry in enumerate(data.images)), default=-1)
-    return {
-        "version": "2.0",
-        "timestamp": "" if started is None else started.isoformat(timespec="microseconds"),
-        "runtime_info": {"sd_model_checkpoint": checkpoint},
-        "resolved_template": {"prompt": "", "negative": ""},
-        "generation_params": {
-            "mode": "unknown",
-            "seed_mode": "unknown",
-            "base_seed": None,
-            "num_images": last + 1,
-            "total_combinations": total,
-        },
-        "api_params": {},
-        "variations": {n: {"available": v, "used": list(v), "count": len(v)} for n, v in used.items()},
-        "fixed_placeholders": {},
-        "theme_name": None,
-        "style": "default",
-        "inference_info": {"source": "images", "confidence": "low", "errors": list(data.problems)},
-    }
-
-
-# --- holding against the files -------------------------------------------------------------------
 
 
 def _session_id(data: ManifestData) -> str | None:
@@ -440,7 +102,7 @@ def verify(folder: Path, *, hashes: bool = False) -> Report:
 
 def _report(data: ManifestData, *, hashes: bool) -> Report:
     folder = data.folder
-    files = _image_files(folder, data.images)
+    files = image_files(folder, data.images)
     listed = {entry["filename"] for entry in data.images}
     report = Report(
         folder=shown(folder),
@@ -478,24 +140,24 @@ def rebuild(folder: Path) -> Report:
 
     with folder_lock(folder):
         data = load_manifest(folder)
-        files = _image_files(folder, data.images)
+        files = image_files(folder, data.images)
         listed = {entry["filename"] for entry in data.images}
         unlisted = {name: path for name, path in files.items() if name not in listed}
         added = []
         if data.sources != ["images"] and unlisted:
             # Torn ones are found again, and reported, when the result is held against the files.
-            added = _entries_from_images(folder, unlisted, [], foreign=False, session=_session_id(data))
+            added = entries_from_images(folder, unlisted, [], foreign=False, session=_session_id(data))
         elif data.sources == ["images"]:
             added = data.images
         for entry in added:
             if isinstance(entry.get("sdgen"), dict):
                 entry["sdgen"]["sha256"] = sha256_file(folder / entry["filename"])
-        data.images = _merge(data.images, added)
-        done = {entry_index(entry, number) for number, entry in enumerate(data.images)}
+        data.images = merge_entries(data.images, added)
+        done = {entry_index(entry, number) for number, entry in enumerate(added)}
         data.failed = [failure for failure in data.failed if failure.get("index") not in done]
         if data.status not in STATUSES:
             data.status = "completed" if data.finished else ("ongoing" if "journal" in data.sources else "aborted")
-        manifest = folder / _MANIFEST
+        manifest = folder / MANIFEST_NAME
         if "journal" not in data.sources and "manifest" not in data.sources and manifest.exists():
             _put_aside(manifest)
         write_journal(
@@ -512,3 +174,29 @@ def rebuild(folder: Path) -> Report:
         report = _report(data, hashes=False)
         report.added = [entry["filename"] for entry in added]
         return report
+
+
+def adopt(folder: Path) -> bool:
+    """Give an older session in ``folder`` a journal; False when the folder has none.
+
+    A ``manifest.json`` that tells nothing is put aside as ``manifest.json.broken``.
+    """
+    manifest = folder / MANIFEST_NAME
+    if not manifest.exists() and not image_files(folder):
+        return False
+    try:
+        rebuild(folder)
+    except SDGenError as error:
+        if error.code != "no-manifest":
+            raise
+        if manifest.exists():
+            _put_aside(manifest)
+        return False
+    return True
+
+
+def _put_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_name(path.name + ".broken"))
+    except OSError as error:
+        raise_write_error(error, path, "rename")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -175,6 +176,21 @@ def test_a_manifest_without_status_and_with_lists_as_variations(tmp_path: Path) 
     rebuild(tmp_path)
     again = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert again == {**value, "status": "aborted"}
+
+
+def test_a_run_killed_after_its_last_image_is_finished(session: Path) -> None:
+    ManifestWriter(session).status("ongoing")
+    assert load_manifest(session).finished is False
+    Journal(session).image(entry_of(picture(session, 2), 2))
+    assert load_manifest(session).finished is True
+    Journal(session).status("aborted")
+    assert load_manifest(session).finished is False
+
+
+def test_a_failure_after_the_first_image_of_a_batch_stays_one(session: Path) -> None:
+    Journal(session).failed(3, "node-error", "the second image", 1)
+    assert rebuild(session).failed == [2, 3]
+    assert load_manifest(session).failed[1]["message"] == "the second image"
 
 
 def test_a_migrated_manifest(tmp_path: Path) -> None:
@@ -366,6 +382,15 @@ def test_images_in_sub_folders_that_entries_name(session: Path) -> None:
     Journal(session).image({**moved, "filename": f"part-1/{path.name}"})
     report = verify(session, hashes=True)
     assert (report.ok, report.listed, report.complete) == (True, 4, True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_do_not_lead_out_of_the_folder(session: Path) -> None:
+    (session.parent / "private").mkdir()
+    Image.new("RGB", (4, 4)).save(session.parent / "private" / "secret.png")
+    (session / "link").symlink_to(session.parent / "private")
+    Journal(session).image({"filename": "link/secret.png", "sdgen": {"index": 2}})
+    assert verify(session).missing == ["link/secret.png"]
 
 
 def test_names_in_a_manifest_do_not_lead_out_of_the_folder(session: Path) -> None:
