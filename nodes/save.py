@@ -28,7 +28,13 @@ class SessionSave(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="The image, or a batch: further images get -2, -3 … behind the name."),
                 io.String.Input("file_name", force_input=True, tooltip="The planner's file_name."),
-                io.String.Input("item", default="", optional=True, dynamic_prompts=False, tooltip="Set by the planner. Leave it empty."),
+                io.String.Input(
+                    "item",
+                    default="",
+                    optional=True,
+                    dynamic_prompts=False,
+                    tooltip="Set by the planner. Leave it empty.",
+                ),
             ],
             outputs=[],
         )
@@ -40,7 +46,9 @@ class SessionSave(io.ComfyNode):
             # A planner set to one item: an image beside the session, saved as core's Save Image would.
             prefix = f"sdgen/{Path(file_name).stem}"
             return io.NodeOutput(ui=ui.ImageSaveHelper.get_save_images_ui(images, filename_prefix=prefix, cls=cls))
-        files = host.engine().sessions.save(item, to_pictures(images), cls.hidden.prompt, cls.hidden.extra_pnginfo or {})
+        files = host.engine().sessions.save(
+            item, to_pictures(images), cls.hidden.prompt, cls.hidden.extra_pnginfo or {}
+        )
         return io.NodeOutput(ui=ui.SavedImages([host.saved_result(path) for path in files]))
 
 

@@ -50,21 +50,45 @@ class SessionPlan(io.ComfyNode):
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 TemplateType.Input("template", tooltip="From an SDGen Template."),
-                SeedsType.Input("sweep", display_name="seeds", optional=True, tooltip="From an SDGen Seed Sweep; else the template's own seeds."),
-                io.String.Input("name", default="", tooltip="Name of the session and its files; empty for the template's."),
+                SeedsType.Input(
+                    "sweep",
+                    display_name="seeds",
+                    optional=True,
+                    tooltip="From an SDGen Seed Sweep; else the template's own seeds.",
+                ),
+                io.String.Input(
+                    "name", default="", tooltip="Name of the session and its files; empty for the template's."
+                ),
                 io.Combo.Input(
                     "on_existing",
                     options=list(ON_EXISTING),
                     default="resume",
                     tooltip="resume: the same order goes on where it was. extend: adds what an older session of this name lacks. new: always a new session.",
                 ),
-                io.Int.Input("count", default=0, min=0, max=1_000_000, tooltip="Make only the first so many images; 0 for all."),
-                io.Int.Input("width", default=defaults.width, min=16, max=16384, step=8, tooltip=f"Pixels. {template_wins}"),
-                io.Int.Input("height", default=defaults.height, min=16, max=16384, step=8, tooltip=f"Pixels. {template_wins}"),
+                io.Int.Input(
+                    "count", default=0, min=0, max=1_000_000, tooltip="Make only the first so many images; 0 for all."
+                ),
+                io.Int.Input(
+                    "width", default=defaults.width, min=16, max=16384, step=8, tooltip=f"Pixels. {template_wins}"
+                ),
+                io.Int.Input(
+                    "height", default=defaults.height, min=16, max=16384, step=8, tooltip=f"Pixels. {template_wins}"
+                ),
                 io.Int.Input("steps", default=defaults.steps, min=1, max=10000, tooltip=template_wins),
-                io.Float.Input("cfg", default=defaults.cfg, min=0.0, max=100.0, step=0.1, tooltip=f"Guidance scale. {template_wins}"),
-                io.Combo.Input("sampler_name", options=host.samplers(), default=defaults.sampler_name, tooltip=template_wins),
-                io.Combo.Input("scheduler", options=host.schedulers(), default=defaults.scheduler, tooltip=template_wins),
+                io.Float.Input(
+                    "cfg",
+                    default=defaults.cfg,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip=f"Guidance scale. {template_wins}",
+                ),
+                io.Combo.Input(
+                    "sampler_name", options=host.samplers(), default=defaults.sampler_name, tooltip=template_wins
+                ),
+                io.Combo.Input(
+                    "scheduler", options=host.schedulers(), default=defaults.scheduler, tooltip=template_wins
+                ),
                 io.Float.Input("denoise", default=defaults.denoise, min=0.0, max=1.0, step=0.01, tooltip=template_wins),
                 io.String.Input(
                     "item",
@@ -73,7 +97,9 @@ class SessionPlan(io.ComfyNode):
                     tooltip="Empty: the whole session. An image dragged back onto the canvas has its own values here; clear them to run the session.",
                 ),
             ],
-            outputs=[kind.Output(f"{name}_out", display_name=name, tooltip=tip) for name, (kind, tip) in _OUTPUTS.items()],
+            outputs=[
+                kind.Output(f"{name}_out", display_name=name, tooltip=tip) for name, (kind, tip) in _OUTPUTS.items()
+            ],
         )
 
     @classmethod

@@ -72,7 +72,9 @@ class Offline:
 
         ledger = next((p for p in (user_dir / "sdgen" / "ledger.db", user_dir / "ledger.db") if p.is_file()), None)
         if ledger is None:
-            raise SDGenError("missing-file", f"there is no SDGen ledger in {shown(user_dir)}", hint="Name ComfyUI's user folder.")
+            raise SDGenError(
+                "missing-file", f"there is no SDGen ledger in {shown(user_dir)}", hint="Name ComfyUI's user folder."
+            )
         host = Host(samplers=list, schedulers=list, checkpoint_path=lambda name: None)
         self._sessions = Sessions(Ledger(ledger), ledger.parent, host, user_dir=ledger.parent)
 

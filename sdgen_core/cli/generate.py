@@ -33,19 +33,35 @@ _POLL = 0.5  # s between looks at a session
 @reporting
 def generate(
     file: Annotated[Path, typer.Argument(help="A *.prompt.yaml file.")],
-    workflow: Annotated[Path | None, typer.Option("--workflow", help="Workflow with an SDGen Session Plan; canvas or API form.")] = None,
-    server: Annotated[str | None, typer.Option("--server", help="Address of ComfyUI, else SDGEN_SERVER, else port 8188 here.")] = None,
+    workflow: Annotated[
+        Path | None, typer.Option("--workflow", help="Workflow with an SDGen Session Plan; canvas or API form.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option("--server", help="Address of ComfyUI, else SDGEN_SERVER, else port 8188 here.")
+    ] = None,
     session_name: Annotated[str, typer.Option("--session-name", help="Name of the session and its files.")] = "",
     count: Annotated[int | None, typer.Option("--count", min=1, help="Make only the first N images.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=-1, help="Combinations at most, in place of max_images; -1: all.")] = None,
-    seeds: Annotated[str | None, typer.Option("--seeds", help="Every combination with each seed: 1-4, 7,42 or 20#1000.")] = None,
-    use_fixed: Annotated[str | None, typer.Option("--use-fixed", help="Placeholders set to one value: Name:key|Name2:key.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=-1, help="Combinations at most, in place of max_images; -1: all.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Every combination with each seed: 1-4, 7,42 or 20#1000.")
+    ] = None,
+    use_fixed: Annotated[
+        str | None, typer.Option("--use-fixed", help="Placeholders set to one value: Name:key|Name2:key.")
+    ] = None,
     theme: Annotated[str | None, typer.Option("--theme", help="Theme of the template.")] = None,
     theme_file: Annotated[Path | None, typer.Option("--theme-file", help="Theme file to use.")] = None,
     style: Annotated[str | None, typer.Option("--style", help="Style within the theme.")] = None,
-    variation_seed: Annotated[int | None, typer.Option("--variation-seed", min=0, help="Seed of the random choices.")] = None,
-    checkpoint: Annotated[str | None, typer.Option("--checkpoint", help="Checkpoint to use in place of the workflow's.")] = None,
-    on_existing: Annotated[str, typer.Option("--on-existing", help=f"When the same order exists: {', '.join(ON_EXISTING)}.")] = "resume",
+    variation_seed: Annotated[
+        int | None, typer.Option("--variation-seed", min=0, help="Seed of the random choices.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="Checkpoint to use in place of the workflow's.")
+    ] = None,
+    on_existing: Annotated[
+        str, typer.Option("--on-existing", help=f"When the same order exists: {', '.join(ON_EXISTING)}.")
+    ] = "resume",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only: show what would be made.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the session as JSON at the end.")] = False,
 ) -> None:
@@ -86,7 +102,9 @@ def generate(
 def _show_plan(plan: Plan, json: bool) -> None:
     items = [plan.item(n) for n in range(min(3, plan.count))]
     if json:
-        first = [{"index": i.index, "prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed} for i in items]
+        first = [
+            {"index": i.index, "prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed} for i in items
+        ]
         print_json({"name": plan.resolved.name, **plan.summary(), "first": first})
         return
     print(f"{plan.resolved.name}: {plan.count:,} images")
@@ -169,7 +187,13 @@ def follow(sessions: Remote, session: dict[str, Any], *, quiet: bool = False) ->
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[more]}"),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True, quiet=quiet)
     status = session
     try:
@@ -178,7 +202,12 @@ def follow(sessions: Remote, session: dict[str, Any], *, quiet: bool = False) ->
             while True:
                 status = sessions.show(session["id"])
                 more = f"{status['failed']} failed" if status["failed"] else ""
-                progress.update(task, completed=status["done"] + status["failed"] + status["skipped"], total=status["planned"], more=more)
+                progress.update(
+                    task,
+                    completed=status["done"] + status["failed"] + status["skipped"],
+                    total=status["planned"],
+                    more=more,
+                )
                 if status["state"] != "running":
                     break
                 time.sleep(_POLL)
@@ -189,5 +218,3 @@ def follow(sessions: Remote, session: dict[str, Any], *, quiet: bool = False) ->
     if status["state"] == "paused":
         print(f"paused: {status['reason']}; go on with: sdgen sessions resume {status['id']}", file=sys.stderr)
     return status
-
-

@@ -123,7 +123,9 @@ class ComfyClient:
     def _open(self) -> http.client.HTTPConnection:
         if self._connection is None:
             if self._tls is not None:
-                self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._tls)
+                self._connection = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=self._timeout, context=self._tls
+                )
             else:
                 self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
             self._connection.connect()

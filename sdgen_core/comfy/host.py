@@ -51,7 +51,13 @@ class Engine:
             else:
                 reason = "ComfyUI was restarted" if mode == "off" else "ComfyUI was restarted; press Resume to go on"
                 self.sessions.pause(row.id, reason)
-                log.info("SDGen: session %s waits (%d of %d images): sdgen sessions resume %s", row.name, row.done, row.total, row.id)
+                log.info(
+                    "SDGen: session %s waits (%d of %d images): sdgen sessions resume %s",
+                    row.name,
+                    row.done,
+                    row.total,
+                    row.id,
+                )
         self.feeder.start()
 
 

@@ -35,7 +35,9 @@ class Settings(BaseModel):
         except FileNotFoundError:
             return cls()
         except (OSError, UnicodeDecodeError) as error:
-            raise SDGenError("bad-settings", f"the settings cannot be read: {error}", place=Place(shown(path))) from error
+            raise SDGenError(
+                "bad-settings", f"the settings cannot be read: {error}", place=Place(shown(path))
+            ) from error
         try:
             return cls.model_validate(json.loads(text))
         except json.JSONDecodeError as error:

@@ -23,7 +23,9 @@ def preview(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": chosen.resolved.name,
         **plan.summary(),
-        "first": [{"prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed, "keys": i.keys} for i in first],
+        "first": [
+            {"prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed, "keys": i.keys} for i in first
+        ],
     }
 
 

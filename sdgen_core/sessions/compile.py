@@ -52,7 +52,11 @@ def check_prompt(prompt: object) -> Prompt:
     if not isinstance(prompt, dict) or not prompt:
         raise SDGenError("bad-graph", "the graph is empty or no API prompt")
     for node_id, node in prompt.items():
-        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str) or not isinstance(node.get("inputs"), dict):
+        if (
+            not isinstance(node, dict)
+            or not isinstance(node.get("class_type"), str)
+            or not isinstance(node.get("inputs"), dict)
+        ):
             raise SDGenError("bad-graph", f"node {node_id!r} has no class_type or no inputs")
     return prompt
 
@@ -131,10 +135,14 @@ def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
             source, slot = value
             if source == planner:
                 if not 0 <= int(slot) < len(PLAN_OUTPUTS):
-                    raise SDGenError("bad-graph", f"input {name!r} of node {node_id} reads output {slot} of the planner")
+                    raise SDGenError(
+                        "bad-graph", f"input {name!r} of node {node_id} reads output {slot} of the planner"
+                    )
                 slots.append((node_id, name, PLAN_OUTPUTS[int(slot)]))
             elif source not in prompt:
-                raise SDGenError("bad-graph", f"input {name!r} of node {node_id} is linked to node {source}, which is not there")
+                raise SDGenError(
+                    "bad-graph", f"input {name!r} of node {node_id} is linked to node {source}, which is not there"
+                )
             elif prompt[source]["class_type"] == PLANNER:
                 raise SDGenError("two-planners", f"node {node_id} depends on two SDGen Session Plan nodes")
             else:

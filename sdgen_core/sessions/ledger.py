@@ -142,9 +142,7 @@ class ItemRow:
     finished: float | None
 
 
-_SESSION_COLUMNS = (
-    "id, key, name, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
-)
+_SESSION_COLUMNS = "id, key, name, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
 _ITEM_COLUMNS = "session, idx, part, n, state, prompt_id, attempts, file, sha256, error, started, finished"
 
 
@@ -215,7 +213,15 @@ class Ledger:
     # ---- sessions --------------------------------------------------------------------------------------------------------
 
     def create(
-        self, *, session_id: str, key: str, name: str, folder: Path, part: Part, items: Iterable[int], client: str | None
+        self,
+        *,
+        session_id: str,
+        key: str,
+        name: str,
+        folder: Path,
+        part: Part,
+        items: Iterable[int],
+        client: str | None,
     ) -> None:
         """Write a session and all its items in one transaction: after a crash it is there whole or not at all.
 
@@ -246,7 +252,15 @@ class Ledger:
         workflow = json.dumps(part.workflow) if part.workflow is not None else None
         db.execute(
             "INSERT INTO part(session,no,plan,graph,planner,workflow,defaults) VALUES(?,?,?,?,?,?,?)",
-            (session_id, no, json.dumps(part.plan), json.dumps(part.graph), part.planner, workflow, json.dumps(part.defaults)),
+            (
+                session_id,
+                no,
+                json.dumps(part.plan),
+                json.dumps(part.graph),
+                part.planner,
+                workflow,
+                json.dumps(part.defaults),
+            ),
         )
         before = db.total_changes
         db.executemany(
@@ -265,7 +279,9 @@ class Ledger:
             rows = [r for r in every if session_id in (r[2], Path(r[3]).name)]
             if not rows:
                 known = [text for r in every for text in (r[0], r[2])]
-                raise SDGenError("unknown-session", f"there is no session {session_id!r}", nearest=nearest_names(session_id, known))
+                raise SDGenError(
+                    "unknown-session", f"there is no session {session_id!r}", nearest=nearest_names(session_id, known)
+                )
         return _session(rows[0])
 
     def sessions(self, state: str | None = None, limit: int = -1) -> list[SessionRow]:
@@ -282,14 +298,24 @@ class Ledger:
     def find(self, *, key: str | None = None, name: str | None = None) -> SessionRow | None:
         """The newest session with this key (what was asked for) or this name."""
         column, value = ("key", key) if key is not None else ("name", name)
-        rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE {column}=? ORDER BY order_no DESC LIMIT 1", value)
+        rows = self._rows(
+            f"SELECT {_SESSION_COLUMNS} FROM session WHERE {column}=? ORDER BY order_no DESC LIMIT 1", value
+        )
         return _session(rows[0]) if rows else None
 
     def parts(self, session_id: str) -> list[Part]:
         """The session's parts; ``ItemRow.part`` counts in this list."""
-        rows = self._rows("SELECT plan, graph, planner, workflow, defaults FROM part WHERE session=? ORDER BY no", session_id)
+        rows = self._rows(
+            "SELECT plan, graph, planner, workflow, defaults FROM part WHERE session=? ORDER BY no", session_id
+        )
         return [
-            Part(json.loads(plan), json.loads(graph), planner, json.loads(workflow) if workflow else None, json.loads(defaults))
+            Part(
+                json.loads(plan),
+                json.loads(graph),
+                planner,
+                json.loads(workflow) if workflow else None,
+                json.loads(defaults),
+            )
             for plan, graph, planner, workflow, defaults in rows
         ]
 

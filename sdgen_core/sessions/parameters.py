@@ -89,7 +89,9 @@ def _whole(low: int, high: int) -> Callable[[str, object], int]:
     def check(name: str, value: object) -> int:
         number = _number(name, value)
         if number != int(number) or not low <= number <= high:
-            raise SDGenError("bad-parameter", f"parameter {name!r} must be a whole number from {low} to {high}, not {value!r}")
+            raise SDGenError(
+                "bad-parameter", f"parameter {name!r} must be a whole number from {low} to {high}, not {value!r}"
+            )
         return int(number)
 
     return check
@@ -99,7 +101,9 @@ def _real(low: float, high: float) -> Callable[[str, object], float]:
     def check(name: str, value: object) -> float:
         number = _number(name, value)
         if not low <= number <= high:
-            raise SDGenError("bad-parameter", f"parameter {name!r} must be a number from {low:g} to {high:g}, not {value!r}")
+            raise SDGenError(
+                "bad-parameter", f"parameter {name!r} must be a number from {low:g} to {high:g}, not {value!r}"
+            )
         return number
 
     return check

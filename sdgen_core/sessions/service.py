@@ -10,6 +10,7 @@ item whose "done" was not committed is made again under the same name.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import threading
@@ -140,13 +141,17 @@ class Sessions:
         Raises the errors of the plan, the graph and the parameters before anything is written.
         """
         if request.on_existing not in ON_EXISTING:
-            raise SDGenError("bad-option", f"on existing must be one of {', '.join(ON_EXISTING)}, not {request.on_existing!r}")
+            raise SDGenError(
+                "bad-option", f"on existing must be one of {', '.join(ON_EXISTING)}, not {request.on_existing!r}"
+            )
         plan = request.plan
         count = plan.count
         if count == 0:
             raise SDGenError("empty-plan", f"the plan of {plan.resolved.name!r} is empty: 0 images")
         if count > MAX_ITEMS:
-            raise SDGenError("plan-too-large", f"the plan of {plan.resolved.name!r} has {count:,} images, more than {MAX_ITEMS:,}")
+            raise SDGenError(
+                "plan-too-large", f"the plan of {plan.resolved.name!r} has {count:,} images, more than {MAX_ITEMS:,}"
+            )
         compiled = compile_graph(request.graph, request.planner)
         rules = ParameterRules(request.defaults, self.host.samplers(), self.host.schedulers())
         rules.resolve(plan.resolved.parameters)
@@ -212,25 +217,21 @@ class Sessions:
         for item in self.ledger.items(row.id):
             there.add(plans[item.part].identity(item.n))
         wanted = [n for n in range(request.plan.count) if request.plan.identity(n) not in there]
-        self.ledger.set_client(row.id, request.client)
         if not wanted:
-            self.resume(row.id)
-            return Submitted(self.ledger.session(row.id), "complete" if row.left == 0 else "resumed", 0, warnings)
+            return self._attach(row, request, warnings)
+        self.ledger.set_client(row.id, request.client)
         added = self.ledger.extend(row.id, key=key, part=part, items=wanted)
         self._forget(row.id)
         loaded = self._load(row.id)
-        snapshot = self._snapshot(row.id, request.plan, loaded.created, loaded.parts[-1].graph.checkpoint, total=row.total + added)
-        loaded.manifest.extended(snapshot)
+        checkpoint = loaded.parts[-1].graph.checkpoint
+        snapshots = [self._snapshot(row.id, plan, loaded.created, checkpoint) for plan in [*plans, request.plan]]
+        loaded.manifest.extended(_merged(snapshots, total=row.total + added))
         self._notify(row.id)
         return Submitted(self.ledger.session(row.id), "extended", added, warnings)
 
-    def _snapshot(
-        self, session_id: str, plan: Plan, started: datetime, checkpoint: str | None, total: int | None = None
-    ) -> dict[str, Any]:
-        snapshot = build_snapshot(plan, started=started, checkpoint=checkpoint, extra={"session": session_id, "comfyui": self.host.version})
-        if total is not None:
-            snapshot["generation_params"]["num_images"] = total
-        return snapshot
+    def _snapshot(self, session_id: str, plan: Plan, started: datetime, checkpoint: str | None) -> dict[str, Any]:
+        extra = {"session": session_id, "comfyui": self.host.version}
+        return build_snapshot(plan, started=started, checkpoint=checkpoint, extra=extra)
 
     # ---- feeding ---------------------------------------------------------------------------------------------------------
 
@@ -265,7 +266,9 @@ class Sessions:
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
-    def save(self, token: str, images: Iterable[Image], prompt: Mapping[str, Any], extra_pnginfo: Mapping[str, Any]) -> list[Path]:
+    def save(
+        self, token: str, images: Iterable[Image], prompt: Mapping[str, Any], extra_pnginfo: Mapping[str, Any]
+    ) -> list[Path]:
         """Write the images of one attempt and mark its item done. Gives the files, the first one being the item's.
 
         A full disk or a folder that cannot be written pauses the session; the item stays to be done.
@@ -281,7 +284,12 @@ class Sessions:
             raise
 
     def _save(
-        self, loaded: _Loaded, idx: int, images: Iterable[Image], prompt: Mapping[str, Any], extra_pnginfo: Mapping[str, Any]
+        self,
+        loaded: _Loaded,
+        idx: int,
+        images: Iterable[Image],
+        prompt: Mapping[str, Any],
+        extra_pnginfo: Mapping[str, Any],
     ) -> list[Path]:
         record = dict(extra_pnginfo["sdgen"])
         model = record["checkpoint"]["name"]
@@ -431,7 +439,7 @@ class Sessions:
 
     def status(self, row: SessionRow) -> dict[str, Any]:
         """A session for people and programs; rate and time left come from the last 30 saves of this process."""
-        saves = self._saves.get(row.id) or ()
+        saves = self._saves.get(row.id, deque())
         rate = (len(saves) - 1) / max(saves[-1] - saves[0], 1e-6) if len(saves) > 1 else None
         running = row.state == "running"
         return {
@@ -523,6 +531,19 @@ def _parameters_text(record: Mapping[str, Any]) -> str:
         model=PurePath(model.replace("\\", "/")).stem if model else None,
         model_hash=record["checkpoint"]["hash"],
     )
+
+
+def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
+    """The snapshot of an extended session: that of its newest part, with the values of all parts."""
+    merged = copy.deepcopy(snapshots[-1])
+    merged["generation_params"]["num_images"] = total
+    for older in reversed(snapshots[:-1]):
+        for name, values in older["variations"].items():
+            target = merged["variations"].setdefault(name, {"available": [], "used": [], "count": 0})
+            for which in ("available", "used"):
+                target[which] = values[which] + [v for v in target[which] if v not in values[which]]
+            target["count"] = len(target["available"])
+    return merged
 
 
 def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class TemplateLibrary:
             inside = os.path.normpath(below) == below.replace("/", os.sep) and not Path(below).is_absolute()
             if inside and ".." not in Path(below).parts and path.is_file():
                 return path
-        raise SDGenError("unknown-template", f"there is no template {name!r}", nearest=nearest_names(name, self.names()))
+        raise SDGenError(
+            "unknown-template", f"there is no template {name!r}", nearest=nearest_names(name, self.names())
+        )
 
     def choose(self, query: TemplateQuery) -> ChosenTemplate:
         """Load what ``query`` names. Raises the errors of the template's files, each with its place."""

@@ -59,7 +59,9 @@ class Watch(threading.Thread):
         self.join()
 
 
-def session(server: ComfyServer, graph: dict[str, Any], text: str, name: str, seeds: str | None = None) -> dict[str, Any]:
+def session(
+    server: ComfyServer, graph: dict[str, Any], text: str, name: str, seeds: str | None = None
+) -> dict[str, Any]:
     """Order a session by one POST and wait for its end."""
     graph = json.loads(json.dumps(graph))
     planner = nodes_of(graph, PLANNER)[0]
@@ -83,18 +85,44 @@ def prepared(graph: dict[str, Any], count: int, first_seed: int) -> list[dict[st
     """The prompts a person's own script would post: the same graph with literals and core's Save Image."""
     out = []
     colours, shapes = ("red", "green", "blue", "yellow", "orange"), ("circle", "square", "triangle", "cross", "ring")
-    values = {"width": 64, "height": 64, "steps": 12, "cfg": 2.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
-    names = ("positive", "negative", "seed", "width", "height", "steps", "cfg", "sampler_name", "scheduler", "denoise", "file_name")
+    values = {
+        "width": 64,
+        "height": 64,
+        "steps": 12,
+        "cfg": 2.0,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "denoise": 1.0,
+    }
+    names = (
+        "positive",
+        "negative",
+        "seed",
+        "width",
+        "height",
+        "steps",
+        "cfg",
+        "sampler_name",
+        "scheduler",
+        "denoise",
+        "file_name",
+    )
     planner = nodes_of(graph, PLANNER)[0]
     dropped = {planner, graph[planner]["inputs"]["template"][0]}
     for n in range(count):
-        literals = {**values, "positive": f"a {colours[n // 5 % 5]} {shapes[n % 5]}", "negative": "", "seed": first_seed + n}
+        literals = {
+            **values,
+            "positive": f"a {colours[n // 5 % 5]} {shapes[n % 5]}",
+            "negative": "",
+            "seed": first_seed + n,
+        }
         prompt: dict[str, Any] = {}
         for node_id, node in graph.items():
             if node_id in dropped:
                 continue
             inputs = {
-                k: literals.get(names[v[1]], "") if isinstance(v, list) and v[0] == planner else v for k, v in node["inputs"].items()
+                k: literals.get(names[v[1]], "") if isinstance(v, list) and v[0] == planner else v
+                for k, v in node["inputs"].items()
             }
             if node["class_type"] == "SDGenSessionSave":
                 node = {"class_type": "SaveImage"}
@@ -125,7 +153,13 @@ def compare(server: ComfyServer, images: int) -> None:
         seconds["peer"] += time.perf_counter() - begin
         watch = Watch(server)
         begin = time.perf_counter()
-        session(server, graph, TEMPLATE % (500 + portion), f"bench{portion}", seeds=f"{size // 25}#{777 + 100_000 * portion}")
+        session(
+            server,
+            graph,
+            TEMPLATE % (500 + portion),
+            f"bench{portion}",
+            seeds=f"{size // 25}#{777 + 100_000 * portion}",
+        )
         seconds["session"] += time.perf_counter() - begin
         watch.stop()
     made = portions * size
@@ -174,7 +208,9 @@ def main() -> None:
     packages = os.environ.get("SDGEN_TEST_PACKAGES")
     models = ROOT / ".cache" / "demo" / "models"
     try:
-        with ComfyServer(comfyui, base, pack=ROOT, models=[models], packages=Path(packages) if packages else None) as server:
+        with ComfyServer(
+            comfyui, base, pack=ROOT, models=[models], packages=Path(packages) if packages else None
+        ) as server:
             compare(server, options.images)
             memory(server, options.items)
     finally:

@@ -96,7 +96,9 @@ class Stub:
         self.server = server
         self.client = server.client
 
-    def graph(self, images: int = 12, *, name: str = "", text: str | None = None, planner: Graph = {}, **stub: Any) -> dict[str, Any]:
+    def graph(
+        self, images: int = 12, *, name: str = "", text: str | None = None, planner: Graph = {}, **stub: Any
+    ) -> dict[str, Any]:
         """A graph of planner, stub image and save node; ``stub`` sets the image node's widgets."""
         values = "\n".join(f"    v{n}: value {n}" for n in range(images))
         template = text or STUB_TEMPLATE.format(name=name or "stub", values=values)

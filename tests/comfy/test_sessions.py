@@ -33,7 +33,12 @@ def test_one_press_makes_the_whole_session(stub):
     # nothing of the session stays in ComfyUI's memory
     stub_ids = stub.client.queued_ids()
     assert stub_ids == []
-    _until(lambda: not [e for e in stub.client.get("/history").values() if "sdgen" in e["prompt"][3].get("extra_pnginfo", {})], 5)
+    _until(
+        lambda: (
+            not [e for e in stub.client.get("/history").values() if "sdgen" in e["prompt"][3].get("extra_pnginfo", {})]
+        ),
+        5,
+    )
     manifest = json.loads((Path(status["folder"]) / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "completed" and len(manifest["images"]) == 30
     assert manifest["images"][7]["filename"] == files[7].name
@@ -44,7 +49,11 @@ def test_one_press_makes_the_whole_session(stub):
 
 
 def test_a_png_tells_everything_in_strict_json(stub):
-    workflow = {"nodes": [{"id": 2, "type": "SDGenSessionPlan", "widgets_values": [""] * 11}], "links": [], "version": 0.4}
+    workflow = {
+        "nodes": [{"id": 2, "type": "SDGenSessionPlan", "widgets_values": [""] * 11}],
+        "links": [],
+        "version": 0.4,
+    }
     report = stub.press(stub.graph(2, name="chunks"), extra_data={"extra_pnginfo": {"workflow": workflow}})
     status = stub.wait(report["id"])
     chunks = read_png_chunks(images_of(status)[1])
@@ -53,7 +62,9 @@ def test_a_png_tells_everything_in_strict_json(stub):
     def refuse(word):
         raise AssertionError(f"{word} is no JSON")
 
-    prompt, saved, record = (json.loads(chunks[name], parse_constant=refuse) for name in ("prompt", "workflow", "sdgen"))
+    prompt, saved, record = (
+        json.loads(chunks[name], parse_constant=refuse) for name in ("prompt", "workflow", "sdgen")
+    )
     assert prompt["4"]["inputs"]["text"] == "a picture of value 1" and prompt["4"]["inputs"]["seed"] == 1001
     assert [n["class_type"] for n in prompt.values()] == ["StubLoader", "StubImage", "SaveImage"]
     assert (record["session"], record["index"], record["keys"]) == (report["id"], 1, {"Value": "v1"})
@@ -231,8 +242,16 @@ def test_two_sessions_run_one_after_the_other(stub):
     [
         (lambda g: g["1"]["inputs"].update(file="templates/nowhere.prompt.yaml"), "unknown-template", ["nowhere"]),
         (lambda g: g["1"]["inputs"].update(text=""), "no-template", []),
-        (lambda g: g["1"]["inputs"].update(text="name: x\nprompt: 'a {Nobody}'\n"), "unresolved-placeholder", ["Nobody"]),
-        (lambda g: g["1"]["inputs"].update(text=g["1"]["inputs"]["text"].replace("{Value}", "{Value[#0-x]}")), "bad-selector", ["#0-x"]),
+        (
+            lambda g: g["1"]["inputs"].update(text="name: x\nprompt: 'a {Nobody}'\n"),
+            "unresolved-placeholder",
+            ["Nobody"],
+        ),
+        (
+            lambda g: g["1"]["inputs"].update(text=g["1"]["inputs"]["text"].replace("{Value}", "{Value[#0-x]}")),
+            "bad-selector",
+            ["#0-x"],
+        ),
         (lambda g: g["1"]["inputs"].update(text="name: [\n"), "yaml-syntax", ["2"]),
         (lambda g: g.pop("5"), "no-save-node", []),
         (lambda g: g["5"]["inputs"].update(file_name="x", images=["6", 0]), "no-save-node", []),

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 LOADS = 0
 
@@ -48,7 +49,7 @@ class StubImage:
         import torch
 
         if os.environ.get("STUB_LOG"):
-            with open(os.environ["STUB_LOG"], "a", encoding="utf-8") as log:
+            with Path(os.environ["STUB_LOG"]).open("a", encoding="utf-8") as log:
                 log.write(text + "\n")
         until = time.monotonic() + wait
         while time.monotonic() < until:

@@ -94,7 +94,10 @@ def test_standalone_prompt_has_no_node_of_ours():
     child = compile_graph(graph(), "2").child(LITERALS, "s/0/1")
     alone = standalone(child)
     assert not [n for n in alone.values() if n["class_type"].startswith("SDGen")]
-    assert alone["9"] == {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "cats_0000_seed-7"}}
+    assert alone["9"] == {
+        "class_type": "SaveImage",
+        "inputs": {"images": ["8", 0], "filename_prefix": "cats_0000_seed-7"},
+    }
     assert child["9"]["class_type"] == SAVER
 
 
@@ -118,7 +121,9 @@ def test_unusable_graphs_are_refused(change, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("prompt", [{}, [], None, {"nodes": [], "links": []}, {"1": {"inputs": {}}}, {"1": {"class_type": "X"}}])
+@pytest.mark.parametrize(
+    "prompt", [{}, [], None, {"nodes": [], "links": []}, {"1": {"inputs": {}}}, {"1": {"class_type": "X"}}]
+)
 def test_what_is_no_api_prompt_is_refused(prompt):
     with pytest.raises(SDGenError) as caught:
         compile_graph(prompt, "1")
@@ -126,7 +131,10 @@ def test_what_is_no_api_prompt_is_refused(prompt):
 
 
 def test_workflow_is_pinned_without_changing_the_original():
-    workflow = {"nodes": [{"id": 1, "type": "A"}, {"id": 2, "type": PLANNER, "widgets_values": ["", "resume", ""]}], "links": []}
+    workflow = {
+        "nodes": [{"id": 1, "type": "A"}, {"id": 2, "type": PLANNER, "widgets_values": ["", "resume", ""]}],
+        "links": [],
+    }
     before = copy.deepcopy(workflow)
     pin = WorkflowPin(workflow, "2", 2)
     one, two = pin({"index": 1}), pin({"index": 2})

@@ -14,7 +14,15 @@ PART = Part(plan={"a": 1}, graph={"1": {}}, planner="2", workflow=None, defaults
 
 def make(ledger: Ledger, count: int, name: str = "cats", key: str = "k") -> str:
     session_id = new_session_id()
-    ledger.create(session_id=session_id, key=key, name=name, folder=Path("out") / name, part=PART, items=range(count), client="tab")
+    ledger.create(
+        session_id=session_id,
+        key=key,
+        name=name,
+        folder=Path("out") / name,
+        part=PART,
+        items=range(count),
+        client="tab",
+    )
     return session_id
 
 

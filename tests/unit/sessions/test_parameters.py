@@ -35,7 +35,15 @@ def test_template_wins_over_the_planner_and_synonyms_are_accepted():
 
 @pytest.mark.parametrize(
     "written",
-    [{"width": "wide"}, {"width": 0}, {"steps": 1.5}, {"cfg": float("nan")}, {"denoise": 2}, {"width": True}, {"steps": [1]}],
+    [
+        {"width": "wide"},
+        {"width": 0},
+        {"steps": 1.5},
+        {"cfg": float("nan")},
+        {"denoise": 2},
+        {"width": True},
+        {"steps": [1]},
+    ],
 )
 def test_bad_numbers_name_the_parameter(written):
     with pytest.raises(SDGenError) as caught:
