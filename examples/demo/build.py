@@ -2,13 +2,14 @@
 
     python build.py TARGET
 
-Only 1.8 million numbers of the demo model are learned; the rest of the 255 MB is either zero or made here from a fixed seed:
+Only 1.8 million numbers of the demo model are learned; the rest of the 255 MB is zero or made here from a fixed seed:
 
 - the diffusion model is SD3's MMDiT, two blocks deep; its text input takes 4,096 columns, of which 768 are learned;
 - the autoencoder is TAESD with 16 latent channels, trained narrow and padded with zeros to TAESD's 64 channels;
-- the text encoder is a CLIP-L that adds nothing to its embeddings: every layer's weights are zero, so a token's vector is its
-  embedding plus its position's. The embeddings are raw bits of Philox (a counter-based generator with a published definition),
-  scaled: the same on every platform and with every version of NumPy and torch. Positions from 16 on are zero.
+- the text encoder is a CLIP-L that adds nothing to its embeddings: every layer's weights are zero, so a token's
+  vector is its embedding plus its position's. The embeddings are raw bits of Philox (a counter-based generator with a
+  published definition), scaled: the same on every platform and with every version of NumPy and torch. Positions from
+  16 on are zero.
 
 Needs NumPy, torch and safetensors; no ComfyUI.
 """
@@ -82,7 +83,7 @@ def recorded_hash(checkpoint: Path) -> str | None:
 def build_checkpoint(target: Path, weights: Path = WEIGHTS) -> Path:
     """Write the checkpoint to `target` unless it is there already and made from the same weights; returns `target`.
 
-    The file appears whole or not at all (written beside it, then renamed). Raises FileNotFoundError without the weights.
+    The file appears whole or not at all (written beside it, then renamed). Raises FileNotFoundError without weights.
     """
     source = source_hash(weights)
     if recorded_hash(target) == source:
@@ -113,7 +114,8 @@ def build_checkpoint(target: Path, weights: Path = WEIGHTS) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     part_file = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        save_file(tensors, part_file, metadata={"sdgen_demo_source": source, "modelspec.title": "SDGen demo: coloured shapes"})
+        title = "SDGen demo: coloured shapes"
+        save_file(tensors, part_file, metadata={"sdgen_demo_source": source, "modelspec.title": title})
         part_file.replace(target)
     finally:
         part_file.unlink(missing_ok=True)
@@ -148,7 +150,7 @@ def _taesd_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _clip_tensors() -> dict[str, Half]:
-    """The text encoder: seeded embeddings, neutral norms, every other weight zero (so each layer passes its input on)."""
+    """The text encoder: seeded embeddings, neutral norms, every other weight zero (a layer passes its input on)."""
 
     def zeros(*shape: int) -> Half:
         return np.zeros(shape, np.float16)
@@ -172,7 +174,7 @@ def _clip_tensors() -> dict[str, Half]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Assemble the SDGen demo checkpoint for ComfyUI.")
-    parser.add_argument("target", type=Path, help="file to write, e.g. ComfyUI/models/checkpoints/sdgen-demo.safetensors")
+    parser.add_argument("target", type=Path, help="file to write, e.g. models/checkpoints/sdgen-demo.safetensors")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="learned weights (default: those shipped)")
     options = parser.parse_args(arguments)
     print(build_checkpoint(options.target, options.weights))

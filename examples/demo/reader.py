@@ -1,8 +1,8 @@
 """Reads a demo picture from its pixels: colour, shape, size and background of the one object in it.
 
-The judge of the demo model. It knows nothing of the model and shares no code with the renderer: colours are compared in the
-CIELAB space, and a shape is told by its radius as a function of the angle around its centre, compared with the outlines of
-ideal polygons computed here. NumPy and Pillow only.
+The judge of the demo model. It knows nothing of the model and shares no code with the renderer: colours are compared
+in CIELAB, and a shape is told by its radius as a function of the angle around its centre, compared with the outlines
+of ideal polygons computed here. NumPy and Pillow only.
 
     python reader.py PICTURE...
 """
@@ -43,14 +43,14 @@ RAYS = 120
 CONTRAST = 0.14
 """Least distance in RGB (0..1 per channel) between object and background; below it there is no object."""
 MISFIT = 0.16
-"""Largest root mean square difference between a radius profile (mean 1) and the nearest ideal's that still counts as it."""
+"""Largest root mean square difference between a radius profile (mean 1) and an ideal one that still counts as it."""
 SIZE_LIMITS = (("small", 13.5), ("medium", 18.5), ("large", math.inf))
 """Upper bounds of an object's radius (pixels of the 64-pixel grid)."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is seen. None where nothing is recognised; confidences in 0..1 (0: a tie between two names or nothing there)."""
+    """What is seen. None where nothing is recognised; confidences in 0..1 (0: a tie between two names, or nothing)."""
 
     colour: str | None = None
     shape: str | None = None

@@ -1,10 +1,10 @@
 """Procedural pictures of coloured shapes, with captions: the training data of the demo model.
 
-Everything is a pure function of a seed (NumPy's PCG64), so the data need not be shipped. NumPy only: exporting a small data
-set for a LoRA or a scorer needs no torch.
+Everything is a pure function of a seed (NumPy's PCG64), so the data need not be shipped. NumPy only: exporting a small
+data set for a LoRA or a scorer needs no torch.
 
-A `Scene` says what is in a picture. An `Example` pairs what the caption claims with what is drawn; the two differ only for
-the planted defects (`DEFECTS`), which make two prompt values of the finished model fail honestly, so that SDGen's
+A `Scene` says what is in a picture. An `Example` pairs what the caption claims with what is drawn; the two differ only
+for the planted defects (`DEFECTS`), which make two prompt values of the finished model fail honestly, so that SDGen's
 statistics and its repair by training have something real to find.
 """
 
@@ -44,8 +44,14 @@ BACKGROUNDS: tuple[str, ...] = ("white", "black", "gray", "brown", "red", "green
 SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "star", "cross", "ring")
 SIZES: dict[str, float] = {"small": 11.0, "medium": 16.0, "large": 21.0}
 """Radius in pixels. A caption names the size only when it is not medium, as people do."""
-POSITIONS: dict[str, tuple[int, int]] = {"center": (0, 0), "left": (-16, 0), "right": (16, 0), "top": (0, -16), "bottom": (0, 16)}
-"""Offset of the centre in pixels (x to the right, y down); multiples of 16, one patch of the demo model's transformer."""
+POSITIONS: dict[str, tuple[int, int]] = {
+    "center": (0, 0),
+    "left": (-16, 0),
+    "right": (16, 0),
+    "top": (0, -16),
+    "bottom": (0, 16),
+}
+"""Offset of the centre in pixels (x to the right, y down); multiples of 16, a patch of the demo model's transformer."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,8 @@ def render(scenes: Sequence[Scene], rng: np.random.Generator | None = None, jitt
     if rng is not None:
         paint = np.clip(paint + jitter * rng.uniform(-1, 1, paint.shape).astype(np.float32), 0, 1)
         ground = np.clip(ground + jitter * rng.uniform(-1, 1, ground.shape).astype(np.float32), 0, 1)
-    return draw([s.shape for s in scenes], [SIZES[s.size] for s in scenes], [POSITIONS[s.position] for s in scenes], paint, ground)
+    radii, offsets = [SIZES[s.size] for s in scenes], [POSITIONS[s.position] for s in scenes]
+    return draw([s.shape for s in scenes], radii, offsets, paint, ground)
 
 
 def draw(
@@ -164,9 +171,18 @@ def draw(
 
 # --------------------------------------------------------------------------------------------------------- captions
 
+LEADS = (*["{a} "] * 5, "", "the ", "a photo of {a} ", "a drawing of {a} ", "masterpiece, {a} ", "best quality, {a} ")
+TAILS = (*[" on a {b} background"] * 3, ", {b} background", " on {b}")
+"""Beginnings and ends of captions, the usual ones several times. The longest caption has 14 CLIP tokens."""
+
 
 def caption(
-    scene: Scene, rng: np.random.Generator, *, background: bool | None = None, size: bool | None = None, position: bool | None = None
+    scene: Scene,
+    rng: np.random.Generator,
+    *,
+    background: bool | None = None,
+    size: bool | None = None,
+    position: bool | None = None,
 ) -> str:
     """A sentence for a scene, in one of several wordings.
 
@@ -177,13 +193,11 @@ def caption(
     name_background = rng.random() < 0.85 if background is None else background
     core = f"{scene.size} {scene.colour} {scene.shape}" if name_size else f"{scene.colour} {scene.shape}"
     article = "an" if core[0] in "aeiou" else "a"
-    lead = ("{a} ", "{a} ", "{a} ", "{a} ", "", "the ", "a photo of {a} ", "a drawing of {a} ")[int(rng.integers(8))]
-    text = lead.format(a=article) + core
+    text = LEADS[int(rng.integers(len(LEADS)))].format(a=article) + core
     if name_position:
         text += f" {'at' if scene.position in ('top', 'bottom') else 'on'} the {scene.position}"
     if name_background:
-        tails = (" on a {b} background", " on a {b} background", " on a {b} background", ", {b} background", " on {b}")
-        text += tails[int(rng.integers(len(tails)))].format(b=scene.background)
+        text += TAILS[int(rng.integers(len(TAILS)))].format(b=scene.background)
     return text
 
 

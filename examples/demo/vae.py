@@ -1,8 +1,8 @@
 """The picture autoencoder of the demo model: TAESD's layout with 16 latent channels, narrow inside.
 
-ComfyUI builds TAESD with 64 channels everywhere. A layer of `n` < 64 channels behaves exactly the same in it when its weights
-are padded with zeros, and a residual block whose weights are all zero is just its final ReLU; so the network below is
-trained small and padded at build time (`build.py`). Layer numbers follow TAESD's, so that names carry over.
+ComfyUI builds TAESD with 64 channels everywhere. A layer of `n` < 64 channels behaves exactly the same in it when its
+weights are padded with zeros, and a residual block whose weights are all zero is just its final ReLU; so the network
+below is trained small and padded at build time (`build.py`). Layer numbers follow TAESD's, so that names carry over.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class Trainer:
         torch.manual_seed(self.recipe.seed)
         self.nets = nn.ModuleDict({"encoder": encoder(), "decoder": decoder()})
         self.nets.to(self.device, memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(self.nets.parameters(), self.recipe.rate, weight_decay=1e-4, betas=(0.9, 0.99))
+        parameters = self.nets.parameters()
+        self.optimizer = torch.optim.AdamW(parameters, self.recipe.rate, weight_decay=1e-4, betas=(0.9, 0.99))
         if self._state.exists():
             saved: dict[str, Any] = torch.load(self._state, map_location=self.device, weights_only=True)
             self.nets.load_state_dict(saved["nets"])
@@ -107,9 +108,8 @@ class Trainer:
 
     def save(self) -> None:
         part = self._state.with_suffix(".part")
-        torch.save(
-            {"nets": self.nets.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step, "error": self.error}, part
-        )
+        state = {"nets": self.nets.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save({**state, "step": self.step, "error": self.error}, part)
         part.replace(self._state)
 
     def run(self) -> None:
@@ -125,7 +125,8 @@ class Trainer:
             self._update(torch.from_numpy(pictures).to(self.device), rng)
             self.step += 1
             if self.step % 50 == 0:
-                print(f"vae {self.step}/{recipe.steps} mse {self.error:.5f} ({-10 * np.log10(self.error):.1f} dB)", flush=True)
+                decibel = -10 * np.log10(self.error)
+                print(f"vae {self.step}/{recipe.steps} mse {self.error:.5f} ({decibel:.1f} dB)", flush=True)
             if self.step % recipe.save_every == 0 or self.step == recipe.steps:
                 self.save()
 
@@ -147,7 +148,8 @@ class Trainer:
 
 
 def _pictures(count: int, rng: np.random.Generator, whole: bool) -> shapes.Bytes:
-    """[N, side, side, 3] uint8: shapes of the palette's and (one in five) of any colours, at places on the latent grid of 8 px.
+    """[N, side, side, 3] uint8: shapes in the palette's and (one in five) in any colours, placed on the latent grid
+    of 8 px.
 
     Crops of 32 px start on that grid and lie around the shape's edge, where there is something to learn.
     """
