@@ -63,7 +63,7 @@ class SessionPlan(io.ComfyNode):
                     "on_existing",
                     options=list(ON_EXISTING),
                     default="resume",
-                    tooltip="resume: the same order goes on where it was. extend: adds what an older session of this name lacks. new: always a new session.",
+                    tooltip="resume: the same order goes on where it was. extend: adds what an older session of this name lacks.",
                 ),
                 io.Int.Input(
                     "count", default=0, min=0, max=1_000_000, tooltip="Make only the first so many images; 0 for all."
@@ -94,7 +94,7 @@ class SessionPlan(io.ComfyNode):
                     "item",
                     default="",
                     dynamic_prompts=False,
-                    tooltip="Empty: the whole session. An image dragged back onto the canvas has its own values here; clear them to run the session.",
+                    tooltip="Empty: the whole session. An image dragged back has its own values here; clear them to run the session.",
                 ),
             ],
             outputs=[

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..sdgen_core.comfy import host
 from ..sdgen_core.errors import SDGenError
 from ..sdgen_core.templates import parse_seed_spec
-from ..sdgen_core.templates.library import TEXT_BELOW, TemplateQuery
+from ..sdgen_core.templates.library import MODES, TEXT_BELOW, TemplateQuery
 from .schema import CATEGORY, SeedsType, TemplateType, reporting, schema
 
 
@@ -37,14 +37,14 @@ class Template(io.ComfyNode):
                     multiline=True,
                     default="",
                     dynamic_prompts=False,
-                    tooltip="A template typed here (YAML), used when no file is chosen. Its imports are found from the first template folder.",
+                    tooltip="A template typed here (YAML), used when no file is chosen. Imports are found in the first template folder.",
                 ),
                 io.String.Input("theme", default="", tooltip="Name of a theme of this template; empty for none."),
                 io.String.Input("style", default="", tooltip="Style within the theme; empty for the default style."),
                 io.Combo.Input(
                     "mode",
-                    options=["as written", "combinatorial", "random"],
-                    default="as written",
+                    options=list(MODES),
+                    default=MODES[0],
                     tooltip="combinatorial: every combination in order. random: drawn without repeats. As written: the template decides.",
                 ),
                 io.Int.Input(

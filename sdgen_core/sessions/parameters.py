@@ -167,6 +167,12 @@ def comfy_scheduler(name: str, schedulers: Sequence[str]) -> str | None:
     return scheduler
 
 
+def _offered(kind: str, name: str, known: Sequence[str]) -> str:
+    if name not in known:
+        raise SDGenError("bad-parameter", f"there is no {kind} {name!r}", nearest=nearest_names(name, known))
+    return name
+
+
 @dataclass(frozen=True)
 class ParameterRules:
     """What the server offers, and the planner's widget values for what a template leaves open."""
@@ -188,6 +194,9 @@ class ParameterRules:
         scheduler = comfy_scheduler(str(given["scheduler"][1]), self.schedulers) if "scheduler" in given else None
         if "scheduler" in given or implied:
             values["scheduler"] = scheduler or implied or _AUTOMATIC.get(values["sampler_name"], "normal")
+        # The widgets' values are checked too: ComfyUI before 0.8 accepts any text for a node's choice.
+        values["sampler_name"] = _offered("sampler", values["sampler_name"], self.samplers)
+        values["scheduler"] = _offered("scheduler", values["scheduler"], self.schedulers)
         return Parameters(**values)
 
 

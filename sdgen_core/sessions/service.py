@@ -13,10 +13,11 @@ import contextlib
 import copy
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -38,6 +39,8 @@ from .recovery import verify
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger("sdgen")
 
 #: More items than this in one session are more likely a slip than a wish; `count` or a limit says otherwise.
 MAX_ITEMS = 1_000_000
@@ -279,8 +282,8 @@ class Sessions:
             return self._save(loaded, idx, images, prompt, extra_pnginfo)
         except SDGenError as error:
             if error.code in _MACHINE_ERRORS:
-                self.pause(session_id, str(error))
                 self.ledger.put_back(session_id, [idx])
+                self.pause(session_id, str(error))
             raise
 
     def _save(
@@ -350,8 +353,9 @@ class Sessions:
                 state, reason = "failed", f"{row.failed} of {row.total} images failed"
             if self.ledger.set_state(session_id, state, reason, only_from=("running",)):
                 # The predecessor's word for a run that came to its end; the failed items are listed beside it.
-                self._load(session_id).manifest.status("completed")
-                self._forget(session_id)
+                with _manifest_may_wait(row.folder):
+                    self._load(session_id).manifest.status("completed")
+                    self._forget(session_id)
                 self._notify(session_id)
             row = self.ledger.session(session_id)
         return row
@@ -362,7 +366,8 @@ class Sessions:
         if row.state not in ("running", "paused"):
             raise SDGenError("bad-state", f"session {row.name} is {row.state}: there is nothing to pause")
         if self.ledger.set_state(row.id, "paused", reason, only_from=("running",)):
-            self._load(row.id).manifest.write()
+            with _manifest_may_wait(row.folder):
+                self._load(row.id).manifest.write()
             self._notify(row.id)
         return self.ledger.session(row.id)
 
@@ -544,6 +549,15 @@ def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
                 target[which] = values[which] + [v for v in target[which] if v not in values[which]]
             target["count"] = len(target["available"])
     return merged
+
+
+@contextlib.contextmanager
+def _manifest_may_wait(folder: Path) -> Iterator[None]:
+    """A manifest that cannot be written now (disk full, folder gone) is rebuilt later; the ledger's word must not wait for it."""
+    try:
+        yield
+    except SDGenError as error:
+        log.warning("SDGen: the manifest in %s is behind: %s", folder, error)
 
 
 def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from . import Options, ResolvedTemplate, load_template, load_text
 #: The choice in place of a file's name that means the text typed in the node.
 TEXT_BELOW = "(the text below)"
 
+#: What the node's mode may be; the first leaves it to the template.
+MODES = ("as written", "combinatorial", "random")
+
 _ENDINGS = (".prompt.yaml", ".prompt.yml")
 
 
@@ -28,7 +31,7 @@ class TemplateQuery:
     text: str = ""
     theme: str = ""
     style: str = ""
-    mode: str = "as written"
+    mode: str = MODES[0]
     limit: int = 0
 
 
@@ -75,10 +78,12 @@ class TemplateLibrary:
 
     def choose(self, query: TemplateQuery) -> ChosenTemplate:
         """Load what ``query`` names. Raises the errors of the template's files, each with its place."""
+        if query.mode not in MODES:
+            raise SDGenError("bad-option", f"mode must be one of {', '.join(MODES)}, not {query.mode!r}")
         options = Options(
             theme=query.theme.strip() or None,
             style=query.style.strip() or None,
-            mode=None if query.mode == "as written" else query.mode,
+            mode=None if query.mode == MODES[0] else query.mode,
         )
         if query.file and query.file != TEXT_BELOW:
             resolved = load_template(self.path(query.file), options)

@@ -194,7 +194,8 @@ def memory(server: ComfyServer, items: int) -> None:
     after = process.memory_info().rss
     say(
         bench="server memory over a session", items=status["done"], grown_mb=round((after - before) / 1e6, 1),
-        peak_grown_mb=round((watch.peak - before) / 1e6, 1), ms_per_item=round(1000 * took / status["done"], 2), longest_queue=watch.longest,
+        peak_grown_mb=round((watch.peak - before) / 1e6, 1), ms_per_item=round(1000 * took / status["done"], 2),
+        longest_queue=watch.longest,
     )  # fmt: skip
 
 

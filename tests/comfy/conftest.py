@@ -97,7 +97,7 @@ class Stub:
         self.client = server.client
 
     def graph(
-        self, images: int = 12, *, name: str = "", text: str | None = None, planner: Graph = {}, **stub: Any
+        self, images: int = 12, *, name: str = "", text: str | None = None, planner: Graph | None = None, **stub: Any
     ) -> dict[str, Any]:
         """A graph of planner, stub image and save node; ``stub`` sets the image node's widgets."""
         values = "\n".join(f"    v{n}: value {n}" for n in range(images))
@@ -108,7 +108,7 @@ class Stub:
                 "SDGenSessionPlan",
                 **{
                     "template": ["1", 0], "name": name, "on_existing": "resume", "count": 0, "width": 16, "height": 16,
-                    "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0, "item": "", **planner,
+                    "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0, "item": "", **(planner or {}),
                 },
             ),
             "3": node("StubLoader", ckpt_name="stub"),
@@ -120,9 +120,13 @@ class Stub:
 
     def press(self, graph: Graph, **body: Any) -> dict[str, Any]:
         """Queue the graph once; the planner's report."""
-        entry = wait_for_prompt(self.server, post_prompt(self.server, graph, **body))
+        entry = self.entry(post_prompt(self.server, graph, **body))
         assert entry["status"]["status_str"] == "success", entry["status"]
         return entry["outputs"]["2"]["sdgen"][0]
+
+    def entry(self, prompt_id: str) -> dict[str, Any]:
+        """What the history says of a prompt, once it has ended."""
+        return wait_for_prompt(self.server, prompt_id)
 
     def refused(self, graph: Graph) -> str:
         """Queue a graph that cannot become a session; the error's text."""

@@ -84,20 +84,11 @@ def test_an_image_dragged_back_is_made_again_exactly(stub):
     graph["2"]["inputs"]["item"] = saved["nodes"][0]["widgets_values"][10]
     graph["1"]["inputs"]["text"] = "the template is gone"
     from_canvas = stub.server.client.queue_prompt({"prompt": graph})
-    entry = _wait(stub, from_canvas)
+    entry = stub.entry(from_canvas)
     made = entry["outputs"]["5"]["images"][0]
     path = stub.server.base / "output" / made["subfolder"] / made["filename"]
     assert colour(path) == colour(picture) == 1002
     assert len(images_of(stub.status(report["id"]))) == 4
-
-
-def _wait(stub, prompt_id):
-    for _ in range(600):
-        entry = stub.client.history(prompt_id)
-        if entry:
-            return entry
-        time.sleep(0.05)
-    raise AssertionError("the prompt did not end")
 
 
 def test_the_pngs_prompt_runs_where_sdgen_is_not_installed(stub, stub_server):
