@@ -7,7 +7,6 @@ until the session has ended. It then looks at the files as a user would, and let
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import json
 import shutil
@@ -38,8 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes as everywhere: 0 done, 1 failed, 2 usage, 130 interrupted."""
     import typer
 
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options, more = _parser().parse_known_args(arguments)
     if more and options.command != "serve":
         _parser().error(f"unknown: {' '.join(more)}")
@@ -69,15 +66,16 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--root", type=Path, required=True, help="the working copy of SDGen")
         command.add_argument("--comfyui", type=Path, required=True, help="the ComfyUI checkout")
         command.add_argument("--base", type=Path, required=True, help="the folder that ComfyUI may write to")
+        command.add_argument("--models", type=Path, action="append", default=[], help="a further models folder")
         command.add_argument("--packages", type=Path, help="packages that only this ComfyUI pins")
     return parser
 
 
 def _server(options: argparse.Namespace, **more: Any) -> ComfyServer:
     """The server of a command; the demo checkpoint is in the base's own models folder."""
-    base, root = options.base, options.root
     print(f"Starting ComfyUI from {shown(options.comfyui)} ...", flush=True)
-    return ComfyServer(options.comfyui, base, pack=root, port=options.port, packages=options.packages, **more)
+    places = {"pack": options.root, "models": options.models, "packages": options.packages}
+    return ComfyServer(options.comfyui, options.base, port=options.port, **places, **more)
 
 
 def serve(options: argparse.Namespace, extra: list[str]) -> int:
@@ -191,4 +189,5 @@ def _load(file: Path) -> ModuleType:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # end in order: the server must not outlive us
     sys.exit(main())
