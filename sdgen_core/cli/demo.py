@@ -24,7 +24,7 @@ from ..comfy.runtime import ComfyServer
 from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, Prompt, nodes_of
 from .connection import Remote
-from .generate import _submit, follow
+from .generate import submit, follow
 from .output import session_table
 
 WORKFLOW = Path("workflows/api/txt2img_session.json")
@@ -121,7 +121,7 @@ def _demo_session(root: Path, client: ComfyClient) -> bool:
     planner = nodes_of(graph, PLANNER)[0]
     graph[planner]["inputs"]["on_existing"] = "new"  # a demo of yesterday is not a result of today
     began = time.monotonic()
-    session = _submit(client, graph, planner)
+    session = submit(client, graph, planner)
     print(f"One POST /prompt: {session['planned']} images planned.", flush=True)
     status = follow(Remote(client), session)
     seconds = time.monotonic() - began

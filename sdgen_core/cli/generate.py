@@ -87,7 +87,7 @@ def generate(
     graph[planner]["inputs"] |= {"name": session_name, "on_existing": on_existing, "count": count or 0, "item": ""}
     if checkpoint:
         _set_checkpoint(graph, checkpoint)
-    session = _submit(client, graph, planner)
+    session = submit(client, graph, planner)
     for warning in session["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     status = follow(Remote(client), session, quiet=json)
@@ -158,7 +158,7 @@ def _set_checkpoint(graph: Prompt, checkpoint: str) -> None:
         node["inputs"]["ckpt_name"] = checkpoint
 
 
-def _submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
+def submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
     """Press Run: queue the graph once and wait for the planner's word."""
     try:
         prompt_id = client.queue_prompt({"prompt": graph, "client_id": "sdgen-cli"})
