@@ -1,0 +1,54 @@
+/** Making elements without a library: the panels are small. Text is always set as text, never as HTML. */
+
+type Child = Node | string | null | undefined | false
+
+/** An element of class `sdgen-…` with children; `null` and `false` children are left out. */
+export function element(tag: string, className: string, ...children: Child[]): HTMLElement {
+  const made = document.createElement(tag)
+  made.className = className
+  for (const child of children) if (child !== null && child !== undefined && child !== false) made.append(child)
+  return made
+}
+
+/** A button that cannot drag or select the node below it. */
+export function button(text: string, press: () => void): HTMLElement {
+  const made = element('button', 'sdgen-button', text)
+  made.setAttribute('type', 'button')
+  made.addEventListener('pointerdown', (event) => {
+    event.stopPropagation()
+  })
+  made.addEventListener('click', (event) => {
+    event.stopPropagation()
+    press()
+  })
+  return made
+}
+
+/** A panel: a box in the node with one content, whose height is remembered while it is not shown. */
+export class Panel {
+  readonly root = element('div', 'sdgen-panel')
+  private readonly content = element('div', 'sdgen-content')
+  private measured: number
+
+  constructor(
+    kind: string,
+    private readonly lowest: number,
+    private readonly highest: number
+  ) {
+    this.root.classList.add(`sdgen-${kind}`)
+    this.root.append(this.content)
+    this.measured = lowest
+  }
+
+  /** Show `children` instead of what is there. */
+  show(...children: Child[]): void {
+    this.content.replaceChildren(...children.filter((child): child is Node | string => Boolean(child)))
+  }
+
+  /** The height that the content needs, in the node's own pixels. */
+  height(): number {
+    const now = this.content.offsetHeight
+    if (now > 0) this.measured = now
+    return Math.min(Math.max(this.measured, this.lowest), this.highest)
+  }
+}

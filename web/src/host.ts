@@ -1,0 +1,243 @@
+/**
+ * ComfyUI's page as SDGen sees it: the only file that talks to the frontend's API.
+ *
+ * Written for the frontends 1.32 to 1.58, with both ways in which they draw nodes (canvas, and Vue components). Types are our own
+ * and name only what is used, so that a frontend's own types need not be installed. What may be missing in some version has a
+ * fallback here, and nowhere else.
+ */
+
+// The frontend serves these two modules itself; they stay imports in the build.
+import { app as comfyApp } from '/scripts/app.js'
+import { api as comfyApi } from '/scripts/api.js'
+
+export interface Widget {
+  name: string
+  value: unknown
+  serialize?: boolean
+  callback?: (value: unknown) => void
+}
+
+interface Slot {
+  name: string
+  link?: number | null
+}
+
+export interface GraphNode {
+  id: number | string
+  title: string
+  type?: string
+  comfyClass?: string
+  widgets?: Widget[]
+  inputs?: Slot[]
+  size: [number, number]
+  flags?: { collapsed?: boolean }
+  graph?: Graph | null
+  getInputNode(slot: number): GraphNode | null
+  addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget
+  computeSize(): [number, number]
+  setSize(size: [number, number]): void
+  setDirtyCanvas?(foreground: boolean, background: boolean): void
+  onExecuted?: (output: Record<string, unknown>) => void
+  onRemoved?: () => void
+}
+
+interface Graph {
+  id?: string
+  rootGraph?: Graph
+}
+
+interface ExtensionManager {
+  setting?: { get(id: string): unknown }
+  toast?: { add(message: { severity: Severity; summary: string; detail: string; life?: number }): void }
+}
+
+interface App {
+  registerExtension(extension: { name: string; nodeCreated?(node: GraphNode): void; setup?(): void }): void
+  extensionManager?: ExtensionManager
+  canvas?: { processMouseWheel?(event: WheelEvent): void }
+}
+
+interface Api extends EventTarget {
+  fetchApi(route: string, options?: RequestInit): Promise<Response>
+}
+
+const app = comfyApp as App
+const api = comfyApi as Api
+
+export type Severity = 'success' | 'info' | 'warn' | 'error'
+
+/** An error that SDGen's server reports: `{error: code, message, hint, …}`. */
+export class ServerError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint: string
+  ) {
+    super(message)
+  }
+}
+
+/** Register SDGen: `started` once the page is ready, `created` for each new node, from a file too. */
+export function register(started: () => void, created: (node: GraphNode) => void): void {
+  app.registerExtension({ name: 'SDGen', setup: started, nodeCreated: created })
+}
+
+/** The class of a node, as the server names it. */
+export function nodeClass(node: GraphNode): string {
+  return node.comfyClass ?? node.type ?? ''
+}
+
+// ---- nodes -----------------------------------------------------------------------------------------------------------------
+
+const PANEL_MARGIN = 20
+
+/**
+ * Show `element` at the bottom of `node`. It is no input: neither the saved workflow nor the prompt has a value of it.
+ * `height()` is the height in pixels that it needs; the node grows by itself when it is too small.
+ */
+export function addPanel(node: GraphNode, element: HTMLElement, height: () => number): void {
+  const widget = node.addDOMWidget('sdgen_panel', 'sdgen_panel', element, {
+    serialize: false,
+    hideOnZoom: false,
+    getValue: () => '',
+    setValue: () => undefined,
+    getMinHeight: () => height() + PANEL_MARGIN
+  })
+  widget.serialize = false
+  element.addEventListener('wheel', (event) => {
+    const scrolls = element.scrollHeight > element.clientHeight + 1 && !event.ctrlKey
+    if (scrolls) event.stopPropagation()
+    else {
+      event.preventDefault()
+      app.canvas?.processMouseWheel?.(event)
+    }
+  })
+}
+
+/** Draw the node again after its panel has changed; a node that has become too small for it grows. */
+export function redraw(node: GraphNode): void {
+  const needed = node.flags?.collapsed ? 0 : node.computeSize()[1]
+  if (node.size[1] < needed) node.setSize([node.size[0], needed])
+  node.setDirtyCanvas?.(true, true)
+}
+
+/** Whether the node is still part of a graph. */
+export function isAlive(node: GraphNode): boolean {
+  return node.graph !== null && node.graph !== undefined
+}
+
+/** The value of a widget as text; empty when there is none. */
+export function widgetText(node: GraphNode, name: string): string {
+  const value = node.widgets?.find((widget) => widget.name === name)?.value
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
+}
+
+/** Set a widget as if the user had. */
+export function setWidget(node: GraphNode, name: string, value: unknown): void {
+  const widget = node.widgets?.find((candidate) => candidate.name === name)
+  if (!widget) return
+  widget.value = value
+  widget.callback?.(value)
+  redraw(node)
+}
+
+/** The node that feeds an input, looked for behind reroutes; null when nothing is connected. */
+export function source(node: GraphNode, input: string): GraphNode | null {
+  const slot = node.inputs?.findIndex((candidate) => candidate.name === input) ?? -1
+  if (slot < 0) return null
+  let found = feeding(node, slot)
+  for (let steps = 0; found && nodeClass(found) === 'Reroute' && steps < 50; steps++) found = feeding(found, 0)
+  return found
+}
+
+function feeding(node: GraphNode, slot: number): GraphNode | null {
+  try {
+    return node.getInputNode(slot)
+  } catch {
+    return null // an end of the link is being removed just now
+  }
+}
+
+/** A name for a node that stays the same when its workflow is loaded again. */
+export function lastingId(node: GraphNode): string {
+  const root = node.graph?.rootGraph ?? node.graph
+  return `${root?.id ?? ''}/${node.graph === root ? '' : (node.graph?.id ?? '')}/${node.id}`
+}
+
+/** Call `handle` with the node's own output (its `ui`) after each of its executions. */
+export function onExecuted(node: GraphNode, handle: (output: Record<string, unknown>) => void): void {
+  const before = node.onExecuted
+  node.onExecuted = function (output) {
+    before?.call(node, output)
+    handle(output)
+  }
+}
+
+/** Call `handle` when the node is taken off the canvas. */
+export function onRemoved(node: GraphNode, handle: () => void): void {
+  const before = node.onRemoved
+  node.onRemoved = function () {
+    before?.call(node)
+    handle()
+  }
+}
+
+// ---- server ----------------------------------------------------------------------------------------------------------------
+
+/** GET one of SDGen's routes. Throws `ServerError`. */
+export function get(route: string): Promise<unknown> {
+  return call(route, { cache: 'no-store' })
+}
+
+/** POST to one of SDGen's routes; the header tells a request of ours from one of a foreign page. Throws `ServerError`. */
+export function post(route: string, body: object, signal?: AbortSignal): Promise<unknown> {
+  return call(route, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-SDGen': '1' },
+    body: JSON.stringify(body),
+    ...(signal && { signal })
+  })
+}
+
+async function call(route: string, options: RequestInit): Promise<unknown> {
+  const response = await api.fetchApi(route, options)
+  const text = await response.text()
+  let answer: unknown
+  try {
+    answer = JSON.parse(text)
+  } catch {
+    throw new ServerError('server-error', `${response.status} ${response.statusText}`, '')
+  }
+  if (response.ok) return answer
+  const { error, message, hint } = answer as { error?: string; message?: string; hint?: string }
+  throw new ServerError(error ?? 'server-error', message ?? response.statusText, hint ?? '')
+}
+
+/** Call `handle` with each message of this kind that the server sends to the page. */
+export function onMessage(kind: string, handle: (detail: unknown) => void): void {
+  api.addEventListener(kind, (event) => {
+    handle((event as CustomEvent<unknown>).detail)
+  })
+}
+
+/** Keep the frontend from seeing the messages of this kind for which `ours` is true. */
+export function intercept(kind: string, ours: (detail: unknown) => boolean): void {
+  const listen = (event: Event): void => {
+    if (ours((event as CustomEvent<unknown>).detail)) event.stopImmediatePropagation()
+  }
+  // Listeners of the capturing phase come first, whenever they were added.
+  api.addEventListener(kind, listen, { capture: true })
+}
+
+// ---- page ------------------------------------------------------------------------------------------------------------------
+
+/** A short message in the corner of the page. */
+export function toast(severity: Severity, summary: string, detail: string): void {
+  app.extensionManager?.toast?.add({ severity, summary, detail, ...(severity !== 'error' && { life: 8000 }) })
+}
+
+/** The language that the user chose in ComfyUI, such as `en` or `fr`. */
+export function locale(): string {
+  const chosen = app.extensionManager?.setting?.get('Comfy.Locale')
+  return typeof chosen === 'string' && chosen ? chosen : 'en'
+}

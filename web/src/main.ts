@@ -1,0 +1,55 @@
+/** SDGen in ComfyUI's page: panels on the Template and Session Plan nodes, and a word when a session ends. */
+
+import { intercept, isAlive, locale, nodeClass, onRemoved, register, type GraphNode } from './host'
+import { PlanPanel } from './plan-panel'
+import { Sessions } from './sessions'
+import css from './style.css?inline'
+import { TemplatePanel } from './template-panel'
+import { textsIn } from './texts'
+
+const TICK_MS = 150
+
+interface Ticking {
+  tick(): void
+  refresh(): void
+}
+
+const sessions = new Sessions(() => textsIn(locale()))
+const panels = new Map<GraphNode, Ticking>()
+
+/*
+ * The panels look at their nodes several times a second. Widgets change in many ways (typing, undo, loading, other extensions,
+ * both renderers) and not all of them call a callback; reading a dozen values costs nothing.
+ */
+function tick(): void {
+  if (document.hidden) return
+  for (const [node, panel] of panels) if (isAlive(node)) panel.tick()
+}
+
+function created(node: GraphNode): void {
+  const kind = nodeClass(node)
+  if (kind === 'SDGenTemplate') panels.set(node, new TemplatePanel(node))
+  else if (kind === 'SDGenSessionPlan') panels.set(node, new PlanPanel(node, sessions))
+  else return
+  onRemoved(node, () => panels.delete(node))
+}
+
+function started(): void {
+  const style = document.createElement('style')
+  style.dataset.sdgen = ''
+  style.textContent = css
+  document.head.append(style)
+  sessions.start()
+  setInterval(tick, TICK_MS)
+  // Template files are edited outside of the page: look again when the user comes back to it.
+  window.addEventListener('focus', () => {
+    for (const panel of panels.values()) panel.refresh()
+  })
+  // The server also sends the planner's status as plain text, for pages without this script; here the panel shows it.
+  intercept('progress_text', (detail) => {
+    const id = (detail as { nodeId?: string } | null)?.nodeId ?? ''
+    return [...panels].some(([node, panel]) => panel instanceof PlanPanel && (id === String(node.id) || id.endsWith(`:${node.id}`)))
+  })
+}
+
+register(started, created)

@@ -1,0 +1,131 @@
+/** The sessions this page knows: their states from the server's messages, and which planner started which. */
+
+import { get, onMessage, post, toast } from './host'
+import type { Texts } from './texts'
+
+/** A session as the server reports it. */
+export interface Session {
+  id: string
+  name: string
+  state: string
+  reason: string
+  planned: number
+  done: number
+  failed: number
+  left: number
+  images_per_minute: number | null
+  eta_seconds: number | null
+}
+
+/** What a press of Run did, as the planner reports it: the session, and how it came about. */
+export interface Report extends Session {
+  action: string
+  added: number
+  warnings: string[]
+}
+
+const MEMORY = 'sdgen.planners'
+const REMEMBERED = 100
+
+export class Sessions {
+  private readonly known = new Map<string, Session>()
+  private readonly listeners = new Set<(session: Session) => void>()
+
+  constructor(private readonly texts: () => Texts) {}
+
+  /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
+  start(): void {
+    onMessage('sdgen.session', (detail) => {
+      this.receive(detail as Session)
+    })
+    const refresh = (): void => {
+      void this.list()
+    }
+    onMessage('reconnected', refresh)
+    refresh()
+  }
+
+  /** Call `listener` with each session that changed; gives the function that stops it. */
+  listen(listener: (session: Session) => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  /** A session by its id; undefined when the server does not know it (any more). */
+  async session(id: string): Promise<Session | undefined> {
+    const known = this.known.get(id)
+    if (known) return known
+    try {
+      const session = (await get(`/sdgen/sessions/${encodeURIComponent(id)}`)) as Session
+      this.known.set(id, session)
+      return session
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Pause, resume or retry a session. */
+  async order(session: Session, action: 'pause' | 'resume' | 'retry'): Promise<void> {
+    try {
+      this.receive((await post(`/sdgen/sessions/${encodeURIComponent(session.id)}/${action}`, {})) as Session)
+    } catch (error) {
+      toast('error', session.name, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  receive(session: Session): void {
+    const before = this.known.get(session.id)
+    this.known.set(session.id, session)
+    const text = before?.state === 'running' && session.state !== 'running' ? ending(session, this.texts()) : undefined
+    if (text) toast(text.severity, text.summary, text.detail)
+    for (const listener of this.listeners) listener(session)
+  }
+
+  private async list(): Promise<void> {
+    try {
+      const { sessions } = (await get('/sdgen/sessions')) as { sessions: Session[] }
+      for (const session of sessions) if (session.state === 'running' || this.known.has(session.id)) this.receive(session)
+    } catch {
+      // The engine could not start: the nodes say why when they are used.
+    }
+  }
+}
+
+/** The toast for a session that has stopped running; none for states that the user asked for elsewhere. */
+export function ending(
+  session: Session,
+  texts: Texts
+): { severity: 'success' | 'warn' | 'error'; summary: string; detail: string } | undefined {
+  const made = texts.madeOf(session.done, session.planned)
+  if (session.state === 'completed') return { severity: 'success', summary: texts.completedToast(session.name), detail: made }
+  const detail = [session.reason, made].filter(Boolean).join(' · ')
+  if (session.state === 'failed') return { severity: 'error', summary: texts.failedToast(session.name), detail }
+  if (session.state === 'paused') return { severity: 'warn', summary: texts.pausedToast(session.name), detail }
+  return undefined
+}
+
+/** Remember which session a planner started last, in this browser, so that a reload of the page shows it again. */
+export function remember(planner: string, session: string): void {
+  const memory = recall()
+  memory.delete(planner)
+  memory.set(planner, session)
+  try {
+    localStorage.setItem(MEMORY, JSON.stringify([...memory].slice(-REMEMBERED)))
+  } catch {
+    // No storage: nothing is shown after a reload, and nothing else is lost.
+  }
+}
+
+/** The session that a planner started last. */
+export function remembered(planner: string): string | undefined {
+  return recall().get(planner)
+}
+
+function recall(): Map<string, string> {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(MEMORY) ?? '[]')
+    return new Map(Array.isArray(stored) ? (stored as [string, string][]) : [])
+  } catch {
+    return new Map()
+  }
+}

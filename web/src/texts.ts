@@ -1,0 +1,137 @@
+/** Everything the page says, in English and French. A new language is one more object of the same shape. */
+
+export interface Texts {
+  images(count: number): string
+  combinations(count: number): string
+  combinationsOf(count: number, all: number): string
+  selected(selected: number, available: number): string
+  drawn: string
+  drawnTip: string
+  seeds(count: number): string
+  mode: Record<string, string>
+  first: string
+  removed(names: string): string
+  askingServer: string
+  noAnswer: string
+  linkedInput(name: string): string
+  connectTemplate: string
+  otherSource: string
+  ready(images: string): string
+  oneImage(index: string, session: string): string
+  wholeSession: string
+  progress(done: number, planned: number): string
+  failed(count: number): string
+  rate(perMinute: string): string
+  left(time: string): string
+  state: Record<string, string>
+  pause: string
+  resume: string
+  retry: string
+  action: Record<string, (added: number) => string>
+  completedToast(name: string): string
+  failedToast(name: string): string
+  pausedToast(name: string): string
+  madeOf(done: number, planned: number): string
+  seconds(count: number): string
+  minutes(count: number): string
+  hours(hours: number, minutes: number): string
+}
+
+const en = {
+  images: (n) => `${number(n, 'en')} ${n === 1 ? 'image' : 'images'}`,
+  combinations: (n) => `${number(n, 'en')} ${n === 1 ? 'combination' : 'combinations'}`,
+  combinationsOf: (n, all) => `${number(n, 'en')} of ${number(all, 'en')} combinations`,
+  selected: (n, all) => (n === all ? number(n, 'en') : `${number(n, 'en')} of ${number(all, 'en')}`),
+  drawn: 'drawn',
+  drawnTip: 'Not combined with the others: one value is drawn for each image.',
+  seeds: (n) => `${number(n, 'en')} ${n === 1 ? 'seed' : 'seeds'}`,
+  mode: { combinatorial: 'combinatorial', random: 'random' },
+  first: 'The first prompts',
+  removed: (names) => `Removed by the theme: ${names}`,
+  askingServer: 'Reading the template …',
+  noAnswer: 'The server does not answer',
+  linkedInput: (name) => `“${name}” comes from another node, so it is known only when it runs.`,
+  connectTemplate: 'Connect an SDGen Template to see what will be made.',
+  otherSource: 'The template comes from a node that cannot be read before it runs.',
+  ready: (images) => `Run makes ${images}`,
+  oneImage: (index, session) => `Set to one image: #${index} of session ${session}`,
+  wholeSession: 'Run the whole session again',
+  progress: (done, planned) => `${number(done, 'en')} of ${number(planned, 'en')} images`,
+  failed: (n) => `${number(n, 'en')} failed`,
+  rate: (perMinute) => `${perMinute} a minute`,
+  left: (time) => `${time} left`,
+  state: { running: 'running', paused: 'paused', completed: 'completed', failed: 'ended with errors', stopped: 'stopped' },
+  pause: 'Pause',
+  resume: 'Resume',
+  retry: 'Retry failed',
+  action: {
+    extended: (added) => `${number(added, 'en')} ${added === 1 ? 'image' : 'images'} added`,
+    complete: () => 'All of its images are there. For another session, set “on existing” to new.'
+  },
+  completedToast: (name) => `Session ${name} is complete`,
+  failedToast: (name) => `Session ${name} ended with errors`,
+  pausedToast: (name) => `Session ${name} is paused`,
+  madeOf: (done, planned) => `${number(done, 'en')} of ${number(planned, 'en')} images made`,
+  seconds: (n) => `${n} s`,
+  minutes: (n) => `${n} min`,
+  hours: (h, m) => `${h} h ${m} min`
+} satisfies Texts
+
+const fr = {
+  images: (n) => `${number(n, 'fr')} ${n < 2 ? 'image' : 'images'}`,
+  combinations: (n) => `${number(n, 'fr')} ${n < 2 ? 'combinaison' : 'combinaisons'}`,
+  combinationsOf: (n, all) => `${number(n, 'fr')} combinaisons sur ${number(all, 'fr')}`,
+  selected: (n, all) => (n === all ? number(n, 'fr') : `${number(n, 'fr')} sur ${number(all, 'fr')}`),
+  drawn: 'tirage',
+  drawnTip: 'Pas combiné avec les autres : une valeur est tirée pour chaque image.',
+  seeds: (n) => `${number(n, 'fr')} ${n < 2 ? 'graine' : 'graines'}`,
+  mode: { combinatorial: 'combinatoire', random: 'aléatoire' },
+  first: 'Les premiers prompts',
+  removed: (names) => `Retirés par le thème : ${names}`,
+  askingServer: 'Lecture du gabarit …',
+  noAnswer: 'Le serveur ne répond pas',
+  linkedInput: (name) => `« ${name} » vient d’un autre nœud et n’est connu qu’à l’exécution.`,
+  connectTemplate: 'Reliez un Gabarit SDGen pour voir ce qui sera produit.',
+  otherSource: 'Le gabarit vient d’un nœud qui ne peut pas être lu avant l’exécution.',
+  ready: (images) => `Exécuter produira ${images}`,
+  oneImage: (index, session) => `Réglé sur une seule image : n° ${index} de la session ${session}`,
+  wholeSession: 'Relancer toute la session',
+  progress: (done, planned) => `${number(done, 'fr')} images sur ${number(planned, 'fr')}`,
+  failed: (n) => `${number(n, 'fr')} ${n < 2 ? 'échec' : 'échecs'}`,
+  rate: (perMinute) => `${perMinute} par minute`,
+  left: (time) => `encore ${time}`,
+  state: { running: 'en cours', paused: 'en pause', completed: 'terminée', failed: 'terminée avec des erreurs', stopped: 'arrêtée' },
+  pause: 'Pause',
+  resume: 'Reprendre',
+  retry: 'Refaire les échecs',
+  action: {
+    extended: (added) => `${number(added, 'fr')} ${added < 2 ? 'image ajoutée' : 'images ajoutées'}`,
+    complete: () => 'Toutes ses images sont là. Pour une autre session, réglez « si elle existe » sur new.'
+  },
+  completedToast: (name) => `La session ${name} est terminée`,
+  failedToast: (name) => `La session ${name} s’est terminée avec des erreurs`,
+  pausedToast: (name) => `La session ${name} est en pause`,
+  madeOf: (done, planned) => `${number(done, 'fr')} images produites sur ${number(planned, 'fr')}`,
+  seconds: (n) => `${n} s`,
+  minutes: (n) => `${n} min`,
+  hours: (h, m) => `${h} h ${m} min`
+} satisfies Texts
+
+export const LANGUAGES: Record<string, Texts> = { en, fr }
+
+/** The texts in a language; English where there is no translation. */
+export function textsIn(language: string): Texts {
+  return LANGUAGES[language.split('-')[0] ?? ''] ?? en
+}
+
+/** A number with the thousands separators of a language. */
+export function number(value: number, language: string): string {
+  return value.toLocaleString(language, { maximumFractionDigits: 1 })
+}
+
+/** A duration as people say it, from seconds: `24 s`, `3 min`, `2 h 10 min`. */
+export function duration(seconds: number, texts: Texts): string {
+  if (seconds < 90) return texts.seconds(Math.round(seconds))
+  const minutes = Math.round(seconds / 60)
+  return minutes < 90 ? texts.minutes(minutes) : texts.hours(Math.floor(minutes / 60), minutes % 60)
+}
