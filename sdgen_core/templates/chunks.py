@@ -135,9 +135,11 @@ class ChunkBook:
 
         Raises ``unknown-chunk``, ``cycle``, ``bad-chunk-argument``, ``too-large`` and what loading a chunk raises.
         """
-        return self._expand(text, self._chunks, (), lenient)
+        return self._expand(text, self._chunks, (), lenient, 0)
 
-    def _expand(self, text: Text, scope: dict[str, Entry], stack: tuple[Path, ...], lenient: bool) -> Text:
+    def _expand(self, text: Text, scope: dict[str, Entry], stack: tuple[Path, ...], lenient: bool, depth: int) -> Text:
+        if depth > MAX_CHAIN:
+            raise SDGenError("too-large", f"chunk references nested more than {MAX_CHAIN} deep", place=text.place(0))
         edits: list[tuple[int, int, Text]] = []
         length = len(text.string)
         for ref in references(text.string):
@@ -164,6 +166,7 @@ class ChunkBook:
                 message = f"{piece!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
                 self._run.problem(SDGenError("bad-chunk-argument", message, place=text.place(ref.start, raw)))
             body = chunk.text
+            arguments: list[tuple[str, Text]] = []
             for name, start, stop in ref.arguments:
                 literal = "{" + name + "}"
                 if literal not in body.string:
@@ -174,10 +177,17 @@ class ChunkBook:
                         text.place(ref.start, raw),
                         "bad-chunk-argument",
                     )
-                body = body.replace(literal, text.cut(start, stop))
-                if len(body.string) > MAX_TEXT:
-                    break
-            body = self._expand(body, {**self._chunks, **chunk.chunks}, (*stack, chunk.path), lenient)
+                # a value belongs to the text that says it: it is expanded there, and put in when the chunk is done
+                mark = f"\0{len(arguments)}\0"
+                arguments.append((mark, self._expand(text.cut(start, stop), scope, stack, lenient, depth + 1)))
+                body = body.replace(literal, Text(mark))
+            body = self._expand(body, {**self._chunks, **chunk.chunks}, (*stack, chunk.path), lenient, depth + 1)
+            for mark, value in arguments:
+                if body.string.count(mark) * len(value.string) > MAX_TEXT:
+                    raise SDGenError(
+                        "too-large", f"chunks expand to more than {MAX_TEXT:,} characters", place=text.place(ref.start, raw)
+                    )
+                body = body.replace(mark, value)
             edits.append((ref.start, end, body))
             length += len(body.string)
             if length > MAX_TEXT:

@@ -39,7 +39,7 @@ class Slot:
     selector: str | None
 
 
-def occurrences(resolved: ResolvedTemplate) -> list[Placeholder]:
+def occurrences(resolved: ResolvedTemplate) -> tuple[Placeholder, ...]:
     """Placeholders of the prompt, then of the negative prompt, in order of appearance."""
     return placeholders(resolved.prompt) + placeholders(resolved.negative)
 
@@ -77,7 +77,8 @@ class Space:
 
     ``names`` is the order of the choice's names; ``size`` the number of combinations this mode can yield;
     ``full_size`` the product of the full pools (the manifest's ``total_combinations``). ``wanted`` (default: the
-    template's ``max_images``; <= 0: all) is how many combinations a random run asks for. Raises ``empty-choice`` when a selector leaves nothing.
+    template's ``max_images``; <= 0: all) is how many combinations a random run asks for. Raises ``empty-choice`` when a
+    selector leaves nothing.
     """
 
     def __init__(self, resolved: ResolvedTemplate, variation_seed: int, wanted: int | None = None) -> None:

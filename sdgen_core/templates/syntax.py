@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-PLACEHOLDER = re.compile(r"\{(\w+)(?:\[([^\]]{1,4000})\])?(?::(\w+))?\}")
+PLACEHOLDER = re.compile(r"\{(\w+)(?:\[([^\]]{1,2000})\])?(?::(\w+))?\}")
 REFERENCE = re.compile(r"\{@(\w+)(?:\.(\w+))?\}|(?<![\w@.])@(\w+)(?:\.(\w+))?|@\{(\w+)\s+with\s|@\{(\w+)\}")
 _WORD = re.compile(r"(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)", re.IGNORECASE | re.DOTALL)
+_BRACE = re.compile(r"[{}]")
 _INT = re.compile(r"[+-]?\d{1,18}")
 
 
@@ -48,8 +49,10 @@ def tokens(text: str) -> list[str | Placeholder]:
     return out
 
 
-def placeholders(text: str) -> list[Placeholder]:
-    return [t for t in tokens(text) if isinstance(t, Placeholder)]
+@lru_cache(maxsize=16)
+def placeholders(text: str) -> tuple[Placeholder, ...]:
+    """The occurrences in a text, in order; asked for again and again for the same few texts."""
+    return tuple(t for t in tokens(text) if isinstance(t, Placeholder))
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,7 @@ class Reference:
 def references(text: str) -> list[Reference]:
     """Chunk references in order. ``@word`` counts only at the start of a word, so e-mail addresses are text."""
     out: list[Reference] = []
+    closing: dict[int, int] | None = None
     at = 0
     while m := REFERENCE.search(text, at):
         at = m.end()
@@ -221,8 +225,10 @@ def references(text: str) -> list[Reference]:
         elif m[6]:
             out.append(Reference(m[6], None, m.start(), m.end(), optional=True))
         else:
-            end = _closing(text, m.start() + 1)
-            if end < 0:
+            if closing is None:
+                closing = _closing_braces(text)
+            end = closing.get(m.start() + 1, -1)
+            if end < m.end():
                 continue  # unbalanced: plain text
             arguments, bad = _arguments(text, m.end(), end)
             out.append(Reference(m[5], None, m.start(), end + 1, arguments, bad))
@@ -230,16 +236,16 @@ def references(text: str) -> list[Reference]:
     return out
 
 
-def _closing(text: str, at: int) -> int:
-    depth = 0
-    for i in range(at, min(len(text), at + 100_000)):
-        if text[i] == "{":
-            depth += 1
-        elif text[i] == "}":
-            depth -= 1
-            if depth == 0:
-                return i
-    return -1
+def _closing_braces(text: str) -> dict[int, int]:
+    """Place of each ``{`` -> place of the ``}`` that closes it; braces without partner are left out."""
+    out: dict[int, int] = {}
+    opened: list[int] = []
+    for m in _BRACE.finditer(text):
+        if m[0] == "{":
+            opened.append(m.start())
+        elif opened:
+            out[opened.pop()] = m.start()
+    return out
 
 
 def _arguments(text: str, start: int, end: int) -> tuple[tuple[tuple[str, int, int], ...], tuple[str, ...]]:

@@ -30,6 +30,7 @@ def with_chunks(case, text, files, **blocks):
         ("@{Hero with Coat:(big, red) cape}", "a hero in a (big, red) cape, dawn light"),
         ('@{Hero with Coat:"cape, long", Light:x}', "a hero in a cape, long, x"),
         ("@{Hero}", "a hero in a red coat, dawn light"),
+        ("@{Hero with Coat:@{Hero with Coat:cape, Light:x}, Light:y}", "a hero in a a hero in a cape, x, y"),
         ("@{Hero with Coat:{x}", "@{Hero with Coat:{x}"),
         ("me@Hero and a@b.c", "me@Hero and a@b.c"),
     ],

@@ -1,0 +1,374 @@
+"""Choices, plans and seeds: arithmetic, draws, and that nothing depends on anything else."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdgen_core.errors import SDGenError
+from sdgen_core.sessions.plan import Plan
+from sdgen_core.templates import Generation, ResolvedTemplate, Space, parse_fixed_spec, parse_seed_spec
+from sdgen_core.templates.streams import Permutation, pick, shuffled, stream_key
+
+
+def template(pools: dict[str, int], text: str | None = None, **generation) -> ResolvedTemplate:
+    generation = {"mode": "combinatorial", "seed": 100, "max_images": -1, **generation}
+    return ResolvedTemplate(
+        name="T",
+        session_name="T",
+        source="text",
+        source_hash="",
+        files=(),
+        prompt=" ".join(f"{{{n}}}" for n in pools) if text is None else text,
+        negative="",
+        values={n: {f"k{i}": f"{n} {i}" for i in range(size)} for n, size in pools.items()},
+        generation=Generation(**generation),
+    )
+
+
+def random_run(pools: dict[str, int], n: int, seed: int = 5, text: str | None = None) -> list[dict[str, str]]:
+    space = Space(template(pools, text, mode="random", max_images=n), seed)
+    return [space.choice(i) for i in range(min(n, space.size))]
+
+
+pool_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=4).map(lambda sizes: {f"N{i}": s for i, s in enumerate(sizes)})
+
+
+# ---- combinatorial -----------------------------------------------------------------------------------------------------------
+
+
+@given(pool_sizes)
+def test_index_and_choice_are_a_bijection(pools):
+    space = Space(template(pools), 1)
+    choices = [space.choice(i) for i in range(space.size)]
+    assert [space.index(c) for c in choices] == list(range(space.size))
+    wanted = itertools.product(*[[f"k{i}" for i in range(n)] for n in pools.values()])
+    assert [tuple(c.values()) for c in choices] == list(wanted)
+
+
+@given(st.integers(0, 50**6 - 1))
+def test_far_items_of_a_large_space(index):
+    space = Space(template({f"N{i}": 50 for i in range(6)}), 1)
+    assert space.size == space.full_size == 50**6
+    assert space.index(space.choice(index)) == index
+
+
+def test_a_space_beyond_any_machine():
+    space = Space(template({f"N{i}": 1000 for i in range(300)}), 1)
+    assert space.size == 10**900
+    assert space.index(space.choice(10**899 + 7)) == 10**899 + 7
+    drawn = Space(template({f"N{i}": 1000 for i in range(300)}, mode="random"), 1)
+    assert drawn.choice(10**899) != drawn.choice(10**899 + 1)
+
+
+def test_out_of_range():
+    space = Space(template({"A": 3}), 1)
+    for index in (-1, 3):
+        with pytest.raises(SDGenError) as caught:
+            space.choice(index)
+        assert caught.value.code == "unknown-item"
+
+
+def test_weight_zero_takes_every_value_evenly():
+    space = Space(template({"A": 10, "B": 5}, "{A} {B[$0]}"), 3)
+    assert space.size == 10
+    drawn = [space.choice(i)["B"] for i in range(10)]
+    assert sorted(drawn) == sorted([f"k{i}" for i in range(5)] * 2)
+    assert space.used(10)["B"] == list(dict.fromkeys(drawn))
+
+
+def test_all_names_of_weight_zero_make_a_random_run():
+    plan = Plan.build(template({"A": 10, "B": 5}, "{A[$0]} {B[$0]}", max_images=20))
+    assert plan.count == 20
+    assert len({tuple(i.keys.items()) for i in plan.items()}) == 20
+
+
+# ---- random ------------------------------------------------------------------------------------------------------------------
+
+
+@given(pool_sizes, st.integers(1, 3000), st.integers(0, 2**63))
+@settings(max_examples=60)
+def test_random_runs_repeat_nothing(pools, n, seed):
+    choices = [tuple(c.values()) for c in random_run(pools, n, seed)]
+    size = 1
+    for s in pools.values():
+        size *= s
+    assert len(set(choices)) == len(choices) == min(n, size)
+
+
+@given(pool_sizes, st.integers(0, 2**63))
+@settings(max_examples=60)
+def test_unlimited_random_runs_are_the_whole_space(pools, seed):
+    space = Space(template(pools, mode="random"), seed)
+    assert len({tuple(space.choice(i).values()) for i in range(space.size)}) == space.size == space.full_size
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 1000))
+@settings(max_examples=40)
+def test_extending_a_random_run_keeps_its_beginning(a, b, seed):
+    short, long = sorted((a, b))
+    pools = {"A": 9, "B": 8, "C": 7}
+    assert random_run(pools, long, seed)[:short] == random_run(pools, short, seed)
+
+
+@given(st.permutations(["A", "B", "C", "D"]), st.integers(0, 1000))
+def test_picks_do_not_depend_on_other_placeholders(order, seed):
+    """Adding, moving and removing a name leaves the others alone (no repeat can occur in so few draws of so large a space)."""
+    sizes = {"A": 30, "B": 40, "C": 50, "D": 60}
+    n = 30  # within the first deck of every name, so tuples cannot repeat
+    all_names = random_run(sizes, n, seed)
+    moved = random_run({name: sizes[name] for name in order}, n, seed)
+    fewer = random_run({name: sizes[name] for name in order[:3]}, n, seed)
+    for name in order:
+        assert [c[name] for c in moved] == [c[name] for c in all_names]
+    for name in order[:3]:
+        assert [c[name] for c in fewer] == [c[name] for c in all_names]
+
+
+def test_values_appear_evenly():
+    chosen = [c["A"] for c in random_run({"A": 10, "B": 1000}, 1000)]
+    counts = {k: chosen.count(k) for k in set(chosen)}
+    assert set(counts.values()) == {100}
+
+
+def test_random_access_equals_walking():
+    resolved = template({"A": 7, "B": 6}, mode="random", max_images=40)
+    forward = [Space(resolved, 9).choice(i) for i in range(40)]  # each from a fresh space
+    one = Space(resolved, 9)
+    assert [one.choice(i) for i in reversed(range(40))][::-1] == forward
+
+
+@given(st.integers(1, 9000), st.integers(0, 2**64))
+@settings(max_examples=30)
+def test_permutations_are_bijections(size, seed):
+    permutation = Permutation(stream_key(seed, "x"), size)
+    assert sorted(permutation(i) for i in range(size)) == list(range(size))
+
+
+def test_streams_never_change():
+    """The numbers of every plan ever stored hang on these."""
+    key = stream_key(42, "pick", "Höhe")
+    assert key.hex() == "8fe4177c34bebe47326b10975fb8df719f89114c253b333e12c2ab921100f210"
+    assert shuffled(key, 0, 12) == (4, 5, 0, 6, 11, 2, 7, 1, 3, 10, 9, 8)
+    assert [pick(key, i, 5) for i in (0, 4, 5, 10**30)] == [1, 3, 3, 0]
+    assert [Permutation(key, 10**15)(i) for i in range(3)] == [790022757711657, 510456738129911, 377058515457568]
+
+
+# ---- plans -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("generation", "build", "wanted"),
+    [
+        ({}, {}, [100, 101, 102, 103, 104, 105]),
+        ({"seed_mode": "fixed"}, {}, [100] * 6),
+        ({"seed_mode": "random"}, {}, [-1] * 6),
+        ({"seed_mode": "ask"}, {}, [-1] * 6),
+        ({"max_images": 4}, {}, [100, 101, 102, 103]),
+        ({"max_images": 4}, {"limit": -1, "count": 5}, [100, 101, 102, 103, 104]),
+        ({"max_images": 2}, {"count": 4}, [100, 101]),
+        ({}, {"seeds": [7, 7, -1]}, [7, 7, -1] * 6),
+        ({"max_images": 4}, {"seeds": [7, 8, 9]}, [7, 8, 9, 7]),
+        ({"mode": "random", "max_images": 5}, {"seeds": [7, 8]}, [7, 8, 7, 8, 7]),
+        ({}, {"count": 0}, []),
+    ],
+)
+def test_seeds_of_a_plan(generation, build, wanted):
+    plan = Plan.build(template({"A": 3, "B": 2}, **generation), **build)
+    assert [i.requested_seed for i in plan.items()] == wanted
+    assert all(i.seed >= 0 and (i.seed == i.requested_seed or i.requested_seed == -1) for i in plan.items())
+
+
+@pytest.mark.parametrize(
+    ("generation", "build", "n"),
+    [
+        ({"max_images": 500}, {}, 1),
+        ({"max_images": 500}, {"seeds": range(5)}, 5),
+        ({"max_images": 3}, {"seeds": range(5)}, 3),
+        ({"mode": "random", "max_images": 4}, {}, 4),
+        ({"mode": "random", "max_images": 4, "seed_mode": "fixed"}, {}, 1),
+        ({}, {"count": 6}, 6),
+        ({"seed_mode": "fixed"}, {"count": 6}, 1),
+    ],
+)
+def test_prompts_without_placeholders(generation, build, n):
+    plan = Plan.build(template({}, "an owl", **generation), **build)
+    assert plan.count == n
+    assert len({(i.prompt, i.seed) for i in plan.items()}) == n
+
+
+def test_progressive_from_minus_one_has_a_recorded_base():
+    plan = Plan.build(template({"A": 3}, seed=-1))
+    seeds = [i.requested_seed for i in plan.items()]
+    assert seeds == [plan.base_seed + i for i in range(3)]
+    assert Plan.build(template({"A": 3}, seed=-1)).base_seed != plan.base_seed
+    assert [i.seed for i in Plan.from_json(plan.to_json()).items()] == seeds
+
+
+def test_random_seeds_are_new_on_every_run_unless_pinned():
+    resolved = template({"A": 3}, seed_mode="random")
+    runs = [[i.seed for i in Plan.build(resolved, **b).items()] for b in ({}, {}, {"variation_seed": 3}, {"variation_seed": 3})]
+    assert runs[0] != runs[1]
+    assert runs[2] == runs[3]
+    assert all(s < 2**53 for run in runs for s in run)
+
+
+def test_weight_zero_stays_the_same_over_the_seeds_of_a_combination():
+    plan = Plan.build(template({"A": 6, "B": 5}, "{A} {B[$0]}"), seeds=range(3))
+    assert all(len({i.keys["B"] for i in plan.items(n, n + 3)}) == 1 for n in range(0, 18, 3))
+
+
+@given(
+    pool_sizes,
+    st.sampled_from(["combinatorial", "random"]),
+    st.sampled_from(["fixed", "progressive", "random"]),
+    st.sampled_from([None, range(3), [5, -1]]),
+    st.sampled_from([-1, 1, 7, 50]),
+    st.sampled_from([None, 0, 5, 60]),
+)
+@settings(max_examples=80)
+def test_a_stored_plan_is_the_same_plan(pools, mode, seed_mode, seeds, maximum, count):
+    plan = Plan.build(template(pools, mode=mode, seed_mode=seed_mode, max_images=maximum, seed=-1), seeds=seeds, count=count)
+    text = json.dumps(plan.to_json(), sort_keys=True, allow_nan=False)
+    again = Plan.from_json(json.loads(text))
+    assert list(again.items()) == list(plan.items())
+    assert json.dumps(again.to_json(), sort_keys=True) == text
+    assert again.fingerprint() == plan.fingerprint()
+    assert [plan.identity(i) for i in range(plan.count)] == [i.identity for i in plan.items()]
+    used: dict[str, list[str]] = {n: [] for n in plan.names}
+    for item in plan.items():
+        for name, key in item.keys.items():
+            if key not in used[name]:
+                used[name].append(key)
+    assert plan.used() == used
+
+
+def test_identity_is_of_keys_seed_and_parameters():
+    items = list(Plan.build(template({"A": 2}, seed_mode="fixed"), seeds=[1, 1, 2]).items())
+    assert items[0].identity == items[1].identity
+    assert len({i.identity for i in items}) == 4
+    moved = Plan.build(template({"B": 1, "A": 1})).item(0), Plan.build(template({"A": 1, "B": 1})).item(0)
+    assert moved[0].identity == moved[1].identity
+
+
+def test_fingerprint_is_of_the_request():
+    resolved = template({"A": 2}, seed=-1, seed_mode="random")
+    assert Plan.build(resolved).fingerprint() == Plan.build(resolved).fingerprint()
+    assert Plan.build(resolved, variation_seed=1).fingerprint() != Plan.build(resolved).fingerprint()
+    assert Plan.build(resolved, count=1).fingerprint() != Plan.build(resolved).fingerprint()
+
+
+@pytest.mark.parametrize("damage", [{"sdgen_plan": 9}, {"algorithm": 0}, {"resolved": {}}, {"seeds": "x"}, {"base_seed": "1"}, {"count": 1.5}])
+def test_damaged_plans(damage):
+    data = {**Plan.build(template({"A": 2})).to_json(), **damage}
+    with pytest.raises(SDGenError) as caught:
+        Plan.from_json(data)
+    assert caught.value.code == "bad-plan"
+
+
+def test_a_plan_larger_than_len():
+    plan = Plan.build(template({f"N{i}": 1000 for i in range(8)}), seeds=range(10))
+    assert plan.count == 10**25
+    assert plan.item(10**25 - 1).requested_seed == 9
+    assert plan.summary()["images"] == 10**25
+
+
+def test_used_of_a_large_plan_is_quick():
+    plan = Plan.build(template({f"N{i}": 50 for i in range(5)}, mode="random", max_images=40000))
+    started = time.process_time()
+    assert all(len(keys) == 50 for keys in plan.used().values())
+    assert time.process_time() - started < 1.0
+
+
+def test_bad_requests():
+    resolved = template({"A": 2})
+    for build, code in (({"count": -1}, "bad-option"), ({"seeds": []}, "bad-seed-spec")):
+        with pytest.raises(SDGenError) as caught:
+            Plan.build(resolved, **build)
+        assert caught.value.code == code
+    with pytest.raises(SDGenError) as caught:
+        Plan.build(resolved).item(2)
+    assert caught.value.code == "unknown-item"
+
+
+# ---- the two one-line grammars -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ("42", [42]),
+        (" -1 ", None),
+        ("1,5, 9,,5", [1, 5, 9, 5]),
+        ("100-103", [100, 101, 102, 103]),
+        ("3 - 5", [3, 4, 5]),
+        ("-5--1", [-5, -4, -3, -2, -1]),
+        ("-1-1", [-1, 0, 1]),
+        ("5#200", [200, 201, 202, 203, 204]),
+        ("2 # -1", [-1, 0]),
+        ("-1,3", [-1, 3]),
+    ],
+)
+def test_seed_specs(spec, wanted):
+    if wanted is None:
+        with pytest.raises(SDGenError):
+            parse_seed_spec(spec)
+    else:
+        assert list(parse_seed_spec(spec)) == wanted
+
+
+def test_a_million_seeds_cost_nothing():
+    assert parse_seed_spec("1000000000000#5") == range(5, 5 + 10**12)
+
+
+@pytest.mark.parametrize("spec", ["", "x", "0#5", "-3#5", "5-1", "1.5", "1-", ",", "#", "1#", "1-2-3", "99999999999999999999999", "2#18446744073709551615"])
+def test_bad_seed_specs(spec):
+    with pytest.raises(SDGenError) as caught:
+        parse_seed_spec(spec)
+    assert caught.value.code == "bad-seed-spec"
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ("A:x|B:y z", {"A": "x", "B": "y z"}),
+        (" A : x:y | ", {"A": "x:y"}),
+        ("A=x,B=y", {"A": "x", "B": "y"}),
+        ("A=x, y,B=z", {"A": "x, y", "B": "z"}),
+        ("A:a=b", {"A": "a=b"}),
+        ("", {}),
+    ],
+)
+def test_fixed_specs(spec, wanted):
+    assert parse_fixed_spec(spec) == wanted
+
+
+@pytest.mark.parametrize("spec", ["A", "A:x|B", ":x", "A:", "|"])
+def test_bad_fixed_specs(spec):
+    with pytest.raises(SDGenError) as caught:
+        parse_fixed_spec(spec)
+    assert caught.value.code == "bad-fixed-spec"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "wanted"),
+    [
+        ({"Coat": "Blue"}, ["blue coat"]),
+        ({"Coat": "blue coat"}, ["blue coat"]),
+        ({"Coat": "#1"}, ["blue coat"]),
+        ({"Nobody": "x"}, ["green coat", "black coat"]),
+    ],
+)
+def test_fixed_placeholders(case, fixed, wanted):
+    assert case("{Coat[#2,3]}").prompts(fixed=fixed) == wanted
+
+
+def test_unknown_fixed_key(case):
+    error = case("{Coat}").error(fixed={"Coat": "blu"})
+    assert (error.code, error.nearest) == ("unknown-fixed-key", ["Blue"])
+    assert "Red" in str(error)
