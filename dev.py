@@ -248,6 +248,18 @@ def pip(title: str, *arguments: str) -> None:
     run_quietly(title, [*base, *arguments], tries=3)
 
 
+def forget_half_installed(site_packages: Path) -> list[str]:
+    """Remove what an interrupted installer left of packages that it had not finished; returns their names.
+
+    An installer writes a package's RECORD last (PyPA's "Recording installed projects"); without it the package counts as
+    installed all the same, and would never be completed.
+    """
+    halves = [info for info in sorted(site_packages.glob("*.dist-info")) if not (info / "RECORD").is_file()]
+    for info in halves:
+        shutil.rmtree(info)
+    return [info.name for info in halves]
+
+
 def split_requirements(text: str) -> tuple[list[str], list[str]]:
     """ComfyUI's requirements as (ordinary lines, exact pins of ComfyUI's own packages such as its frontend)."""
     lines = [line.split("#", 1)[0].strip() for line in text.splitlines()]
@@ -279,6 +291,8 @@ def install_packages(comfyui: ComfyUI) -> None:
         with tempfile.TemporaryDirectory() as temporary:
             constraints = Path(temporary) / "constraints.txt"
             constraints.write_text("\n".join(CONSTRAINTS), encoding="utf-8")
+            for site_packages in [*VENV.glob("lib/python3*/site-packages"), VENV / "Lib" / "site-packages"]:
+                forget_half_installed(site_packages)
             packages = [*ordinary, *(pins if comfyui.is_default else []), "requests"]
             title = f"installing SDGen, its tools and ComfyUI's requirements (about 5 GB the first time; see {LOG})"
             pip(title, "install", "-c", str(constraints), *packages, "--editable", f"{ROOT}[dev]")

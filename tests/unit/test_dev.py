@@ -114,6 +114,17 @@ def test_digest_ignores_line_ends_and_feels_borders(dev: ModuleType, tmp_path: P
     assert dev.digest("ab", "c") != dev.digest("a", "bc")
 
 
+def test_a_package_that_an_installer_did_not_finish_is_installed_again(dev: ModuleType, tmp_path: Path) -> None:
+    for name, files in {"whole-1.0.dist-info": ["METADATA", "RECORD"], "half-1.0.dist-info": ["METADATA"]}.items():
+        for file in files:
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / file).touch()
+    assert dev.forget_half_installed(tmp_path) == ["half-1.0.dist-info"]
+    assert dev.forget_half_installed(tmp_path) == []
+    assert dev.forget_half_installed(tmp_path / "none") == []
+    assert [p.name for p in tmp_path.iterdir()] == ["whole-1.0.dist-info"]
+
+
 def test_comfyuis_own_pins_are_told_from_ordinary_requirements(dev: ModuleType) -> None:
     text = "comfyui-frontend-package==1.2.3\ntorch\n\n# a remark\nnumpy>=1.25 # why\nav==14.2.0\n"
     text += "ComfyUI_Workflow-Templates == 0.7\n"
