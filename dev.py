@@ -121,10 +121,11 @@ def venv_python() -> Path:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder of ours, or the link that lies there, without following it."""
+    """Remove a folder of ours, its stamp first, or the link that lies there without following it."""
     if folder.is_symlink():
         folder.unlink()
     elif folder.exists():
+        (folder / STAMP).unlink(missing_ok=True)
         shutil.rmtree(folder)
 
 
