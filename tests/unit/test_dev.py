@@ -189,19 +189,6 @@ def test_ours_do_agree(dev: ModuleType) -> None:
     assert dev.requirements_differ(*texts) == []
 
 
-def test_a_build_that_differs_is_named(dev: ModuleType, tmp_path: Path) -> None:
-    for name, text in (
-        ("one/a.js", "x\n"),
-        ("two/a.js", "x\r\n"),
-        ("one/b.js", "1"),
-        ("two/b.js", "2"),
-        ("two/c.js", ""),
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(text.encode())
-    assert dev.folders_differ(tmp_path / "one", tmp_path / "two") == ["b.js", "c.js"]
-
-
 def test_failures_of_the_network_are_tried_again_and_others_not(
     dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
