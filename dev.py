@@ -27,6 +27,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -472,13 +473,15 @@ def web_tools() -> Path | None:
 
 
 def run(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> int:
-    """Run a command with our terminal; Ctrl-C reaches it too, and it gets the time to end in order."""
+    """Run a command with our terminal. What ends us, ends it: Ctrl-C reaches it by itself, SIGTERM is passed on."""
     with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(env or {})}) as child:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue
+        before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        try:
+            while True:
+                with contextlib.suppress(KeyboardInterrupt):
+                    return child.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def module(name: str, *arguments: str) -> list[str]:
