@@ -464,7 +464,10 @@ def web_tools() -> Path | None:
         return None
     made_from = {"packages": digest(web / "package.json", web / "package-lock.json")}
     if read_stamp(web / "node_modules") != made_from:
-        run_quietly("installing the web tools", [npm, "ci", "--no-audit", "--no-fund"], tries=3, cwd=web)
+        # Not `npm ci`: it refuses a lock file in which a package for some other system is missing, as happens where a
+        # registry does not carry all of them. This takes the locked versions too and leaves both files as they are.
+        install = [npm, "install", "--no-save", "--no-audit", "--no-fund"]
+        run_quietly("installing the web tools", install, tries=3, cwd=web)
         write_stamp(web / "node_modules", made_from)
     return web
 
