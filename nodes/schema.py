@@ -18,6 +18,9 @@ TemplateType = io.Custom("SDGEN_TEMPLATE")
 #: Seeds of a Seed Sweep node, on their way to the planner.
 SeedsType = io.Custom("SDGEN_SEEDS")
 
+#: A choice as an output: before 0.3.60 or so ``io.Combo`` has inputs only.
+ComboType = io.Custom("COMBO")
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -15,7 +15,7 @@ from ..sdgen_core.sessions.parameters import Parameters
 from ..sdgen_core.sessions.plan import Plan
 from ..sdgen_core.sessions.service import ON_EXISTING, SessionRequest
 from ..sdgen_core.templates.library import ChosenTemplate
-from .schema import CATEGORY, SeedsType, TemplateType, reporting, schema
+from .schema import CATEGORY, ComboType, SeedsType, TemplateType, reporting, schema
 
 _OUTPUTS = {
     "positive": (io.String, "The prompt of one image."),
@@ -25,8 +25,8 @@ _OUTPUTS = {
     "height": (io.Int, "Height in pixels."),
     "steps": (io.Int, "Sampling steps."),
     "cfg": (io.Float, "Guidance scale."),
-    "sampler_name": (io.Combo, "Sampler."),
-    "scheduler": (io.Combo, "Scheduler."),
+    "sampler_name": (ComboType, "Sampler."),
+    "scheduler": (ComboType, "Scheduler."),
     "denoise": (io.Float, "Denoising strength, 1 for text to image."),
     "file_name": (io.String, "The image's file name, for SDGen Session Save."),
 }

@@ -49,6 +49,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # other packages' pydantic plugins are of no use here, and looking for them costs a walk over all installed packages
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     wanted = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
     try:
         build_app(wanted)()

@@ -136,10 +136,10 @@ class Feeder:
             if self._posted and now - self._progressed > _LOST:
                 self._progressed = now
                 self._look_for_lost(client)
-        # A prompt has certainly ended once a later one has: keep the newest for the next round.
-        if len(self._finished) > 1 or (self._finished and not self._posted):
-            done, self._finished = (self._finished[:-1], self._finished[-1:]) if self._posted else (self._finished, [])
-            client.forget(done)
+        # A prompt has certainly ended once a later one was saved; the newest one may still be ending.
+        if len(self._finished) > 1:
+            client.forget(self._finished[:-1])
+            del self._finished[:-1]
 
     def _settle(self, posted: _Posted) -> None:
         self._posted.pop(posted.prompt_id, None)

@@ -351,11 +351,12 @@ class Sessions:
             state, reason = "completed", ""
             if row.failed:
                 state, reason = "failed", f"{row.failed} of {row.total} images failed"
+            # The manifest first: whoever reads "completed" finds it whole, and after a crash in between this is done again.
+            # The word is the predecessor's for a run that came to its end; the failed items are listed beside it.
+            with _manifest_may_wait(row.folder):
+                self._load(session_id).manifest.status("completed")
+                self._forget(session_id)
             if self.ledger.set_state(session_id, state, reason, only_from=("running",)):
-                # The predecessor's word for a run that came to its end; the failed items are listed beside it.
-                with _manifest_may_wait(row.folder):
-                    self._load(session_id).manifest.status("completed")
-                    self._forget(session_id)
                 self._notify(session_id)
             row = self.ledger.session(session_id)
         return row
@@ -365,10 +366,11 @@ class Sessions:
         row = self.ledger.session(session_id)
         if row.state not in ("running", "paused"):
             raise SDGenError("bad-state", f"session {row.name} is {row.state}: there is nothing to pause")
-        if self.ledger.set_state(row.id, "paused", reason, only_from=("running",)):
+        if row.state == "running":
             with _manifest_may_wait(row.folder):
                 self._load(row.id).manifest.write()
-            self._notify(row.id)
+            if self.ledger.set_state(row.id, "paused", reason, only_from=("running",)):
+                self._notify(row.id)
         return self.ledger.session(row.id)
 
     def resume(self, session_id: str) -> SessionRow:

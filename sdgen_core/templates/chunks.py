@@ -185,7 +185,9 @@ class ChunkBook:
             for mark, value in arguments:
                 if body.string.count(mark) * len(value.string) > MAX_TEXT:
                     raise SDGenError(
-                        "too-large", f"chunks expand to more than {MAX_TEXT:,} characters", place=text.place(ref.start, raw)
+                        "too-large",
+                        f"chunks expand to more than {MAX_TEXT:,} characters",
+                        place=text.place(ref.start, raw),
                     )
                 body = body.replace(mark, value)
             edits.append((ref.start, end, body))

@@ -8,16 +8,18 @@ comma or a line break).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from .normalise import clean_core, normalise, split_soft
 from .parameters import part_of
 from .resolved import ResolvedTemplate, Value
-from .space import left_out
+from .space import Space, left_out
 from .syntax import Placeholder, tokens
 
 _PATTERNS = 4096
+_BULK = 4096
 
 
 class Rendered(NamedTuple):
@@ -37,6 +39,18 @@ class Renderer:
 
     def render(self, choice: Mapping[str, str]) -> Rendered:
         return Rendered(self._prompt.fill(choice), self._negative.fill(choice))
+
+    def render_many(self, space: Space, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
+        """The prompts of combinations ``start`` to ``stop`` of ``space``, several times faster than one by one."""
+        stop = space.size if stop is None else min(stop, space.size)
+        for at in range(start, stop, _BULK):
+            end = min(stop, at + _BULK)
+            columns = dict(zip(space.names, space.columns(at, end), strict=True))
+            yield from map(
+                Rendered,
+                self._prompt.fill_many(space.pools, columns, end - at),
+                self._negative.fill_many(space.pools, columns, end - at),
+            )
 
 
 class _Field:
@@ -104,6 +118,23 @@ class _Field:
         parts = pattern.copy()
         parts[1::2] = [cores[choice[name]] for name, cores in self._occurrences]
         return "".join(parts)
+
+    def fill_many(
+        self, pools: Mapping[str, list[str]], columns: Mapping[str, Sequence[int]], count: int
+    ) -> Iterable[str]:
+        """``fill`` for ``count`` choices given as positions in ``pools``."""
+        pattern = self._only
+        if pattern is None:
+            names = list(columns)
+            rows = zip(*columns.values(), strict=True)
+            return [self.fill({n: pools[n][d] for n, d in zip(names, row, strict=True)}) for row in rows]
+        if not self._occurrences:
+            return repeat(pattern[0], count)
+        parts: list[Iterable[str]] = [repeat(pattern[0], count)] if pattern[0] else []
+        for (name, cores), after in zip(self._occurrences, pattern[2::2], strict=True):
+            texts = [cores[key] + after for key in pools[name]]
+            parts.append(map(texts.__getitem__, columns[name]))
+        return map("".join, zip(*parts, strict=False))
 
 
 def _table(pool: Mapping[str, Value], part: str | None) -> tuple[dict[str, str], dict[str, int], list[tuple[str, str]]]:

@@ -156,6 +156,27 @@ class Space:
             return {n: p[c[index]] for n, p, c in zip(self.names, self._pools, walk.columns, strict=True)}
         return {n: p[d] for n, p, d in zip(self.names, self._pools, self.digits(index), strict=True)}
 
+    def columns(self, start: int, stop: int) -> list[Sequence[int]]:
+        """Per name (order of ``names``) the positions in its pool for combinations ``start`` to ``stop``; for bulk work."""
+        stop = min(stop, self.size)
+        if start < 0 or start >= stop:
+            return [[] for _ in self.slots]
+        if self._walk is not None:
+            self._walk.digits(stop - 1)
+            return [c[start:stop] for c in self._walk.columns]
+        if not self.combinatorial:
+            return list(zip(*(self.digits(i) for i in range(start, stop)), strict=True))
+        out: list[Sequence[int]] = []
+        stride = self.size
+        for k, n in enumerate(self._sizes):
+            if k < self._loops:
+                stride //= n
+                step = max(1, stride)
+                out.append([i // step % n for i in range(start, stop)])
+            else:
+                out.append([streams.pick(self._keys[k], i, n) for i in range(start, stop)])
+        return out
+
     def index(self, choice: Mapping[str, str]) -> int:
         """The combination index of a combinatorial choice (first match where a selector repeats a key); ``choice``'s
         inverse.
@@ -247,15 +268,13 @@ class _Walk:
                 deck += streams.shuffled(key, epoch, n)
             decks.append(deck[have % n : have % n + count - have])
         joints = _joints(decks, self._strides)
-        for at, joint in enumerate(joints):
+        for column, picks in zip(columns, decks, strict=True):
+            column.extend(picks)
+        for at, joint in enumerate(joints, have):
             if joint in seen:
-                joint = self._redraw(have + at)
-                digits = _digits(joint, sizes)
-                for column, d in zip(columns, digits, strict=True):
-                    column.append(d)
-            else:
-                for column, deck_ in zip(columns, decks, strict=True):
-                    column.append(deck_[at])
+                joint = self._redraw(at)
+                for column, d in zip(columns, _digits(joint, sizes), strict=True):
+                    column[at] = d
             seen.add(joint)
 
     def _redraw(self, index: int) -> int:

@@ -15,16 +15,12 @@ from functools import lru_cache
 ALGORITHM = 1  # raise when any draw of an existing plan would change
 
 _EIGHT = struct.Struct("<8Q")
+_SIXTEEN = struct.Struct("<16I")
 
 
 def stream_key(seed: int, purpose: str, name: str = "") -> bytes:
     """The 32-byte key of a stream."""
     return hashlib.blake2b(f"{seed}\0{purpose}\0{name}".encode("utf-8", "surrogatepass"), digest_size=32).digest()
-
-
-def words(key: bytes, block: int) -> tuple[int, ...]:
-    """Eight 64-bit words: block number ``block`` (0 <= block < 2**64) of the stream."""
-    return _EIGHT.unpack(hashlib.blake2b(block.to_bytes(8, "little"), key=key).digest())
 
 
 def word(key: bytes, *index: int) -> int:
@@ -40,24 +36,20 @@ def below(word64: int, n: int) -> int:
 
 @lru_cache(maxsize=256)
 def shuffled(key: bytes, epoch: int, n: int) -> tuple[int, ...]:
-    """0..n-1 in the order of shuffle number ``epoch`` of the stream (Fisher-Yates, Durstenfeld's form)."""
+    """0..n-1 in the order of shuffle number ``epoch`` of the stream (Fisher-Yates, Durstenfeld's form).
+
+    Pools of up to 65,536 values take 32-bit words (bias under 2**-15), larger ones 64-bit words.
+    """
     order = list(range(n))
-    block = epoch << 32  # an epoch owns 2**32 blocks
-    supply: tuple[int, ...] = ()
-    used = 8
-    for i in range(n - 1, 0, -1):
-        if used == 8:
-            supply = words(key, block & 0xFFFFFFFFFFFFFFFF) if epoch < 1 << 32 else _far_words(key, block)
-            block += 1
-            used = 0
-        j = (supply[used] * (i + 1)) >> 64
-        used += 1
+    unpack, per_block, bits = (_SIXTEEN.unpack, 16, 32) if n <= 1 << 16 else (_EIGHT.unpack, 8, 64)
+    start = f"{epoch},".encode()
+    supply: list[int] = []
+    for block in range(-(-(n - 1) // per_block)):
+        supply += unpack(hashlib.blake2b(b"%s%d" % (start, block), key=key).digest())
+    for i, random_word in zip(range(n - 1, 0, -1), supply, strict=False):
+        j = (random_word * (i + 1)) >> bits
         order[i], order[j] = order[j], order[i]
     return tuple(order)
-
-
-def _far_words(key: bytes, block: int) -> tuple[int, ...]:
-    return _EIGHT.unpack(hashlib.blake2b(str(block).encode(), key=key).digest())
 
 
 def pick(key: bytes, index: int, n: int) -> int:
