@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SDGenError, nearest_names
-from . import Options, ResolvedTemplate, load_template, load_text
+from .resolved import ResolvedTemplate
 
 #: The choice in place of a file's name that means the text typed in the node.
 TEXT_BELOW = "(the text below)"
@@ -78,6 +78,8 @@ class TemplateLibrary:
 
     def choose(self, query: TemplateQuery) -> ChosenTemplate:
         """Load what ``query`` names. Raises the errors of the template's files, each with its place."""
+        from . import Options, load_template, load_text  # the loader is heavy, and ComfyUI's start need not wait for it
+
         if query.mode not in MODES:
             raise SDGenError("bad-option", f"mode must be one of {', '.join(MODES)}, not {query.mode!r}")
         options = Options(
