@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from ..errors import SDGenError
-from ..sessions.compile import PLANNER, compile_graph, nodes_of, pinned_literals
+from ..sessions.compile import PLANNER, compile_graph, descendants, nodes_of, pinned_literals
 
 log = logging.getLogger("sdgen")
 
@@ -32,4 +32,10 @@ def on_prompt(data: dict[str, Any]) -> dict[str, Any]:
             return {**data, "prompt": compile_graph(prompt, planners[0]).child(literals)}
     except SDGenError as error:
         log.warning("SDGen: %s", error)
+    targets = data.get("partial_execution_targets")
+    if targets:
+        # "Run this node": ours only when the node chosen is a planner or needs one.
+        planners = [p for p in planners if not descendants(prompt, p).union({p}).isdisjoint(targets)]
+        if not planners:
+            return data
     return {**data, "partial_execution_targets": planners}

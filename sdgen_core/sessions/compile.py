@@ -66,7 +66,7 @@ def nodes_of(prompt: Prompt, class_type: str) -> list[str]:
     return [node_id for node_id, node in prompt.items() if node["class_type"] == class_type]
 
 
-def _descendants(prompt: Prompt, start: str) -> set[str]:
+def descendants(prompt: Prompt, start: str) -> set[str]:
     """Everything that depends on ``start``, without it."""
     readers: dict[str, list[str]] = {}
     for node_id, node in prompt.items():
@@ -113,7 +113,7 @@ def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
     check_prompt(prompt)
     if planner not in prompt or prompt[planner]["class_type"] != PLANNER:
         raise SDGenError("no-planner", "the graph has no SDGen Session Plan node")
-    downstream = _descendants(prompt, planner)
+    downstream = descendants(prompt, planner)
     if planner in downstream:
         raise SDGenError("bad-graph", "the graph runs in a circle through the SDGen Session Plan node")
     savers = [n for n in nodes_of(prompt, SAVER) if n in downstream]

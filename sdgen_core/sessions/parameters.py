@@ -1,7 +1,6 @@
 """Generation parameters: from what a template says (A1111's words or ComfyUI's) to the literals of ComfyUI's nodes.
 
-A template's ``parameters`` block wins over the planner's widgets. Sampler names are accepted in both spellings; A1111's scheduler
-"Automatic" means the scheduler that A1111 gives that sampler by default (its ``sd_samplers_kdiffusion`` table).
+A template's ``parameters`` block wins over the planner's widgets. Sampler and scheduler names are accepted in both spellings.
 """
 
 from __future__ import annotations
@@ -12,45 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import SDGenError, nearest_names
-
-#: A1111 sampler label (folded: lower case, no spaces) → (ComfyUI sampler, scheduler that "Automatic" stands for).
-_A1111_SAMPLERS: dict[str, tuple[str, str]] = {
-    "eulera": ("euler_ancestral", "normal"),
-    "euler": ("euler", "normal"),
-    "lms": ("lms", "normal"),
-    "heun": ("heun", "normal"),
-    "dpm2": ("dpm_2", "karras"),
-    "dpm2a": ("dpm_2_ancestral", "karras"),
-    "dpm++2sa": ("dpmpp_2s_ancestral", "karras"),
-    "dpm++2m": ("dpmpp_2m", "karras"),
-    "dpm++sde": ("dpmpp_sde", "karras"),
-    "dpm++2msde": ("dpmpp_2m_sde", "exponential"),
-    "dpm++2msdeheun": ("dpmpp_2m_sde_heun", "exponential"),
-    "dpm++3msde": ("dpmpp_3m_sde", "exponential"),
-    "dpmfast": ("dpm_fast", "normal"),
-    "dpmadaptive": ("dpm_adaptive", "normal"),
-    "ddim": ("ddim", "ddim_uniform"),
-    "ddpm": ("ddpm", "normal"),
-    "lcm": ("lcm", "sgm_uniform"),
-    "unipc": ("uni_pc", "normal"),
-}
-
-#: ComfyUI sampler → the scheduler that "Automatic" stands for.
-_AUTOMATIC = dict(_A1111_SAMPLERS.values())
-
-#: A1111 schedule type (folded) → ComfyUI scheduler.
-_A1111_SCHEDULERS: dict[str, str] = {
-    "uniform": "normal",
-    "karras": "karras",
-    "exponential": "exponential",
-    "polyexponential": "exponential",  # A1111's default rho of 1 makes it the exponential schedule
-    "sgmuniform": "sgm_uniform",
-    "kloptimal": "kl_optimal",
-    "simple": "simple",
-    "normal": "normal",
-    "ddim": "ddim_uniform",
-    "beta": "beta",
-}
+from .samplers import automatic_scheduler, comfy_sampler, comfy_scheduler
 
 _SYNONYMS = {
     "cfg_scale": "cfg",
@@ -129,44 +90,6 @@ _NUMBERS: dict[str, Callable[[str, object], int | float]] = {
 }
 
 
-def _folded(text: str) -> str:
-    return "".join(text.lower().split())
-
-
-def comfy_sampler(name: str, samplers: Sequence[str]) -> tuple[str, str | None]:
-    """A sampler name in either spelling → (ComfyUI's sampler, the scheduler that A1111 implies by this name or None).
-
-    Before A1111 had schedule types, samplers carried them in their names ("DPM++ 2M Karras"); a plain label means the sampler's
-    default schedule. ComfyUI's own names imply nothing. ``samplers`` are the server's. Raises ``bad-parameter``.
-    """
-    if name in samplers:
-        return name, None
-    folded = _folded(name)
-    implied = None
-    for word in ("karras", "exponential", "sgmuniform"):
-        if folded.endswith(word) and folded != word:
-            folded, implied = folded[: -len(word)], _A1111_SCHEDULERS[word]
-    sampler, automatic = _A1111_SAMPLERS.get(folded, ("", ""))
-    if sampler not in samplers:
-        known = [*samplers, *_A1111_SAMPLERS]
-        raise SDGenError("bad-parameter", f"there is no sampler {name!r}", nearest=nearest_names(name, known))
-    return sampler, implied or automatic
-
-
-def comfy_scheduler(name: str, schedulers: Sequence[str]) -> str | None:
-    """A scheduler name in either spelling → ComfyUI's; None for A1111's "Automatic". Raises ``bad-parameter``."""
-    if name in schedulers:
-        return name
-    folded = _folded(name)
-    if folded == "automatic":
-        return None
-    scheduler = _A1111_SCHEDULERS.get(folded, folded)
-    if scheduler not in schedulers:
-        known = [*schedulers, *_A1111_SCHEDULERS]
-        raise SDGenError("bad-parameter", f"there is no scheduler {name!r}", nearest=nearest_names(name, known))
-    return scheduler
-
-
 def _offered(kind: str, name: str, known: Sequence[str]) -> str:
     if name not in known:
         raise SDGenError("bad-parameter", f"there is no {kind} {name!r}", nearest=nearest_names(name, known))
@@ -193,7 +116,7 @@ class ParameterRules:
             values["sampler_name"], implied = comfy_sampler(str(given["sampler_name"][1]), self.samplers)
         scheduler = comfy_scheduler(str(given["scheduler"][1]), self.schedulers) if "scheduler" in given else None
         if "scheduler" in given or implied:
-            values["scheduler"] = scheduler or implied or _AUTOMATIC.get(values["sampler_name"], "normal")
+            values["scheduler"] = scheduler or implied or automatic_scheduler(values["sampler_name"])
         # The widgets' values are checked too: ComfyUI before 0.8 accepts any text for a node's choice.
         values["sampler_name"] = _offered("sampler", values["sampler_name"], self.samplers)
         values["scheduler"] = _offered("scheduler", values["scheduler"], self.schedulers)

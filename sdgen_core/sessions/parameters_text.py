@@ -15,43 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from .. import __version__
-
-# ComfyUI's sampler → A1111's label. A sampler that A1111 does not have keeps ComfyUI's name.
-SAMPLERS: Mapping[str, str] = {
-    "euler": "Euler",
-    "euler_ancestral": "Euler a",
-    "heun": "Heun",
-    "dpm_2": "DPM2",
-    "dpm_2_ancestral": "DPM2 a",
-    "lms": "LMS",
-    "dpm_fast": "DPM fast",
-    "dpm_adaptive": "DPM adaptive",
-    "dpmpp_2s_ancestral": "DPM++ 2S a",
-    "dpmpp_sde": "DPM++ SDE",
-    "dpmpp_sde_gpu": "DPM++ SDE",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_2m_sde_gpu": "DPM++ 2M SDE",
-    "dpmpp_2m_sde_heun": "DPM++ 2M SDE Heun",
-    "dpmpp_2m_sde_heun_gpu": "DPM++ 2M SDE Heun",
-    "dpmpp_3m_sde": "DPM++ 3M SDE",
-    "dpmpp_3m_sde_gpu": "DPM++ 3M SDE",
-    "ddim": "DDIM",
-    "uni_pc": "UniPC",
-    "uni_pc_bh2": "UniPC",
-    "lcm": "LCM",
-}
-# ComfyUI's scheduler → A1111's label.
-SCHEDULERS: Mapping[str, str] = {
-    "normal": "Normal",
-    "karras": "Karras",
-    "exponential": "Exponential",
-    "sgm_uniform": "SGM Uniform",
-    "simple": "Simple",
-    "ddim_uniform": "DDIM",
-    "beta": "Beta",
-    "kl_optimal": "KL Optimal",
-}
+from .samplers import SAMPLERS, SCHEDULERS
 
 # A line of a prompt that begins like one of the format's own is marked with this invisible character: readers then
 # take it as prompt, tokenizers drop it, and our reader takes it off.

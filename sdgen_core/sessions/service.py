@@ -178,7 +178,8 @@ class Sessions:
 
     def _key(self, request: SessionRequest, compiled: CompiledGraph, name: str) -> str:
         """What was asked for. A random base seed is no part of it: pressing Run twice means the same session."""
-        asked = [request.plan.fingerprint(), compiled.nodes, compiled.slots, request.defaults.to_dict(), name]
+        nodes = {node_id: [node["class_type"], node["inputs"]] for node_id, node in compiled.nodes.items()}
+        asked = [request.plan.fingerprint(), nodes, compiled.slots, request.defaults.to_dict(), name]
         return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
     def _create(
