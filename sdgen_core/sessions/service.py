@@ -295,6 +295,8 @@ class Sessions:
         prompt: Mapping[str, Any],
         extra_pnginfo: Mapping[str, Any],
     ) -> list[Path]:
+        if not isinstance(extra_pnginfo.get("sdgen"), dict):
+            raise SDGenError("bad-item", f"this prompt names item {idx} of session {loaded.id} but was not queued by it")
         record = dict(extra_pnginfo["sdgen"])
         model = record["checkpoint"]["name"]
         if model:

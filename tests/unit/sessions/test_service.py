@@ -271,6 +271,16 @@ def test_a_late_image_of_a_finished_session_is_still_saved(make):
     assert path.is_file() and sessions.ledger.session(session.id).done == 1
 
 
+def test_a_childs_prompt_posted_by_hand_does_not_replace_the_sessions_image(make):
+    sessions = make()
+    session = sessions.submit(request(TEMPLATE % 1)).session
+    (path,) = make_item(sessions, session.id, 0)
+    before = path.read_bytes()
+    with pytest.raises(SDGenError) as caught:
+        sessions.save(f"{session.id}/0/1", [Image.new("RGB", (8, 8))], {}, {})
+    assert caught.value.code == "bad-item" and path.read_bytes() == before
+
+
 def test_tokens_that_are_no_items(make):
     for token in ("", "a", "a/b/c", "a/-1/1", "a/1"):
         with pytest.raises(SDGenError) as caught:
