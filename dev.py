@@ -33,6 +33,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 if sys.version_info < (3, 10):  # noqa: UP036 - the very point: say so instead of failing on newer syntax
@@ -188,7 +189,7 @@ def hopeless(output: str) -> bool:
 
 
 @contextlib.contextmanager
-def only_one_setup():  # type: ignore[no-untyped-def]
+def only_one_setup() -> Iterator[None]:
     """Let a second set-up of this working copy wait for the first; the system frees the lock of a process that died."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "setup.lock").open("a+b") as file:
@@ -203,15 +204,15 @@ def only_one_setup():  # type: ignore[no-untyped-def]
 
 def _try_lock(fd: int) -> bool:
     try:
-        if WINDOWS:
+        if sys.platform == "win32":
             import msvcrt
 
             os.lseek(fd, 0, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[attr-defined,unused-ignore]
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
