@@ -22,6 +22,7 @@ from .syntax import Choice, Placeholder, Selector, choose, deciding, parse_selec
 
 WALK_LIMIT = 2**20  # random runs up to this many combinations keep their table; larger ones are permutations
 ATTEMPTS = 7
+_BLOCK = 64
 
 _EMPTY = Selector()
 
@@ -270,12 +271,17 @@ class _Walk:
         joints = _joints(decks, self._strides)
         for column, picks in zip(columns, decks, strict=True):
             column.extend(picks)
-        for at, joint in enumerate(joints, have):
-            if joint in seen:
-                joint = self._redraw(at)
-                for column, d in zip(columns, _digits(joint, sizes), strict=True):
-                    column[at] = d
-            seen.add(joint)
+        for begin in range(0, len(joints), _BLOCK):
+            block = joints[begin : begin + _BLOCK]
+            if seen.isdisjoint(block) and len(set(block)) == len(block):  # nothing repeats: the usual case, at C speed
+                seen.update(block)
+                continue
+            for at, joint in enumerate(block, have + begin):
+                if joint in seen:
+                    joint = self._redraw(at)
+                    for column, d in zip(columns, _digits(joint, sizes), strict=True):
+                        column[at] = d
+                seen.add(joint)
 
     def _redraw(self, index: int) -> int:
         # in a half-used space most redraws would fail as well: go to the permutation at once

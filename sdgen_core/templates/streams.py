@@ -1,8 +1,8 @@
 """Named streams of random numbers that are the same on every Python version and system.
 
 ``random.Random``'s shuffle and sample may change between versions, so shuffles and permutations are built here on
-BLAKE2b (RFC 7693) alone. A stream is keyed by (seed, purpose, name): what one placeholder draws never depends on
-another.
+BLAKE2b (RFC 7693) and SHAKE128 (FIPS 202) alone. A stream is keyed by (seed, purpose, name): what one placeholder draws
+never depends on another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from functools import lru_cache
 
 ALGORITHM = 1  # raise when any draw of an existing plan would change
 
-_EIGHT = struct.Struct("<8Q")
-_SIXTEEN = struct.Struct("<16I")
+
+@lru_cache(maxsize=256)
+def _struct(n: int, code: str) -> struct.Struct:
+    return struct.Struct(f"<{n}{code}")
 
 
 def stream_key(seed: int, purpose: str, name: str = "") -> bytes:
@@ -36,20 +38,14 @@ def below(word64: int, n: int) -> int:
 
 @lru_cache(maxsize=256)
 def shuffled(key: bytes, epoch: int, n: int) -> tuple[int, ...]:
-    """0..n-1 in the order of shuffle number ``epoch`` of the stream (Fisher-Yates, Durstenfeld's form).
+    """0..n-1 in the order of shuffle number ``epoch`` of the stream: sorted by one random word each.
 
-    Pools of up to 65,536 values take 32-bit words (bias under 2**-15), larger ones 64-bit words.
+    The outcome depends on the words alone, not on the sorting algorithm. Up to 4,096 values get 32-bit words, more get
+    64-bit ones, so that equal words (which keep the order) are rare.
     """
-    order = list(range(n))
-    unpack, per_block, bits = (_SIXTEEN.unpack, 16, 32) if n <= 1 << 16 else (_EIGHT.unpack, 8, 64)
-    start = f"{epoch},".encode()
-    supply: list[int] = []
-    for block in range(-(-(n - 1) // per_block)):
-        supply += unpack(hashlib.blake2b(b"%s%d" % (start, block), key=key).digest())
-    for i, random_word in zip(range(n - 1, 0, -1), supply, strict=False):
-        j = (random_word * (i + 1)) >> bits
-        order[i], order[j] = order[j], order[i]
-    return tuple(order)
+    data = hashlib.shake_128(key + b"%d" % epoch)
+    supply = _struct(n, "I").unpack(data.digest(4 * n)) if n <= 4096 else _struct(n, "Q").unpack(data.digest(8 * n))
+    return tuple(sorted(range(n), key=supply.__getitem__))
 
 
 def pick(key: bytes, index: int, n: int) -> int:

@@ -14,7 +14,9 @@ from sdgen_core.templates import Options, load_template
 
 HEAD = "version: '2.0'\nname: Case\n"
 GENERATION = "generation: {mode: combinatorial, seed: 100, seed_mode: progressive, max_images: 500}\n"
-COATS = "type: variations\nname: Coats\nvariations:\n  Red: red coat\n  Blue: blue coat\n  Green: green coat\n  Black: black coat\n  White: white coat\n"
+COATS = "type: variations\nname: Coats\nvariations:\n" + "".join(
+    f"  {c}: {c.lower()} coat\n" for c in ("Red", "Blue", "Green", "Black", "White")
+)
 LIGHT = "Dawn: dawn light\nNoon: noon light\n"
 
 

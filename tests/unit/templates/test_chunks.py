@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 HERO = "type: chunk\nname: Hero\ntemplate: |\n  a hero in a {Coat}, {Light}\n"
@@ -64,16 +66,20 @@ def test_cycles_are_named(case):
 
 def test_exploding_chunks_are_refused(case):
     names = "ABCDEFGHIJKL"
-    files = {f"{n}.chunk.yaml": chunk(" ".join(f"@{m}" for _ in range(10))) for n, m in zip(names, names[1:], strict=False)}
+    files = {f"{n}.chunk.yaml": chunk(" ".join(f"@{m}" for _ in range(10))) for n, m in itertools.pairwise(names)}
     files["L.chunk.yaml"] = chunk("some words")
     assert with_chunks(case, "@A", files).error().code == "too-large"
 
 
 def test_values_come_from_prompt_then_chunk_then_defaults(case):
     files = {
-        "H.chunk.yaml": chunk("{Coat} {Hat} {Shoe}", imports="{Coat: [chunk coat], Hat: [chunk hat]}", defaults="{Hat: x, Shoe: red shoe}"),
+        "H.chunk.yaml": chunk(
+            "{Coat} {Hat} {Shoe}", imports="{Coat: [chunk coat], Hat: [chunk hat]}", defaults="{Hat: x, Shoe: red shoe}"
+        ),
     }
-    assert with_chunks(case, "@H", files, imports="{Coat: [prompt coat]}").prompts() == ["prompt coat chunk hat red shoe"]
+    assert with_chunks(case, "@H", files, imports="{Coat: [prompt coat]}").prompts() == [
+        "prompt coat chunk hat red shoe"
+    ]
     assert with_chunks(case, "@{H with Hat:top hat}", files, imports="{Coat: [c]}").prompts() == ["c top hat red shoe"]
 
 
@@ -97,12 +103,16 @@ def test_child_declares_over_parent(project, case):
         "one.chunk.yaml": chunk("one"),
         "two.chunk.yaml": chunk("two"),
     }
-    assert case("x", files, implements="t.template.yaml", chunks="{Q: two.chunk.yaml}").prompts() == ["x\n two two".replace("\n ", "\n")]
+    assert case("x", files, implements="t.template.yaml", chunks="{Q: two.chunk.yaml}").prompts() == [
+        "x\n two two".replace("\n ", "\n")
+    ]
 
 
 def test_groups_vary_like_other_chunks(case):
     files = {"q.chunk.yaml": chunk("best {Light}"), "v.yaml": "A: x\n"}
-    project = case("@quality.good, x", files, imports="{Light: light.yaml, quality: {good: q.chunk.yaml, plain: v.yaml}}")
+    project = case(
+        "@quality.good, x", files, imports="{Light: light.yaml, quality: {good: q.chunk.yaml, plain: v.yaml}}"
+    )
     assert project.prompts() == ["best dawn light, x", "best noon light, x"]
     error = case("@quality.bad", files, imports="{quality: {good: q.chunk.yaml}}").error()
     assert error.code == "unknown-chunk"

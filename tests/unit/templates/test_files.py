@@ -26,7 +26,11 @@ def values(project, name="X"):
 
 def test_list_of_files_and_texts(case):
     files = {"v/a.yaml": "K: one\n", "v/more.coats.yaml": "K: two\nL: three\n", "w.yml": "M: four\n"}
-    project = case("{X}", files, imports="{X: [v/a.yaml, ./v/more.coats.yaml, w.yml, 'jumping, over', '\"quoted\"', 'jumping, over']}")
+    project = case(
+        "{X}",
+        files,
+        imports="{X: [v/a.yaml, ./v/more.coats.yaml, w.yml, 'jumping, over', '\"quoted\"', 'jumping, over']}",
+    )
     assert values(project) == {
         "K": "one",
         "v__more_coats__K": "two",
@@ -111,8 +115,18 @@ def test_bad_variation_files(case, content, code, word):
 
 
 def test_values_keep_what_was_written(case):
-    project = case("{X}", {"v.yaml": "a: 1.50\nb: 007\nc: on\nd: 12:30:00\ne: 2020-01-01\n20: x\ntrue: y\n"}, imports="{X: v.yaml}")
-    assert values(project) == {"a": "1.50", "b": "007", "c": "on", "d": "12:30:00", "e": "2020-01-01", "20": "x", "True": "y"}
+    project = case(
+        "{X}", {"v.yaml": "a: 1.50\nb: 007\nc: on\nd: 12:30:00\ne: 2020-01-01\n20: x\ntrue: y\n"}, imports="{X: v.yaml}"
+    )
+    assert values(project) == {
+        "a": "1.50",
+        "b": "007",
+        "c": "on",
+        "d": "12:30:00",
+        "e": "2020-01-01",
+        "20": "x",
+        "True": "y",
+    }
 
 
 def test_repeated_keys_are_reported(case):
@@ -187,7 +201,9 @@ def chain(project, *templates: str, text: str = "an owl", **blocks: str):
     for n, body in enumerate(templates):
         parent = f"implements: t{n - 1}.template.yaml\n" if n else ""
         project.put({f"t{n}.template.yaml": f"{HEAD}{parent}{body}\n"})
-    return project.put({"main.prompt.yaml": prompt_file(text, implements=f"t{len(templates) - 1}.template.yaml", **blocks)})
+    return project.put(
+        {"main.prompt.yaml": prompt_file(text, implements=f"t{len(templates) - 1}.template.yaml", **blocks)}
+    )
 
 
 def test_chain_of_templates(project):
@@ -336,7 +352,10 @@ def test_json_round_trip(case):
     assert json.dumps(again.to_json(), sort_keys=True) == text
 
 
-@pytest.mark.parametrize("text", ['{"sdgen_resolved": 2}', '{"sdgen_resolved": 1}', '{"sdgen_resolved": 1', '{"sdgen_resolved": 1, "values": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"sdgen_resolved": 2}', '{"sdgen_resolved": 1}', '{"sdgen_resolved": 1', '{"sdgen_resolved": 1, "values": 3}'],
+)
 def test_damaged_json(text):
     with pytest.raises(SDGenError) as caught:
         load_text(text)

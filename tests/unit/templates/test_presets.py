@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-FACE = "type: adetailer_config\nversion: '2.0'\ndetector:\n  ad_model: face.pt\n  ad_confidence: 0.4\n  ad_inpaint_width: 640\n  ad_prompt: 'a face, {Light}'\n"
+FACE = """\
+type: adetailer_config
+version: '2.0'
+detector:
+  ad_model: face.pt
+  ad_confidence: 0.4
+  ad_inpaint_width: 640
+  ad_prompt: 'a face, {Light}'
+"""
 OLD = "version: '1.0'\ndetectors:\n  - {ad_model: a.pt}\n  - {ad_model: b.pt, ad_steps: 12}\n"
 CANNY = "type: controlnet_config\nversion: 1.0\nunits:\n  - {model: canny, threshold_a: 100}\n  - {model: depth}\n"
 FILES = {"p/face.adetailer.yaml": FACE, "p/old.adetailer.yaml": OLD, "p/c.controlnet.yaml": CANNY}
@@ -22,7 +30,10 @@ def detectors(case, form):
     ("form", "wanted"),
     [
         ("p/face.adetailer.yaml", [("face.pt", 0.4, 640)]),
-        ("[p/face.adetailer.yaml, p/old.adetailer.yaml]", [("face.pt", 0.4, 640), ("a.pt", 0.3, 512), ("b.pt", 0.3, 512)]),
+        (
+            "[p/face.adetailer.yaml, p/old.adetailer.yaml]",
+            [("face.pt", 0.4, 640), ("a.pt", 0.3, 512), ("b.pt", 0.3, 512)],
+        ),
         ("{import: p/face.adetailer.yaml, override: {ad_confidence: 0.9}}", [("face.pt", 0.9, 640)]),
         ("[{import: p/face.adetailer.yaml, ad_inpaint_width: 700}]", [("face.pt", 0.4, 700)]),
         ("[p/face.adetailer.yaml, {ad_confidence: 1}]", [("face.pt", 1.0, 640)]),
@@ -38,12 +49,18 @@ def test_adetailer_forms(case, form, wanted):
 
 @pytest.mark.parametrize("off", ["null", "false"])
 def test_presets_can_be_switched_off(project, case, off):
-    project.put({"t.template.yaml": "name: T\ntemplate: '{prompt}'\nparameters: {steps: 5, adetailer: p/face.adetailer.yaml}\n"})
+    project.put(
+        {"t.template.yaml": "name: T\ntemplate: '{prompt}'\nparameters: {steps: 5, adetailer: p/face.adetailer.yaml}\n"}
+    )
     assert item(case, f"{{adetailer: {off}}}", implements="t.template.yaml").parameters == {"steps": 5}
 
 
 def test_detector_prompts_take_the_choice(case):
-    project = case("{Coat[Red]} {Light}", FILES, parameters="{adetailer: {import: p/face.adetailer.yaml, ad_negative_prompt: 'bad {Coat}, {nobody}'}}")
+    project = case(
+        "{Coat[Red]} {Light}",
+        FILES,
+        parameters="{adetailer: {import: p/face.adetailer.yaml, ad_negative_prompt: 'bad {Coat}, {nobody}'}}",
+    )
     found = [i.parameters["adetailer"]["detectors"][0] for i in project.plan().items()]
     assert [d["ad_prompt"] for d in found] == ["a face, dawn light", "a face, noon light"]
     assert found[0]["ad_negative_prompt"] == "bad red coat, {nobody}"
@@ -57,14 +74,25 @@ def test_a_name_only_in_a_detector_is_drawn_and_not_looped(case):
 
 
 def test_controlnet(case):
-    units = item(case, "{controlnet: [p/c.controlnet.yaml, {weight: 2, control_mode: x}]}").parameters["controlnet"]["units"]
-    assert [(u["model"], u["weight"], u["threshold_a"], u["control_mode"]) for u in units] == [("canny", 2.0, 100.0, "x"), ("depth", 1.0, 64.0, "Balanced")]
+    units = item(case, "{controlnet: [p/c.controlnet.yaml, {weight: 2, control_mode: x}]}").parameters["controlnet"][
+        "units"
+    ]
+    assert [(u["model"], u["weight"], u["threshold_a"], u["control_mode"]) for u in units] == [
+        ("canny", 2.0, 100.0, "x"),
+        ("depth", 1.0, 64.0, "Balanced"),
+    ]
     unit = item(case, "{controlnet: {model: m, image: img/a.png}}").parameters["controlnet"]["units"][0]
     assert (unit["image"], unit["guess_mode"]) == ("img/a.png", False)
 
 
 def test_controlnet_images_from_an_import(case):
-    project = case("x", FILES, imports="{Image: [a.png, b.png]}", parameters="{controlnet: {model: m, image: {Image}}}", generation="{seed: 1, max_images: 5}")
+    project = case(
+        "x",
+        FILES,
+        imports="{Image: [a.png, b.png]}",
+        parameters="{controlnet: {model: m, image: {Image}}}",
+        generation="{seed: 1, max_images: 5}",
+    )
     plan = project.plan()
     assert plan.count == 2  # the only choice is drawn, and draws do not repeat
     assert {i.parameters["controlnet"]["units"][0]["image"] for i in plan.items()} == {"a.png", "b.png"}
@@ -96,16 +124,28 @@ def test_missing_preset(case):
 
 
 def test_presets_lie_beside_the_file_that_names_them(case):
-    files = {"sub/t.template.yaml": "name: T\ntemplate: '{prompt}'\nparameters: {adetailer: f.adetailer.yaml}\n", "sub/f.adetailer.yaml": FACE}
+    files = {
+        "sub/t.template.yaml": "name: T\ntemplate: '{prompt}'\nparameters: {adetailer: f.adetailer.yaml}\n",
+        "sub/f.adetailer.yaml": FACE,
+    }
     files["f.adetailer.yaml"] = FACE.replace("face.pt", "leaf.pt")
     found = case("{Light}", files, implements="sub/t.template.yaml").plan().item(0).parameters["adetailer"]["detectors"]
     assert found[0]["ad_model"] == "face.pt"
 
 
 def test_parameters_vary_per_image(case):
-    project = case("x", imports="{Steps: [10, 20], Size: ['512', '768']}", parameters="{steps: {Steps}, width: '{Size}', note: 'n {Steps}', seed: .inf}")
+    project = case(
+        "x",
+        imports="{Steps: [10, 20], Size: ['512', '768']}",
+        parameters="{steps: {Steps}, width: '{Size}', note: 'n {Steps}', seed: .inf}",
+    )
     found = [i.parameters for i in project.plan().items()]
-    assert [(p["steps"], p["width"], p["note"]) for p in found] == [(10, 512, "n 10"), (10, 768, "n 10"), (20, 512, "n 20"), (20, 768, "n 20")]
+    assert [(p["steps"], p["width"], p["note"]) for p in found] == [
+        (10, 512, "n 10"),
+        (10, 768, "n 10"),
+        (20, 512, "n 20"),
+        (20, 768, "n 20"),
+    ]
     assert found[0]["seed"] == ".inf"  # no infinity in JSON
     items = list(project.plan().items())
     assert len({i.identity for i in items}) == 4

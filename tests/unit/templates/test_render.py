@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdgen_core.templates import Generation, Renderer, ResolvedTemplate, normalise, one_line
+from sdgen_core.templates import Generation, Renderer, ResolvedTemplate, Space, normalise, one_line
 from sdgen_core.templates.normalise import by_rules
 from sdgen_core.templates.parameters import part_of
 from sdgen_core.templates.syntax import PLACEHOLDER, placeholders, tokens
@@ -87,6 +87,23 @@ def test_rendering_is_replacing_and_cleaning(text, values, data):
 def test_tokens_put_together_are_the_text(text):
     assert "".join(t if isinstance(t, str) else t.raw for t in tokens(text)) == text
     assert all(text[p.start :].startswith(p.raw) for p in placeholders(text))
+
+
+@pytest.mark.parametrize("mode", ["combinatorial", "random"])
+@pytest.mark.parametrize("maximum", [50, -1])
+@pytest.mark.parametrize("edge", ["", ",\n"])
+def test_in_bulk(mode, maximum, edge):
+    values = {
+        n: {f"k{i}": f"{n}{i}" + (edge if i % 2 else "") for i in range(size)}
+        for n, size in {"A": 4, "B": 5, "C": 6}.items()
+    }
+    template = ResolvedTemplate(
+        "T", "T", "t", "", (), "x {A}, {B}{C[$0]} {A}", "n", values, Generation(mode=mode, max_images=maximum)
+    )
+    space, renderer = Space(template, 3), Renderer(template)
+    wanted = [renderer.render(space.choice(i)) for i in range(space.size)]
+    assert list(renderer.render_many(space)) == wanted
+    assert list(renderer.render_many(Space(template, 3), 7, 13)) == wanted[7:13]
 
 
 def test_parts():

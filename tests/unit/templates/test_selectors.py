@@ -38,7 +38,9 @@ def test_selection(case, selector, wanted):
     assert case(f"{{Coat[{selector}]}}").prompts() == wanted
 
 
-@pytest.mark.parametrize(("selector", "n"), [("2", 2), ("limit:3", 3), ("random:1", 1), ("Red,Blue,Green;limit:2", 2), ("3;$0", 1)])
+@pytest.mark.parametrize(
+    ("selector", "n"), [("2", 2), ("limit:3", 3), ("random:1", 1), ("Red,Blue,Green;limit:2", 2), ("3;$0", 1)]
+)
 def test_draws(case, selector, n):
     found = case(f"{{Coat[{selector}]}}", generation="{mode: combinatorial, seed: 4, max_images: -1}").prompts()
     if "$0" in selector:
@@ -64,6 +66,7 @@ def test_draws(case, selector, n):
         ("Rde", "empty-choice", "'Red'"),
         ("red", "empty-choice", "'Red'"),
         ("foo:3", "empty-choice", "keys: Red"),
+        ("Nope;limit:1", "empty-choice", "keys: Red"),
     ],
 )
 def test_bad_selectors_say_where(case, selector, code, word):
@@ -99,7 +102,14 @@ def test_zero_leaves_out(case):
 
 
 def test_weights_order_the_loops(case):
-    keys = [list(i.keys.values()) for i in case("{Coat[#0-1;$9]} {Light[$-3]} {Third[$2]}", imports="{Coat: coats.yaml, Light: light.yaml, Third: [x, y]}").plan().items()]
+    keys = [
+        list(i.keys.values())
+        for i in case(
+            "{Coat[#0-1;$9]} {Light[$-3]} {Third[$2]}", imports="{Coat: coats.yaml, Light: light.yaml, Third: [x, y]}"
+        )
+        .plan()
+        .items()
+    ]
     assert len(keys) == 4
     assert keys[0][0] == keys[1][0] != keys[2][0]  # Third outermost, Coat fastest
     assert [k[1] for k in keys] == ["Red", "Blue"] * 2
@@ -115,7 +125,10 @@ def test_a_part_does_not_reset_the_weight(case):
 
 
 def test_inline_values_can_be_chosen_by_their_text(case):
-    assert case("{Hat[red hat,straw hat]}", imports="{Hat: [red hat, top hat, straw hat]}").prompts() == ["red hat", "straw hat"]
+    assert case("{Hat[red hat,straw hat]}", imports="{Hat: [red hat, top hat, straw hat]}").prompts() == [
+        "red hat",
+        "straw hat",
+    ]
 
 
 def test_default_weight_of_an_import(case):

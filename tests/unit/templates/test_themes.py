@@ -34,7 +34,12 @@ FILES = {
 IMPORTS = "imports: {Place: place.yaml, Coat: coat.yaml, Shoe: shoe.yaml, Belt: belt.yaml}\n"
 
 
-def themed(project, themes="{explicit: {forest: forest/theme.yaml}}", text="{prompt}, {Coat}, {Place}, {Shoe}, {Belt}", **blocks):
+def themed(
+    project,
+    themes="{explicit: {forest: forest/theme.yaml}}",
+    text="{prompt}, {Coat}, {Place}, {Shoe}, {Belt}",
+    **blocks,
+):
     template = f"{HEAD}{IMPORTS}themes: {themes}\ntemplate: '{text}'\n"
     project.put(FILES).put({"t.template.yaml": template})
     return project.put({"main.prompt.yaml": prompt_file("x", implements="t.template.yaml", **blocks)})
@@ -81,7 +86,13 @@ def test_opt_in_merge(project, where):
 
 def test_discovery(project):
     themed(project, themes="{enable_autodiscovery: true, search_paths: [nowhere, .]}")
-    project.put({"city/city_place.yaml": "A: a bridge\n", "city/city_coat.yaml": "A: jacket\n", "city/city_coat.rain.yaml": "A: raincoat\n"})
+    project.put(
+        {
+            "city/city_place.yaml": "A: a bridge\n",
+            "city/city_coat.yaml": "A: jacket\n",
+            "city/city_coat.rain.yaml": "A: raincoat\n",
+        }
+    )
     project.put({"city/city_shoe.yaml": "A: boot\n", "city/city_belt.yaml": "A: strap\n"})
     assert project.prompts(theme="forest") == ["x, green cloak, pine forest, belt"]
     assert project.prompts(theme="city") == ["x, jacket, a bridge, boot, strap"]  # a folder of files without theme.yaml
@@ -132,7 +143,9 @@ def test_unknown_and_missing_themes(project):
 def test_style_files_of_a_prompt_and_of_its_template(project):
     project.put({"coat.yaml": "A: coat\n", "coat.winter.yaml": "A: fur coat\n", "hat.yaml": "A: hat\n"})
     imports = "{Coat: coat.yaml, Hat: [hat.yaml]}"
-    project.put({"main.prompt.yaml": prompt_file("{Coat} {Hat}", imports=imports, style_sensitive_placeholders="[Coat, Hat]")})
+    project.put(
+        {"main.prompt.yaml": prompt_file("{Coat} {Hat}", imports=imports, style_sensitive_placeholders="[Coat, Hat]")}
+    )
     assert project.prompts() == ["coat hat"]
     assert project.prompts(style="winter") == ["fur coat hat"]
     project.put({"hat.winter.yaml": "A: fur hat\n"})
@@ -144,6 +157,8 @@ def test_style_files_of_a_prompt_and_of_its_template(project):
 
 def test_template_run_directly_yields_to_its_theme(project):
     themed(project)
-    text = (project.root / "t.template.yaml").read_text(encoding="utf-8").replace("imports: {", "imports: {prompt: [p], ")
+    text = (
+        (project.root / "t.template.yaml").read_text(encoding="utf-8").replace("imports: {", "imports: {prompt: [p], ")
+    )
     project.put({"t.template.yaml": text})
     assert project.prompts("t.template.yaml", theme="forest") == ["p, green cloak, pine forest, belt"]
