@@ -143,7 +143,8 @@ def test_sockets_pipes_and_rights(project, tmp_path, monkeypatch):
 WORDS = [
     "prompt: ", "imports: ", "generation: ", "chunks: ", "themes: ", "parameters: ", "negative_prompt: ", "implements: ", "output: ",
     "X", "{X}", "{X[", "]}", "@X", "@{X with ", "{@X}", "#0", "$0", "1-2", "limit:2", "a.yaml", "[Remove]", "|\n", "- ", "? ", ": ", "\n",
-    "  ", "'", '"', "{", "}", "[", "]", ",", "&a ", "*a", "<<: ", "!!int ", "~", "1.5", "-1", "true", "mode: random", "max_images: 3", "seed: ",
+    "  ", "'", '"', "{", "}", "[", "]", ",", "&a ", "*a", "<<: ", "!!int ", "~", "1.5", "-1", "true", "mode: random", "max_images: 3",
+    "seed: ",
     "adetailer: ", "controlnet: ", "model: m", "é", "\t", "#", "%", "source: ", "weight: ", "template: ", "name: ",
 ]  # fmt: skip
 
