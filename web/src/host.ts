@@ -14,6 +14,8 @@ export interface Widget {
   name: string
   value: unknown
   serialize?: boolean
+  hidden?: boolean
+  options?: { hidden?: boolean }
   callback?: (value: unknown) => void
 }
 
@@ -54,10 +56,13 @@ interface ExtensionManager {
 interface App {
   registerExtension(extension: { name: string; nodeCreated?(node: GraphNode): void; setup?(): void }): void
   extensionManager?: ExtensionManager
+  handleFile?(file: File, ...more: unknown[]): Promise<void>
+  loadGraphData?(workflow: object, clean: boolean, restoreView: boolean, name: string): Promise<void>
   canvas?: { processMouseWheel?(event: WheelEvent): void }
 }
 
 interface Api extends EventTarget {
+  dispatchCustomEvent?(kind: string, detail?: unknown): boolean
   fetchApi(route: string, options?: RequestInit): Promise<Response>
 }
 
@@ -130,6 +135,14 @@ export function isAlive(node: GraphNode): boolean {
 export function widgetText(node: GraphNode, name: string): string {
   const value = node.widgets?.find((widget) => widget.name === name)?.value
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
+}
+
+/** Do not show a widget; it keeps its value and its place in the saved workflow. */
+export function hideWidget(node: GraphNode, name: string): void {
+  const widget = node.widgets?.find((candidate) => candidate.name === name)
+  if (!widget) return
+  widget.hidden = true
+  if (widget.options) widget.options.hidden = true
 }
 
 /** Set a widget as if the user had. */
@@ -220,16 +233,27 @@ export function onMessage(kind: string, handle: (detail: unknown) => void): void
   })
 }
 
-/** Keep the frontend from seeing the messages of this kind for which `ours` is true. */
+/** Keep the frontend from seeing the messages of this kind for which `ours` is true. It listens before we can. */
 export function intercept(kind: string, ours: (detail: unknown) => boolean): void {
-  const listen = (event: Event): void => {
-    if (ours((event as CustomEvent<unknown>).detail)) event.stopImmediatePropagation()
-  }
-  // Listeners of the capturing phase come first, whenever they were added.
-  api.addEventListener(kind, listen, { capture: true })
+  const dispatch = api.dispatchCustomEvent?.bind(api)
+  if (!dispatch) return
+  api.dispatchCustomEvent = (type, detail) => (type === kind && ours(detail) ? true : dispatch(type, detail))
 }
 
 // ---- page ------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Open a file that is dropped on the canvas as the workflow that `workflowOf` finds in it. Frontends around 1.32 look at an image's
+ * A1111 parameters first and never reach the workflow beside them.
+ */
+export function openAsWorkflow(workflowOf: (file: File) => Promise<object | null>): void {
+  const [handle, load] = [app.handleFile?.bind(app), app.loadGraphData?.bind(app)]
+  if (!handle || !load) return
+  app.handleFile = async (file, ...more) => {
+    const workflow = await workflowOf(file)
+    await (workflow ? load(workflow, true, true, file.name.replace(/\.\w+$/, '')) : handle(file, ...more))
+  }
+}
 
 /** A short message in the corner of the page. */
 export function toast(severity: Severity, summary: string, detail: string): void {

@@ -1,7 +1,8 @@
 /** SDGen in ComfyUI's page: panels on the Template and Session Plan nodes, and a word when a session ends. */
 
-import { intercept, isAlive, locale, nodeClass, onRemoved, register, type GraphNode } from './host'
+import { hideWidget, intercept, isAlive, locale, nodeClass, onRemoved, openAsWorkflow, register, type GraphNode } from './host'
 import { PlanPanel } from './plan-panel'
+import { savedWorkflow } from './png'
 import { Sessions } from './sessions'
 import css from './style.css?inline'
 import { TemplatePanel } from './template-panel'
@@ -30,7 +31,10 @@ function created(node: GraphNode): void {
   const kind = nodeClass(node)
   if (kind === 'SDGenTemplate') panels.set(node, new TemplatePanel(node))
   else if (kind === 'SDGenSessionPlan') panels.set(node, new PlanPanel(node, sessions))
-  else return
+  else {
+    if (kind === 'SDGenSessionSave') hideWidget(node, 'item') // set by the server for each image
+    return
+  }
   onRemoved(node, () => panels.delete(node))
 }
 
@@ -40,6 +44,7 @@ function started(): void {
   style.textContent = css
   document.head.append(style)
   sessions.start()
+  openAsWorkflow(savedWorkflow)
   setInterval(tick, TICK_MS)
   // Template files are edited outside of the page: look again when the user comes back to it.
   window.addEventListener('focus', () => {

@@ -4,6 +4,7 @@ import { button, element, Panel } from './dom'
 import {
   addPanel,
   type GraphNode,
+  hideWidget,
   lastingId,
   locale,
   nodeClass,
@@ -57,6 +58,7 @@ export class PlanPanel {
     private readonly node: GraphNode,
     private readonly sessions: Sessions
   ) {
+    hideWidget(node, 'item') // the panel says what is in it
     addPanel(node, this.panel.root, () => this.panel.height())
     this.latest = new Latest(
       askPreview,
