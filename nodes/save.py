@@ -24,10 +24,15 @@ class SessionSave(io.ComfyNode):
             search_aliases=["save image", "session"],
             is_output_node=True,
             not_idempotent=True,
+            is_input_list=True,  # a node before it may give a list of images: they are one item's batch
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 io.Image.Input("images", tooltip="The image, or a batch: further images get -2, -3 … behind the name."),
-                io.String.Input("file_name", force_input=True, tooltip="The planner's file_name."),
+                io.String.Input(
+                    "file_name",
+                    force_input=True,
+                    tooltip="The planner's file_name. A session names its files by itself.",
+                ),
                 io.String.Input(
                     "item",
                     default="",

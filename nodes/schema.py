@@ -38,7 +38,6 @@ def reporting(execute: F) -> F:
         try:
             return execute(*args, **inputs)
         except SDGenError as error:
-            error.args = (f"{error} {error.hint} [{error.code}]",)
             raise NodeFailed(f"{error} {error.hint} [{error.code}]") from error
 
     return run  # type: ignore[return-value]

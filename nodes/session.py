@@ -32,6 +32,10 @@ _OUTPUTS = {
 }
 
 
+#: What ComfyUI's API nodes sign in with; the children of this prompt need it too.
+_CREDENTIALS = ("auth_token_comfy_org", "api_key_comfy_org")
+
+
 class SessionPlan(io.ComfyNode):
     """The planner. Its outputs are literals in every image's own prompt; this node itself runs once."""
 
@@ -47,7 +51,13 @@ class SessionPlan(io.ComfyNode):
             search_aliases=["session", "batch", "queue all combinations"],
             is_output_node=True,
             not_idempotent=True,
-            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            hidden=[
+                io.Hidden.unique_id,
+                io.Hidden.prompt,
+                io.Hidden.extra_pnginfo,
+                io.Hidden.auth_token_comfy_org,
+                io.Hidden.api_key_comfy_org,
+            ],
             inputs=[
                 TemplateType.Input("template", tooltip="From an SDGen Template."),
                 SeedsType.Input(
@@ -134,6 +144,7 @@ class SessionPlan(io.ComfyNode):
                 name=name,
                 on_existing=on_existing,
                 item_widget=item_widget(),
+                credentials={name: value for name in _CREDENTIALS if (value := getattr(cls.hidden, name, None))},
             )
         )
         status = host.engine().sessions.status(submitted.session)

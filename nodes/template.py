@@ -67,7 +67,7 @@ class Template(io.ComfyNode):
     @reporting
     def execute(cls, file: str, text: str, theme: str, style: str, mode: str, limit: int) -> io.NodeOutput:
         query = TemplateQuery(file=file, text=text, theme=theme, style=style, mode=mode, limit=limit)
-        return io.NodeOutput(host.library().choose(query))
+        return io.NodeOutput(host.engine().library().choose(query))
 
 
 class SeedSweep(io.ComfyNode):

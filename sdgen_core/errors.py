@@ -35,6 +35,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-structure", "Compare the file with the reference of its kind."),
     ErrorCode("unknown-template", "Put *.prompt.yaml files into a template folder; the node's list shows what is found."),
     ErrorCode("no-template", "Choose a file, or type a template into the text."),
+    ErrorCode("outside-folders", "Move the file into a template folder, or name its folder in the settings."),
     # sessions
     ErrorCode("ledger-unusable", "Check the folder's rights and free space; SDGen keeps its ledger in ComfyUI's user folder."),
     ErrorCode("ledger-locked", "Close the other ComfyUI, or start this one with another --user-directory."),
@@ -42,6 +43,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("unknown-item", "Items count from 0."),
     ErrorCode("no-planner", "Add an 'SDGen Session Plan' node and wire its outputs into the graph."),
     ErrorCode("no-save-node", "Add an 'SDGen Session Save' node behind the image and wire the planner's file name to it."),
+    ErrorCode("two-save-nodes", "Keep one SDGen Session Save a session; use core's Save Image for further images."),
     ErrorCode("two-planners", "Let every node depend on one SDGen Session Plan only."),
     ErrorCode("bad-graph", "Export the workflow again with 'Export (API)'."),
     ErrorCode("bad-parameter", "Correct the value in the template's `parameters` or in the planner."),
@@ -56,6 +58,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-request", "See the table of routes in the README."),
     # ComfyUI
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),
+    ErrorCode("internal-error", "This is a bug of SDGen: please report it with ComfyUI's log."),
     ErrorCode("server-error", "See ComfyUI's log."),
     ErrorCode("no-pack", "Install SDGen as a custom node of that ComfyUI and restart it."),
     # session folders, images and manifests

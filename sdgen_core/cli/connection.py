@@ -19,7 +19,7 @@ class Access(Protocol):
     def list(self, state: str | None) -> list[dict[str, Any]]: ...
     def show(self, session: str) -> dict[str, Any]: ...
     def act(self, session: str, action: str) -> dict[str, Any]: ...
-    def verify(self, session: str, hashes: bool) -> dict[str, Any]: ...
+    def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]: ...
 
 
 def server_url(option: str | None) -> str:
@@ -44,8 +44,10 @@ class Remote:
     def act(self, session: str, action: str) -> dict[str, Any]:
         return self._call("POST", f"{_path(session)}/{action}", {})
 
-    def verify(self, session: str, hashes: bool) -> dict[str, Any]:
-        return self._call("POST", f"{_path(session)}/verify", {"hashes": hashes})
+    def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]:
+        # Reading every file of a large session takes its time.
+        patient = Remote(ComfyClient(self._client.url, timeout=24 * 3600.0))
+        return patient._call("POST", f"{_path(session)}/verify", {"hashes": hashes, "repair": repair})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -92,8 +94,8 @@ class Offline:
         row, again = self._sessions.retry(session)
         return {**self._sessions.status(row), "retried": again}
 
-    def verify(self, session: str, hashes: bool) -> dict[str, Any]:
-        return self._sessions.verify(session, hashes=hashes)
+    def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]:
+        return self._sessions.verify(session, hashes=hashes, repair=repair)
 
 
 def access(server: str | None, user_dir: Path | None) -> Access:

@@ -68,6 +68,7 @@ def generate(
     """Make a session of a template in a running ComfyUI."""
     fixed = parse_fixed_spec(use_fixed) if use_fixed else {}
     resolved = load_template(file, Options(theme=theme, theme_file=theme_file, style=style, fixed=fixed))
+    limit = limit or None  # 0 is "as written", here as in the node
     sweep = parse_seed_spec(seeds) if seeds else None
     plan = Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
     if not plan.count:
@@ -166,11 +167,7 @@ def submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
         if error.code == "rejected-prompt" and "SDGen" in str(error) and "does not exist" in str(error):
             raise SDGenError("no-pack", f"the ComfyUI at {client.url} has no SDGen nodes") from error
         raise
-    while True:
-        entry = client.history(prompt_id)
-        if entry is not None:
-            break
-        time.sleep(0.05)
+    entry = _entry(client, prompt_id)
     fate = failure(entry)
     if fate is not None:
         raise SDGenError("node-error", fate[1])
@@ -180,6 +177,18 @@ def submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
         raise SDGenError("not-saved", "ComfyUI ran the workflow without running the SDGen Session Plan node") from error
     client.forget([prompt_id])
     return report
+
+
+def _entry(client: ComfyClient, prompt_id: str) -> dict[str, Any]:
+    """The history of the press, once it has ended. Raises ``node-error`` when somebody took it out of the queue."""
+    while True:
+        there = prompt_id in client.queued_ids()  # asked first: what ends in between is found in the history
+        entry = client.history(prompt_id)
+        if entry is not None:
+            return entry
+        if not there:
+            raise SDGenError("node-error", "the order was taken out of ComfyUI's queue before it was planned")
+        time.sleep(0.05)
 
 
 def follow(sessions: Remote, session: dict[str, Any], *, quiet: bool = False) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import SDGenError
@@ -53,6 +54,13 @@ def session_table(status: dict[str, Any]) -> None:
     for name, value in rows:
         if value is not None:
             print(f"{name:<{width}}  {value}")
+
+
+def working(what: str) -> AbstractContextManager[Any]:
+    """A sign of life on a terminal while something takes its time."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)
 
 
 def fail(code: int = 1) -> NoReturn:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .connection import access
-from .output import fail, print_json, print_table, reporting, session_row, session_table
+from .output import fail, print_json, print_table, reporting, session_row, session_table, working
 
 app = typer.Typer(no_args_is_help=True, help="Look at sessions and steer them.")
 
@@ -91,10 +91,12 @@ def verify(
     server: ServerOption = None,
     user_dir: UserDirOption = None,
     hashes: Annotated[bool, typer.Option("--hashes", help="Read every file and compare its hash.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="First rebuild the manifest from what is there.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Compare files, manifest and ledger; exit code 1 when they do not agree."""
-    result = access(server, user_dir).verify(session, hashes)
+    with working("reading the files" if hashes else "looking at the files"):
+        result = access(server, user_dir).verify(session, hashes, repair)
     report: dict[str, Any] = result["verify"]
     if json:
         print_json(result)

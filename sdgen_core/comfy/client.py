@@ -11,11 +11,14 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..errors import SDGenError
+
+_KEEP = 10.0  # s an idle connection is trusted; aiohttp's server keeps it for 75
 
 
 class ComfyClient:
@@ -39,13 +42,14 @@ class ComfyClient:
                 self._tls.verify_mode = ssl.CERT_NONE
         self._lock = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
+        self._used = 0.0
 
     def get(self, path: str) -> Any:
         """GET ``path``; the JSON of the answer."""
         return self._call("GET", path, None)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """POST ``body`` as JSON; the JSON of the answer, None when it has none."""
+        """POST ``body`` as JSON; the JSON of the answer, None when it has none. Never sent twice."""
         return self._call("POST", path, body)
 
     def close(self) -> None:
@@ -105,20 +109,25 @@ class ComfyClient:
         return answer
 
     def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        fresh = self._connection is None
-        connection = self._open()
-        try:
-            connection.request(method, self._prefix + path, data, headers)
-            response = connection.getresponse()
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            # A kept-alive connection the server has closed meanwhile: it never read the request.
-            if fresh:
-                raise
+        # The server may have closed a connection that was idle; a request on it would be lost without a word. Asking again
+        # is only safe for a GET: a POST may have been read, and a prompt posted twice under one id kills ComfyUI's worker.
+        if time.monotonic() - self._used > _KEEP:
             self._drop()
+        fresh = self._connection is None
+        for attempt in (1, 2):
             connection = self._open()
-            connection.request(method, self._prefix + path, data, headers)
-            response = connection.getresponse()
-        return response.status, response.read()
+            try:
+                connection.request(method, self._prefix + path, data, headers)
+                response = connection.getresponse()
+                text = response.read()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                if fresh or method != "GET" or attempt == 2:
+                    raise
+                self._drop()
+            else:
+                self._used = time.monotonic()
+                return response.status, text
+        raise AssertionError("unreachable")
 
     def _open(self) -> http.client.HTTPConnection:
         if self._connection is None:

@@ -32,10 +32,9 @@ def on_prompt(data: dict[str, Any]) -> dict[str, Any]:
             return {**data, "prompt": compile_graph(prompt, planners[0]).child(literals)}
     except SDGenError as error:
         log.warning("SDGen: %s", error)
-    targets = data.get("partial_execution_targets")
-    if targets:
-        # "Run this node": ours only when the node chosen is a planner or needs one.
-        planners = [p for p in planners if not descendants(prompt, p).union({p}).isdisjoint(targets)]
-        if not planners:
-            return data
-    return {**data, "partial_execution_targets": planners}
+    behind = {p: descendants(prompt, p) for p in planners}
+    # What does not wait for a session runs as ever; of "run this node" only what needs a planner is turned into its session.
+    wanted = set(data.get("partial_execution_targets") or prompt)
+    planners = [p for p in planners if not (behind[p] | {p}).isdisjoint(wanted)]
+    others = wanted.difference(planners, *behind.values())
+    return {**data, "partial_execution_targets": [n for n in prompt if n in others or n in planners]}

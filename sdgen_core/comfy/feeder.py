@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ..errors import SDGenError
 from ..sessions.ledger import ItemRow, SessionRow
-from ..sessions.service import Sessions
+from ..sessions.service import Child, Sessions
 from .client import ComfyClient, failure
 
 log = logging.getLogger("sdgen")
@@ -37,6 +37,7 @@ FAILURES_IN_A_ROW = 8
 
 _POLL = 0.1  # s between looks at a prompt that may have failed
 _LOST = 1.0  # s without progress before the queue is asked whether our prompts are still in it
+_REFUSALS = 5  # answers that are no answer, in a row, before the session pauses
 _IDLE = 5.0  # s between looks when nothing runs; a wake-up comes by event
 
 
@@ -44,6 +45,7 @@ _IDLE = 5.0  # s between looks when nothing runs; a wake-up comes by event
 class _Posted:
     idx: int
     prompt_id: str
+    sure: bool  # the server has said that it took the prompt
 
 
 class Feeder:
@@ -65,6 +67,8 @@ class Feeder:
         self._progressed = 0.0
         self._looked = 0.0
         self._same_failure: tuple[str, int] = ("", 0)
+        self._refusals = 0
+        self._said = ""
         self._thread = threading.Thread(target=self._run, name="sdgen-feeder", daemon=True)
         sessions.changed.append(lambda _session: self._wake.set())
 
@@ -75,7 +79,7 @@ class Feeder:
         """Stop the thread; what is in the queue stays there."""
         self._stopping = True
         self._wake.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=3)
 
     def _run(self) -> None:
         wait = 0.0
@@ -84,9 +88,11 @@ class Feeder:
             self._wake.clear()
             try:
                 wait = self._step()
+                self._said = ""
             except SDGenError as error:
-                # The server is not up yet, or busy for long: the ledger holds, so waiting costs nothing.
-                if error.code != "no-server":
+                # The server is not up yet, or busy for long, or the disk is full: the ledger holds, so waiting costs nothing.
+                if error.code != "no-server" and str(error) != self._said:
+                    self._said = str(error)
                     log.warning("SDGen: %s", error)
                 wait = 1.0
             except Exception:
@@ -112,6 +118,7 @@ class Feeder:
             self._session = row_or_none.id
             self._progressed = time.monotonic()
             self._same_failure = ("", 0)
+            self._refusals = 0
         assert self._session is not None
         self._fill(client)
         return _POLL
@@ -122,16 +129,20 @@ class Feeder:
         """Settle what became of the posted items."""
         assert self._session is not None
         queued = {row.idx for row in self._ledger.items(self._session, "queued")}
+        # Queued in the ledger and unknown here: posting or settling was cut short, by a full disk for instance.
+        self._ledger.put_back(self._session, queued - {p.idx for p in self._posted.values()})
         for posted in [p for p in self._posted.values() if p.idx not in queued]:
             # Saved (or given back) meanwhile. The prompt may still be ending, so its history goes a little later.
             self._settle(posted)
         now = time.monotonic()
         if self._posted and now - self._looked >= _POLL / 2:
             self._looked = now
-            for posted in list(self._posted.values()):  # in the order they were posted, which is the order they run in
+            for posted in list(self._posted.values()):  # mostly the order they run in
                 entry = client.history(posted.prompt_id)
                 if entry is None:
-                    break
+                    if now - self._progressed < _LOST / 2:
+                        break
+                    continue  # a retried item has a lower number and overtakes, so after a while look at all
                 self._settle_from_history(posted, failure(entry))
             if self._posted and now - self._progressed > _LOST:
                 self._progressed = now
@@ -168,10 +179,10 @@ class Feeder:
         # The queue was read before the history: a prompt that ended in between is found in the second.
         lost = [p for p in self._posted.values() if p.prompt_id not in there and client.history(p.prompt_id) is None]
         lost = [p for p in lost if self._ledger.item(self._session, p.idx).state == "queued"]
-        if lost:
-            for posted in lost:
-                self._posted.pop(posted.prompt_id, None)
-            self._ledger.put_back(self._session, [p.idx for p in lost])
+        for posted in lost:
+            self._posted.pop(posted.prompt_id, None)
+        self._ledger.put_back(self._session, [p.idx for p in lost])
+        if any(posted.sure for posted in lost):
             self._pause("the queue was cleared")
 
     def _failed(self, idx: int, code: str, message: str) -> None:
@@ -233,27 +244,45 @@ class Feeder:
                     return
                 try:
                     child = self._sessions.child(row, attempts[idx])
-                    self._post(client, row, child.prompt, child.extra_pnginfo)
+                    self._post(client, row, child)
                 except SDGenError as error:
-                    if error.code in ("no-server", "server-error"):
+                    if error.code == "no-server":
+                        del waiting[idx]  # it may have arrived all the same: the next harvest finds out
+                        raise
+                    if error.code == "server-error":
+                        self._refused(error)
                         raise
                     self._failed(idx, error.code, str(error))
+                self._refusals = 0
                 del waiting[idx]
         finally:
             self._ledger.put_back(session, waiting)
 
-    def _post(self, client: ComfyClient, row: ItemRow, prompt: object, extra_pnginfo: object) -> None:
+    def _post(self, client: ComfyClient, row: ItemRow, child: Child) -> None:
         assert row.prompt_id is not None
         body: dict[str, object] = {
-            "prompt": prompt,
+            "prompt": child.prompt,
             "prompt_id": row.prompt_id,
             "number": FIRST_NUMBER + row.idx,
-            "extra_data": {"extra_pnginfo": extra_pnginfo},
+            "extra_data": child.extra_data,
         }
         browser = self._ledger.session(row.session).client
         if browser:
             body["client_id"] = browser
-        client.queue_prompt(body)
         if not self._posted:
             self._progressed = time.monotonic()
-        self._posted[row.prompt_id] = _Posted(row.idx, row.prompt_id)
+        posted = self._posted[row.prompt_id] = _Posted(row.idx, row.prompt_id, sure=False)
+        try:
+            client.queue_prompt(body)
+        except SDGenError as error:
+            if error.code != "no-server":
+                del self._posted[row.prompt_id]
+            raise
+        posted.sure = True
+
+    def _refused(self, error: SDGenError) -> None:
+        """The server answers, but not as ComfyUI does (a login page, a proxy): not the item's fault, and it will not pass."""
+        self._refusals += 1
+        if self._refusals >= _REFUSALS:
+            self._refusals = 0
+            self._pause(str(error))

@@ -6,6 +6,7 @@ when ComfyUI loads the pack; a failure to start is kept and reported by the node
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sqlite3
 import threading
@@ -59,6 +60,15 @@ class Engine:
                     row.id,
                 )
         self.feeder.start()
+
+    def stop(self) -> None:
+        """At ComfyUI's end: write the manifests that are behind. Nothing depends on it; a kill loses nothing."""
+        self.feeder.stop()
+        self.sessions.close()
+
+    def library(self) -> TemplateLibrary:
+        """The user's template folders."""
+        return TemplateLibrary(self.settings.template_roots(self.user_dir, PACK))
 
 
 class StatusLine:
@@ -116,12 +126,16 @@ def start() -> None:
         if _engine is not None:
             return
         try:
-            engine = Engine(Path(_folder_paths().get_user_directory()) / "sdgen")
+            engine = Engine(user_directory())
             engine.start()
+            atexit.register(engine.stop)
             _engine = engine
         except SDGenError as error:
             log.error("SDGen cannot work: %s", error)
             _engine = error
+        except Exception as error:
+            log.exception("SDGen cannot work")
+            _engine = SDGenError("internal-error", f"SDGen could not start: {type(error).__name__}: {error}")
 
 
 def engine() -> Engine:
@@ -224,7 +238,7 @@ def _own_server() -> ComfyClient | None:
         address = "127.0.0.1"
     elif address == "::":
         address = "::1"
-    scheme = "https" if _args().tls_keyfile else "http"
+    scheme = "https" if _args().tls_keyfile and _args().tls_certfile else "http"
     host = f"[{address}]" if ":" in address else address
     # Its own certificate need not name the loopback address, and nobody stands between a server and itself.
     return ComfyClient(f"{scheme}://{host}:{port}", verify=False)
@@ -246,23 +260,29 @@ def current_client() -> str | None:
     return str(client) if client else None
 
 
-def library() -> TemplateLibrary:
-    """The template folders of this ComfyUI."""
-    user_dir = user_directory()
-    settings = _engine.settings if isinstance(_engine, Engine) else Settings()
-    return TemplateLibrary(settings.template_roots(user_dir, PACK))
-
-
 def template_names() -> list[str]:
-    """The templates a node offers. ComfyUI asks often, so a listing is kept for two seconds."""
+    """The templates a node offers. ComfyUI asks on its event loop and often, so the folders are walked in a thread: the answer
+    is the last listing."""
     global _names
     now = time.monotonic()
-    if _names is None or now - _names[0] > 2.0:
-        _names = (now, library().names())
+    if _names is None:
+        _names = (now, _list_templates())
+    elif now - _names[0] > 2.0:
+        _names = (now, _names[1])
+        threading.Thread(target=_refresh_names, name="sdgen-templates", daemon=True).start()
     return _names[1]
 
 
 _names: tuple[float, list[str]] | None = None
+
+
+def _list_templates() -> list[str]:
+    return _engine.library().names() if isinstance(_engine, Engine) else []
+
+
+def _refresh_names() -> None:
+    global _names
+    _names = (time.monotonic(), _list_templates())
 
 
 def saved_result(path: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ server without asking it first. Handlers run in a worker thread: no SQLite and n
 | GET | /sdgen/sessions?state= | ``{"sessions": [status, …]}``, newest first |
 | GET | /sdgen/sessions/{id} | status (see ``Sessions.status``) with ``failures`` |
 | POST | /sdgen/sessions/{id}/pause, /resume, /retry | status |
-| POST | /sdgen/sessions/{id}/verify ``{"hashes": bool}`` | report of files against manifest and ledger |
+| POST | /sdgen/sessions/{id}/verify ``{"hashes": bool, "repair": bool}`` | report of files against manifest and ledger |
 | GET | /sdgen/templates | ``{"templates": [name, …]}`` |
 | POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SDGenError
 from .preview import preview
@@ -28,12 +28,22 @@ from .preview import preview
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from ..comfy.host import Engine
+    from ..sessions.service import Sessions
+    from ..templates.library import TemplateLibrary
 
 _NOT_FOUND = frozenset({"unknown-session", "unknown-template", "unknown-item"})
 _OURS = frozenset({"ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"})
 
 Body = dict[str, Any]
+
+
+class Engine(Protocol):
+    """What the routes serve: ComfyUI's engine, or a program that shows sessions alone."""
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    def library(self) -> TemplateLibrary: ...
 
 
 def _list(engine: Engine, name: str, body: Body) -> Body:
@@ -59,22 +69,18 @@ def _retry(engine: Engine, name: str, body: Body) -> Body:
 
 
 def _verify(engine: Engine, name: str, body: Body) -> Body:
-    return engine.sessions.verify(name, hashes=bool(body.get("hashes")))
+    return engine.sessions.verify(name, hashes=bool(body.get("hashes")), repair=bool(body.get("repair")))
 
 
 def _templates(engine: Engine, name: str, body: Body) -> Body:
-    from ..comfy import host
-
-    return {"templates": host.library().names()}
+    return {"templates": engine.library().names()}
 
 
 def _preview(engine: Engine, name: str, body: Body) -> Body:
-    from ..comfy import host
-
-    return preview(host.library(), body)
+    return preview(engine.library(), body)
 
 
-Handler = Callable[["Engine", str, Body], Body]
+Handler = Callable[[Engine, str, Body], Body]
 
 TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sdgen/sessions", _list),

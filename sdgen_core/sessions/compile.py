@@ -85,21 +85,21 @@ def descendants(prompt: Prompt, start: str) -> set[str]:
 
 @dataclass(frozen=True)
 class CompiledGraph:
-    """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save nodes, checkpoint."""
+    """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save node, checkpoint."""
 
     nodes: Prompt
     slots: tuple[tuple[str, str, str], ...]
-    savers: tuple[str, ...]
+    saver: str
     checkpoint: str | None
 
     def child(self, literals: Mapping[str, Any], token: str = "") -> Prompt:
-        """The API prompt of one item. ``literals``: planner output → value; ``token`` names the attempt to the save nodes.
+        """The API prompt of one item. ``literals``: planner output → value; ``token`` names the attempt to the save node.
 
         Only nodes with a slot are copied; the others are shared between children and must not be changed.
         """
         out = dict(self.nodes)
         fresh: set[str] = set()
-        for node_id, name, output in (*self.slots, *((s, "item", "") for s in self.savers)):
+        for node_id, name, output in (*self.slots, (self.saver, "item", "")):
             if node_id not in fresh:
                 fresh.add(node_id)
                 node = out[node_id]
@@ -119,6 +119,8 @@ def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
     savers = [n for n in nodes_of(prompt, SAVER) if n in downstream]
     if not savers:
         raise SDGenError("no-save-node", "no SDGen Session Save node depends on the SDGen Session Plan node")
+    if len(savers) > 1:
+        raise SDGenError("two-save-nodes", f"nodes {' and '.join(savers)} would both write the image of an item")
     # What the planner reads (template, seeds, a text node for the name) stays only where the image needs it too.
     kept: set[str] = set()
     nodes: Prompt = {}
@@ -151,13 +153,13 @@ def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
         if node_id in kept:
             # `is_changed` is the executor's note to itself; it may hold NaN, which is no JSON.
             nodes[node_id] = {key: value for key, value in node.items() if key != "is_changed"}
-    return CompiledGraph(nodes, tuple(sorted(slots)), tuple(savers), checkpoint_name(nodes, savers))
+    return CompiledGraph(nodes, tuple(sorted(slots)), savers[0], checkpoint_name(nodes, savers[0]))
 
 
-def checkpoint_name(prompt: Prompt, savers: list[str]) -> str | None:
-    """The model file that the saved image comes from: the nearest loader above the save nodes."""
+def checkpoint_name(prompt: Prompt, saver: str) -> str | None:
+    """The model file that the saved image comes from: the nearest loader above the save node."""
     seen: set[str] = set()
-    level = list(savers)
+    level = [saver]
     while level:
         following: list[str] = []
         for node_id in level:
@@ -181,8 +183,9 @@ def standalone(prompt: Mapping[str, Mapping[str, Any]]) -> Prompt:
         node = {key: value for key, value in node.items() if key != "is_changed"}
         if node["class_type"] == SAVER:
             inputs = node["inputs"]
-            stem = str(inputs.get("file_name") or "sdgen").removesuffix(".png")
-            node = {"class_type": "SaveImage", "inputs": {"images": inputs["images"], "filename_prefix": stem}}
+            name = inputs.get("file_name") or "sdgen"
+            prefix = name if is_link(name) else str(name).removesuffix(".png")
+            node = {"class_type": "SaveImage", "inputs": {"images": inputs["images"], "filename_prefix": prefix}}
         out[node_id] = node
     return out
 

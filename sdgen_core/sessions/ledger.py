@@ -45,7 +45,7 @@ CREATE TABLE session(
   done INTEGER NOT NULL DEFAULT 0,
   failed INTEGER NOT NULL DEFAULT 0,
   skipped INTEGER NOT NULL DEFAULT 0,
-  seconds REAL NOT NULL DEFAULT 0     -- sum of the done items' running times
+  seconds REAL NOT NULL DEFAULT 0     -- sum of the times from save to save
 );
 CREATE INDEX session_key ON session(key, order_no);
 CREATE INDEX session_state ON session(state, order_no);
@@ -88,7 +88,7 @@ END;
 
 @dataclass(frozen=True)
 class SessionRow:
-    """A session's row. ``seconds`` is the sum of running times of its done items; ``created`` is in Unix time."""
+    """A session's row. ``seconds`` is the sum of the times between its saves; ``created`` is in Unix time."""
 
     id: str
     key: str
@@ -197,17 +197,26 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite has rolled back by itself after some errors
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = "disk-full" if "full" in str(error) else "ledger-unusable"
+            raise SDGenError(code, f"the ledger {shown(self.path)} cannot be used: {error}") from error
 
     def _rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, self._translated():
             return self._db.execute(sql, args).fetchall()
 
     # ---- sessions --------------------------------------------------------------------------------------------------------
@@ -272,7 +281,7 @@ class Ledger:
         return added
 
     def session(self, session_id: str) -> SessionRow:
-        """The session with this id, or with this unique name or folder name. Raises ``unknown-session``."""
+        """The session with this id, else the newest with this name or folder name. Raises ``unknown-session``."""
         rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE id=?", session_id)
         if not rows:
             every = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session ORDER BY order_no DESC")
@@ -328,6 +337,15 @@ class Ledger:
                 sql += f" AND state IN ({','.join('?' * len(only_from))})"
                 args += only_from
             return db.execute(sql, args).rowcount > 0
+
+    def close_session(self, session_id: str, state: str, reason: str) -> bool:
+        """End a running or paused session that has nothing left. False when it has got new work meanwhile."""
+        with self._transaction() as db:
+            sql = (
+                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state IN ('running','paused')"
+                " AND total = done + failed + skipped"
+            )
+            return db.execute(sql, (state, reason, time.time(), session_id)).rowcount > 0
 
     def set_client(self, session_id: str, client: str | None) -> None:
         """Remember the browser tab that last asked for the session: progress goes there."""

@@ -261,6 +261,17 @@ class Plan:
         asked["resolved"] = {**asked["resolved"], "warnings": [], "source": "", "source_hash": "", "files": []}
         return hashlib.blake2b(_canonical(asked), digest_size=16).hexdigest()
 
+    def drawn_as(self, other: Plan) -> Plan:
+        """This request with the numbers that were drawn for ``other``: what both ask for becomes the same items."""
+        data = self.to_json()
+        generation = self.resolved.generation
+        if self._asked_seed is None and generation.variation_seed is None:
+            if generation.seed < 0:
+                data |= {"variation_seed": other.variation_seed, "base_seed": other.base_seed}
+            if generation.seed < 0 or generation.random_seeds:
+                data["seed_key"] = other._seed_key
+        return Plan.from_json(data)
+
     def to_json(self) -> dict[str, Any]:
         """Self-contained strict JSON."""
         return {

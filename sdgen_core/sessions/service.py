@@ -18,7 +18,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from .naming import create_session_folder, image_name, safe_name, session_folder
 from .parameters import ParameterRules, Parameters, ineffective_parameters
 from .parameters_text import parameters_text
 from .plan import Plan, PlanItem
-from .recovery import verify
+from .recovery import load_manifest, rebuild, verify
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,7 +67,7 @@ class SessionRequest:
     """An order for a session, as the planner node gives it.
 
     ``name`` overrides the template's session name when not empty; ``item_widget`` is the place of the planner's ``item`` widget
-    in the canvas workflow.
+    in the canvas workflow. ``credentials`` are what ComfyUI's API nodes sign in with; they stay in memory.
     """
 
     plan: Plan
@@ -79,6 +79,7 @@ class SessionRequest:
     name: str = ""
     on_existing: str = "resume"
     item_widget: int = 0
+    credentials: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Child:
     """One item ready to be posted: the API prompt and the extra data that savers write into the file."""
 
     prompt: Prompt
-    extra_pnginfo: dict[str, Any]
+    extra_data: dict[str, Any]
 
 
 class _LoadedPart:
@@ -121,6 +122,26 @@ class _Loaded:
         self.manifest = ManifestWriter(row.folder)
         self.last_saved = time.monotonic()
 
+    def record(
+        self, idx: int, part: _LoadedPart, planned: PlanItem, name: str, parameters: Parameters
+    ) -> dict[str, Any]:
+        """The ``sdgen`` chunk of an item as a map; the checkpoint's hash is known when it is saved."""
+        return sdgen_record(
+            session=self.id,
+            session_name=self.name,
+            index=idx,
+            keys=planned.keys,
+            values=planned.values,
+            seed=planned.seed,
+            requested_seed=planned.requested_seed,
+            prompt=planned.prompt,
+            negative=planned.negative,
+            checkpoint_name=part.graph.checkpoint,
+            checkpoint_hash=None,
+            filename=name,
+            extra={"parameters": parameters.to_dict()},
+        )
+
 
 class Sessions:
     """The sessions of one ledger. ``root`` is the folder new session folders are made in. Safe for many threads."""
@@ -134,6 +155,7 @@ class Sessions:
         self.changed: list[Callable[[str], None]] = []
         self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self._saves: dict[str, deque[float]] = {}
+        self._credentials: dict[str, Mapping[str, str]] = {}
         self._lock = threading.RLock()
 
     # ---- ordering --------------------------------------------------------------------------------------------------------
@@ -163,18 +185,25 @@ class Sessions:
         self._start_hashing(compiled.checkpoint)
         name = safe_name(request.name.strip() or plan.resolved.session_name)
         key = self._key(request, compiled, name)
-        if request.on_existing == "resume" and (row := self.ledger.find(key=key)):
-            return self._attach(row, request, warnings)
-        part = Part(
-            plan=plan.to_json(),
+        # An extension pressed again is the same order too: it attaches and adds nothing.
+        same = self.ledger.find(key=key) if request.on_existing != "new" else None
+        if same is not None and same.folder.is_dir():
+            return self._attach(same, request, warnings)
+        older = self.ledger.find(name=name) if request.on_existing == "extend" else None
+        if older is not None and older.folder.is_dir():
+            plans = [Plan.from_json(part.plan) for part in self.ledger.parts(older.id)]
+            request = replace(request, plan=plan.drawn_as(plans[0]))
+            return self._extend(older, request, plans, key, warnings)
+        return self._create(request, key, name, compiled, warnings)
+
+    def _part(self, request: SessionRequest) -> Part:
+        return Part(
+            plan=request.plan.to_json(),
             graph=request.graph,
             planner=request.planner,
             workflow=request.workflow,
             defaults={**request.defaults.to_dict(), "item_widget": request.item_widget},
         )
-        if request.on_existing == "extend" and (row := self.ledger.find(name=name)):
-            return self._extend(row, request, part, key, warnings)
-        return self._create(request, part, key, name, compiled, warnings)
 
     def _key(self, request: SessionRequest, compiled: CompiledGraph, name: str) -> str:
         """What was asked for. A random base seed is no part of it: pressing Run twice means the same session."""
@@ -183,7 +212,7 @@ class Sessions:
         return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
     def _create(
-        self, request: SessionRequest, part: Part, key: str, name: str, compiled: CompiledGraph, warnings: list[str]
+        self, request: SessionRequest, key: str, name: str, compiled: CompiledGraph, warnings: list[str]
     ) -> Submitted:
         resolved = request.plan.resolved
         started = datetime.now()
@@ -197,39 +226,45 @@ class Sessions:
                 key=key,
                 name=name,
                 folder=folder,
-                part=part,
+                part=self._part(request),
                 items=range(request.plan.count),
                 client=request.client,
             )
         except BaseException:
             _remove_empty_session(folder)
             raise
+        self._credentials[session_id] = request.credentials
         self._notify(session_id)
         return Submitted(self.ledger.session(session_id), "created", request.plan.count, warnings)
 
     def _attach(self, row: SessionRow, request: SessionRequest, warnings: list[str]) -> Submitted:
         self.ledger.set_client(row.id, request.client)
-        if row.done + row.skipped == row.total:
+        self._credentials[row.id] = request.credentials
+        _, again = self.retry(row.id)
+        row = self.ledger.session(row.id)
+        if row.left == 0:
+            row = self.finish_if_done(row.id)
             return Submitted(row, "complete", 0, warnings)
-        self.ledger.put_back(row.id, state="failed")
-        self.resume(row.id)
-        return Submitted(self.ledger.session(row.id), "resumed", 0, warnings)
+        if not again:
+            row = self.resume(row.id)
+        return Submitted(row, "resumed", 0, warnings)
 
-    def _extend(self, row: SessionRow, request: SessionRequest, part: Part, key: str, warnings: list[str]) -> Submitted:
-        there: set[str] = set()
-        plans = [Plan.from_json(p.plan) for p in self.ledger.parts(row.id)]
-        for item in self.ledger.items(row.id):
-            there.add(plans[item.part].identity(item.n))
+    def _extend(
+        self, row: SessionRow, request: SessionRequest, plans: list[Plan], key: str, warnings: list[str]
+    ) -> Submitted:
+        there = {plans[item.part].identity(item.n) for item in self.ledger.items(row.id)}
         wanted = [n for n in range(request.plan.count) if request.plan.identity(n) not in there]
         if not wanted:
             return self._attach(row, request, warnings)
         self.ledger.set_client(row.id, request.client)
-        added = self.ledger.extend(row.id, key=key, part=part, items=wanted)
+        self._credentials[row.id] = request.credentials
+        added = self.ledger.extend(row.id, key=key, part=self._part(request), items=wanted)
         self._forget(row.id)
         loaded = self._load(row.id)
         checkpoint = loaded.parts[-1].graph.checkpoint
         snapshots = [self._snapshot(row.id, plan, loaded.created, checkpoint) for plan in [*plans, request.plan]]
-        loaded.manifest.extended(_merged(snapshots, total=row.total + added))
+        with _manifest_may_wait(row.folder):
+            loaded.manifest.extended(_merged(snapshots, total=row.total + added))
         self._notify(row.id)
         return Submitted(self.ledger.session(row.id), "extended", added, warnings)
 
@@ -248,25 +283,10 @@ class Sessions:
         name = image_name(loaded.name, item.idx, planned.requested_seed)
         literals = literals_of(planned, parameters, name)
         prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
-        record = sdgen_record(
-            session=item.session,
-            session_name=loaded.name,
-            index=item.idx,
-            keys=planned.keys,
-            values=planned.values,
-            seed=planned.seed,
-            requested_seed=planned.requested_seed,
-            prompt=planned.prompt,
-            negative=planned.negative,
-            checkpoint_name=part.graph.checkpoint,
-            checkpoint_hash=None,
-            filename=name,
-            extra={"parameters": parameters.to_dict()},
-        )
-        extra: dict[str, Any] = {"sdgen": record}
+        extra: dict[str, Any] = {"sdgen": loaded.record(item.idx, part, planned, name, parameters)}
         if part.pin is not None:
             extra["workflow"] = part.pin({**literals, "session": item.session, "index": item.idx})
-        return Child(prompt, extra)
+        return Child(prompt, {**self._credentials.get(item.session, {}), "extra_pnginfo": extra})
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
@@ -275,68 +295,65 @@ class Sessions:
     ) -> list[Path]:
         """Write the images of one attempt and mark its item done. Gives the files, the first one being the item's.
 
+        What the files say comes from the stored plan; of ``extra_pnginfo`` only further chunks such as the workflow are taken.
         A full disk or a folder that cannot be written pauses the session; the item stays to be done.
         """
         session_id, idx = parse_token(token)
         loaded = self._load(session_id)
+        claimed = extra_pnginfo.get("sdgen")
+        if not isinstance(claimed, dict) or (claimed.get("session"), claimed.get("index")) != (session_id, idx):
+            raise SDGenError(
+                "bad-item", f"this prompt names item {idx} of session {session_id} but was not queued by it"
+            )
         try:
-            return self._save(loaded, idx, images, prompt, extra_pnginfo)
+            return self._save(loaded, self.ledger.item(session_id, idx), list(images), prompt, extra_pnginfo)
         except SDGenError as error:
             if error.code in _MACHINE_ERRORS:
-                self.ledger.put_back(session_id, [idx])
-                self.pause(session_id, str(error))
+                # The ledger may be on the full disk too; then the feeder waits until it can write again.
+                with contextlib.suppress(SDGenError):
+                    self.ledger.put_back(session_id, [idx])
+                    self.pause(session_id, str(error))
             raise
 
     def _save(
         self,
         loaded: _Loaded,
-        idx: int,
-        images: Iterable[Image],
+        item: ItemRow,
+        images: list[Image],
         prompt: Mapping[str, Any],
         extra_pnginfo: Mapping[str, Any],
     ) -> list[Path]:
-        if not isinstance(extra_pnginfo.get("sdgen"), dict):
-            raise SDGenError("bad-item", f"this prompt names item {idx} of session {loaded.id} but was not queued by it")
-        record = dict(extra_pnginfo["sdgen"])
-        model = record["checkpoint"]["name"]
-        if model:
-            record["checkpoint"] = {"name": model, "hash": self.models.wait(model, timeout=120)}
+        if not images:
+            raise SDGenError("not-saved", f"item {item.idx} of session {loaded.id} came with no image")
+        part = loaded.parts[item.part]
+        planned = part.plan.item(item.n)
+        names = [image_name(loaded.name, item.idx, planned.requested_seed, n) for n in range(len(images))]
+        parameters = part.rules.resolve(planned.parameters)
+        record = loaded.record(item.idx, part, planned, names[0], parameters)
+        if part.graph.checkpoint:
+            record["checkpoint"]["hash"] = self.models.wait(part.graph.checkpoint, timeout=120)
         chunks: dict[str, str] = {}
         if self.host.metadata:
             chunks["parameters"] = _parameters_text(record)
             chunks["prompt"] = strict_json(standalone(prompt))
             chunks |= {name: strict_json(value) for name, value in extra_pnginfo.items() if name != "sdgen"}
-        files: list[Path] = []
         now = time.monotonic()
         seconds = now - loaded.last_saved
-        for n, image in enumerate(images):
-            name = image_name(loaded.name, idx, record["requested_seed"], n)
+        hashes: dict[int, str] = {}
+        # The image with the plain name comes last: where it is whole, the rest of its batch is too.
+        for n in reversed(range(len(images))):
             if self.host.metadata:
-                chunks["sdgen"] = strict_json({**record, "filename": name, "batch_index": n})
-            data = encode_png(image, chunks)
-            path = loaded.folder / name
-            write_atomic(path, data)
-            files.append(path)
-            entry = image_entry(
-                filename=name,
-                seed=record["seed"],
-                prompt=record["prompt"],
-                negative=record["negative"],
-                values=record["values"],
-                index=idx,
-                keys=record["keys"],
-                sha256=hashlib.sha256(data).hexdigest(),
-                seconds=round(seconds, 4),
-                extra={"batch_index": n} if n else {},
-            )
-            loaded.manifest.image(entry)
-        if not files:
-            raise SDGenError("not-saved", f"item {idx} of session {loaded.id} came with no image")
+                chunks["sdgen"] = strict_json({**record, "filename": names[n], "batch_index": n})
+            data = encode_png(images[n], chunks)
+            write_atomic(loaded.folder / names[n], data)
+            hashes[n] = hashlib.sha256(data).hexdigest()
+        for n, name in enumerate(names):
+            loaded.manifest.image(_entry(name, planned, item.idx, hashes[n], round(seconds, 4), n))
         loaded.last_saved = now
         self._saves.setdefault(loaded.id, deque(maxlen=30)).append(now)
-        self.ledger.mark_done(loaded.id, idx, file=files[0].name, sha256=entry["sdgen"]["sha256"], seconds=seconds)
+        self.ledger.mark_done(loaded.id, item.idx, file=names[0], sha256=hashes[0], seconds=seconds)
         self._notify(loaded.id)
-        return files
+        return [loaded.folder / name for name in names]
 
     # ---- the session's course --------------------------------------------------------------------------------------------
 
@@ -344,13 +361,14 @@ class Sessions:
         """Record an item's failure in ledger and journal; the session goes on."""
         if self.ledger.mark_failed(session_id, idx, {"error": code, "message": message}):
             row = self.ledger.item(session_id, idx)
-            self._load(session_id).manifest.failed(idx, code, message, row.attempts)
+            with _manifest_may_wait(self.ledger.session(session_id).folder):
+                self._load(session_id).manifest.failed(idx, code, message, row.attempts)
             self._notify(session_id)
 
     def finish_if_done(self, session_id: str) -> SessionRow:
-        """Close a running session that has nothing left to do: completed, or failed when items failed."""
+        """Close a running or paused session that has nothing left to do: completed, or failed when items failed."""
         row = self.ledger.session(session_id)
-        if row.state == "running" and row.left == 0:
+        if row.state in ("running", "paused") and row.left == 0:
             state, reason = "completed", ""
             if row.failed:
                 state, reason = "failed", f"{row.failed} of {row.total} images failed"
@@ -359,8 +377,12 @@ class Sessions:
             with _manifest_may_wait(row.folder):
                 self._load(session_id).manifest.status("completed")
                 self._forget(session_id)
-            if self.ledger.set_state(session_id, state, reason, only_from=("running",)):
+            if self.ledger.close_session(session_id, state, reason):
+                self._credentials.pop(session_id, None)
                 self._notify(session_id)
+            else:  # it was extended or retried in this moment
+                with _manifest_may_wait(row.folder):
+                    self._load(session_id).manifest.status("ongoing")
             row = self.ledger.session(session_id)
         return row
 
@@ -378,7 +400,7 @@ class Sessions:
 
     def resume(self, session_id: str) -> SessionRow:
         """Go on with what is left. Failed items stay failed (see ``retry``). Raises ``bad-state`` when nothing is left."""
-        row = self.ledger.session(session_id)
+        row = self.finish_if_done(session_id)
         if row.left == 0:
             hint = f"; `sdgen sessions retry {row.id}` makes the {row.failed} failed again" if row.failed else ""
             raise SDGenError("bad-state", f"session {row.name} is {row.state}: nothing is left to do{hint}")
@@ -387,15 +409,19 @@ class Sessions:
             if not loaded.folder.is_dir():
                 raise SDGenError("missing-file", f"the folder of session {row.name} is gone: {loaded.folder}")
             loaded.last_saved = time.monotonic()
-            loaded.manifest.status("ongoing")
+            with _manifest_may_wait(row.folder):
+                self._catch_up(row)
+                loaded.manifest.status("ongoing")
             self.ledger.set_state(row.id, "running")
             self._notify(row.id)
         return self.ledger.session(row.id)
 
     def retry(self, session_id: str) -> tuple[SessionRow, int]:
-        """Make the failed items again. Gives the session and how many items were put back."""
+        """Make the failed items again, and those whose file is gone. Gives the session and how many were put back."""
         row = self.ledger.session(session_id)
         again = self.ledger.put_back(row.id, state="failed")
+        gone = [i.idx for i in self.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
+        again += self.ledger.put_back(row.id, gone, state="done")
         if again:
             self.resume(row.id)
         return self.ledger.session(row.id), again
@@ -403,49 +429,61 @@ class Sessions:
     def recover(self) -> list[SessionRow]:
         """After a start: queued items are done when their file is whole, else to be done again. Gives running sessions.
 
-        ComfyUI's queue is empty after a start, so no queued item can still arrive.
+        ComfyUI's queue is empty after a start, so no queued item can still arrive. A session that cannot be read is paused
+        with the reason; it must not keep the others from running.
         """
         running = []
         for row in self.ledger.sessions():
-            queued = self.ledger.items(row.id, "queued") if row.queued else []
-            for item in queued:
-                if not self._adopt(row, item):
-                    self.ledger.put_back(row.id, [item.idx])
-            if queued or row.state == "running":
-                remove_leftovers(row.folder, min_age=0)  # this process has not saved anything yet
-            if row.state == "running":
+            if not row.queued and row.state not in ("running", "paused"):
+                continue
+            try:
+                for item in self.ledger.items(row.id, "queued"):
+                    if not self._adopt(row, item):
+                        self.ledger.put_back(row.id, [item.idx])
+                if row.queued or row.state == "running":
+                    remove_leftovers(row.folder, min_age=0)  # this process has not saved anything yet
+                    self._catch_up(row)
                 row = self.finish_if_done(row.id)
                 if row.state == "running":
                     running.append(row)
+            except Exception as error:
+                log.exception("SDGen: session %s cannot be taken up", row.name)
+                self.ledger.put_back(row.id)
+                self.ledger.set_state(row.id, "paused", f"cannot be taken up: {error}", only_from=("running",))
         return running
 
     def _adopt(self, row: SessionRow, item: ItemRow) -> bool:
-        """Take over an item's file that was written before the ledger could say so."""
+        """Take over an item's files that were written before the ledger could say so."""
         loaded = self._load(row.id)
         planned = loaded.parts[item.part].plan.item(item.n)
-        path = row.folder / image_name(row.name, item.idx, planned.requested_seed)
+        names = [image_name(row.name, item.idx, planned.requested_seed)]
+        if not self._is_items_file(row, item.idx, row.folder / names[0]):
+            return False
+        while True:
+            name = image_name(row.name, item.idx, planned.requested_seed, len(names))
+            if not self._is_items_file(row, item.idx, row.folder / name):
+                break
+            names.append(name)
+        hashes = [sha256_file(row.folder / name) for name in names]
+        for n, name in enumerate(names):
+            loaded.manifest.image(_entry(name, planned, item.idx, hashes[n], 0.0, n))
+        self.ledger.mark_done(row.id, item.idx, file=names[0], sha256=hashes[0])
+        return True
+
+    def _is_items_file(self, row: SessionRow, idx: int, path: Path) -> bool:
         if not path.is_file() or not is_whole_png(path):
             return False
         record = read_sdgen_chunk(path) or {}
-        if self.host.metadata and (record.get("session"), record.get("index")) != (row.id, item.idx):
-            return False
-        sha256 = sha256_file(path)
-        loaded.manifest.image(
-            image_entry(
-                filename=path.name,
-                seed=planned.seed,
-                prompt=planned.prompt,
-                negative=planned.negative,
-                values=planned.values,
-                index=item.idx,
-                keys=planned.keys,
-                sha256=sha256,
-                seconds=0.0,
-                extra={},
-            )
-        )
-        self.ledger.mark_done(row.id, item.idx, file=path.name, sha256=sha256)
-        return True
+        return not self.host.metadata or (record.get("session"), record.get("index")) == (row.id, idx)
+
+    def _catch_up(self, row: SessionRow) -> None:
+        """Rebuild a manifest that is behind the ledger: after a power cut its last lines may not have reached the disk."""
+        row = self.ledger.session(row.id)
+        listed = {entry.get("sdgen", {}).get("index") for entry in load_manifest(row.folder).images}
+        if len(listed) < row.done:
+            log.info("SDGen: the manifest of session %s is rebuilt from its images", row.name)
+            rebuild(row.folder)
+            self._forget(row.id)
 
     def status(self, row: SessionRow) -> dict[str, Any]:
         """A session for people and programs; rate and time left come from the last 30 saves of this process."""
@@ -479,9 +517,14 @@ class Sessions:
         ]
         return {**self.status(row), "failures": failures}
 
-    def verify(self, session_id: str, *, hashes: bool = False) -> dict[str, Any]:
-        """Files against manifest and ledger. ``ok`` when all agree; ``hashes`` also reads every file."""
+    def verify(self, session_id: str, *, hashes: bool = False, repair: bool = False) -> dict[str, Any]:
+        """Files against manifest and ledger. ``ok`` when all agree; ``hashes`` also reads every file, ``repair`` first
+        rebuilds the manifest from what is there."""
         row = self.ledger.session(session_id)
+        if repair:
+            self._forget(row.id)
+            rebuild(row.folder)
+            self._load(row.id).manifest.status("completed" if row.state in ("completed", "failed") else "ongoing")
         report = verify(row.folder, hashes=hashes).to_dict()
         unsaved = [i.idx for i in self.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
         report["done_without_file"] = unsaved
@@ -556,12 +599,28 @@ def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
     return merged
 
 
+def _entry(name: str, planned: PlanItem, idx: int, sha256: str, seconds: float, batch_index: int) -> dict[str, Any]:
+    """An image's entry in the manifest."""
+    return image_entry(
+        filename=name,
+        seed=planned.seed,
+        prompt=planned.prompt,
+        negative=planned.negative,
+        values=planned.values,
+        index=idx,
+        keys=planned.keys,
+        sha256=sha256,
+        seconds=seconds,
+        extra={"batch_index": batch_index} if batch_index else {},
+    )
+
+
 @contextlib.contextmanager
 def _manifest_may_wait(folder: Path) -> Iterator[None]:
     """A manifest that cannot be written now (disk full, folder gone) is rebuilt later; the ledger's word must not wait for it."""
     try:
         yield
-    except SDGenError as error:
+    except (SDGenError, OSError) as error:
         log.warning("SDGen: the manifest in %s is behind: %s", folder, error)
 
 

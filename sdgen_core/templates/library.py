@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import SDGenError, nearest_names
@@ -68,9 +68,11 @@ class TemplateLibrary:
         root_name, _, below = name.partition("/")
         root = self.roots.get(root_name)
         if root is not None and below:
-            path = root / below
-            inside = os.path.normpath(below) == below.replace("/", os.sep) and not Path(below).is_absolute()
-            if inside and ".." not in Path(below).parts and path.is_file():
+            # Judged by its parts, so that a link the user made inside a template folder works, and a drive or a way up does not.
+            parts = below.split("/")
+            plain = all(part not in ("", ".", "..") and not set(part) & set("\\:\0") for part in parts)
+            path = root.joinpath(*parts) if plain else root
+            if plain and below.lower().endswith(_ENDINGS) and path.is_file():
                 return path
         raise SDGenError(
             "unknown-template", f"there is no template {name!r}", nearest=nearest_names(name, self.names())
@@ -91,7 +93,8 @@ class TemplateLibrary:
             resolved = load_template(self.path(query.file), options)
         elif query.text.strip():
             base = next(iter(self.roots.values()), None)
-            resolved = load_text(query.text, options, base=base)
+            confined = replace(options, within=tuple(root.absolute() for root in self.roots.values()))
+            resolved = load_text(query.text, confined, base=base)
         else:
             raise SDGenError("no-template", "no template is chosen: the file is empty and so is the text")
         return ChosenTemplate(resolved, query.limit or None)

@@ -36,7 +36,8 @@ DIRECT = Generation(mode="combinatorial", seed=42, seed_mode="progressive", max_
 class Options:
     """What the user chooses beside the file: theme or theme file, style, fixed keys, another mode.
 
-    ``strict`` turns remarks into errors; ``schema`` checks the leaf against the strict rules of its kind.
+    ``strict`` turns remarks into errors; ``schema`` checks the leaf against the strict rules of its kind; ``within``
+    confines the files of a text to these folders.
     """
 
     theme: str | None = None
@@ -46,6 +47,7 @@ class Options:
     mode: str | None = None
     strict: bool = False
     schema: bool = False
+    within: tuple[Path, ...] = ()
 
 
 def load_template(source: Path, options: Options | None = None) -> ResolvedTemplate:
@@ -79,7 +81,7 @@ def load_text(
     parsed = documents.Parsed(text.replace("\r\n", "\n"), hashlib.sha256(data).hexdigest())
     folder = None if base is None else Path(os.path.normpath(base.absolute()))
     leaf = Document(parsed, None if folder is None else folder / f"{name}.prompt.yaml", name)
-    run = Run(folder, shown(base) if base is not None else "", options.strict)
+    run = Run(folder, shown(base) if base is not None else "", options.strict, within=options.within)
     root = leaf.root
     if root.kind != "map":
         raise SDGenError(

@@ -5,6 +5,7 @@ Problems are collected where the reading can go on, so that a user sees all mist
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,8 @@ class Run:
     warnings: list[str] = field(default_factory=list)
     problems: list[SDGenError] = field(default_factory=list)
     files: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    within: tuple[Path, ...] = ()
+    """Folders that files must lie in; empty: anywhere. For texts that come from a client."""
     _told: set[str] = field(default_factory=set)
 
     # ---- odd and wrong things
@@ -102,6 +105,8 @@ class Run:
     def open(self, path: Path) -> Document:
         """Read a file and remember it as one of the template's sources."""
         name = self.name_of(path)
+        if not self.allowed(path):
+            raise SDGenError("outside-folders", f"{name} lies outside of the template folders")
         document = documents.read(path, name)
         _ = document.parsed.root is None and document.parsed.values is None and document.root
         self.files.setdefault(
@@ -111,6 +116,11 @@ class Run:
             place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
             self.warn(f"the key {key!r} is written twice; the last one counts", place)
         return document
+
+    def allowed(self, path: Path) -> bool:
+        """Whether a file or folder may be looked at. Lexical: a link inside a template folder is the user's own."""
+        path = Path(os.path.normpath(path))
+        return not self.within or any(path.is_relative_to(os.path.normpath(folder)) for folder in self.within)
 
     def name_of(self, path: Path) -> str:
         """A path as messages show it: relative to where the user named the leaf."""
@@ -141,6 +151,11 @@ class Run:
                 candidate = _joined(base, clean)
                 if candidate not in candidates:
                     candidates.append(candidate)
+        if not all(self.allowed(c) for c in candidates):
+            candidates = [c for c in candidates if self.allowed(c)]
+            if not candidates:
+                message = f"{where}{clean} lies outside of the template folders"
+                raise SDGenError("outside-folders", message, place=entry.place)
         found = [c for c in candidates if _is_there(c)]
         if not found:
             if missing_ok:

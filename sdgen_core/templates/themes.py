@@ -35,7 +35,7 @@ def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
     if block.enable_autodiscovery:
         for search in block.search_paths or ["."]:
             try:
-                folders = sorted(p for p in (run.base / search).iterdir() if p.is_dir())
+                folders = sorted(p for p in (run.base / search).iterdir() if p.is_dir() and run.allowed(p))
             except OSError:
                 continue
             for folder in folders:

@@ -66,7 +66,7 @@ def make_item(sessions, session, idx, size=1):
     attempt = sessions.ledger.mark_queued(session, {idx: f"p{idx}"}).get(idx, 1)
     child = sessions.child(sessions.ledger.item(session, idx), attempt)
     images = [Image.new("RGB", (8, 8), (child.prompt["3"]["inputs"]["seed"] % 256, n, 0)) for n in range(size)]
-    return sessions.save(child.prompt["4"]["inputs"]["item"], images, child.prompt, child.extra_pnginfo)
+    return sessions.save(child.prompt["4"]["inputs"]["item"], images, child.prompt, child.extra_data["extra_pnginfo"])
 
 
 def test_items_become_files_with_everything_in_them(make):
