@@ -29,6 +29,9 @@ hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
+# Torch's waiting threads must not spin: the tests' processes share few cores (see ComfyServer).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # What ComfyUI's page would put before a new user: no test is about that.
 QUIET_SETTINGS = {
     "Comfy.TutorialCompleted": True,
@@ -41,9 +44,21 @@ QUIET_SETTINGS = {
 def pytest_configure(config: pytest.Config) -> None:
     for group in GROUPS:
         config.addinivalue_line("markers", f"{group}: tests of the folder tests/{group}")
-    if hasattr(signal, "SIGTERM"):
-        # end in order, so that no server outlives its tests
-        signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+    # end in order, so that no server outlives its tests
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+_terminated: list[int] = []
+
+
+def _terminate(number: int, frame: object) -> None:
+    _terminated.append(number)
+    pytest.exit("terminated", returncode=128 + number)
+
+
+def pytest_runtest_setup() -> None:
+    if _terminated:  # the exception was lost: Python drops those that come while it collects garbage
+        pytest.exit("terminated", returncode=128 + _terminated[0])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
