@@ -99,6 +99,8 @@ def test_standalone_prompt_has_no_node_of_ours():
         "inputs": {"images": ["8", 0], "filename_prefix": "cats_0000_seed-7"},
     }
     assert child["9"]["class_type"] == SAVER
+    child["9"]["inputs"]["file_name"] = ["7", 0]
+    assert standalone(child)["9"]["inputs"]["filename_prefix"] == ["7", 0]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,7 @@ def test_standalone_prompt_has_no_node_of_ours():
         (lambda g: g.pop("9"), "no-save-node"),
         (lambda g: g["9"]["inputs"].update(images=["11", 0], file_name="x"), "no-save-node"),
         (lambda g: g["2"].update(class_type="Other"), "no-planner"),
+        (lambda g: g.update({"31": node(SAVER, images=["8", 0], file_name=["2", 10])}), "two-save-nodes"),
         (lambda g: g["8"]["inputs"].update(samples=["99", 0]), "bad-graph"),
         (lambda g: g["8"]["inputs"].update(samples=["2", 99]), "bad-graph"),
         (lambda g: g["2"]["inputs"].update(name=["8", 0]), "bad-graph"),

@@ -286,3 +286,121 @@ def test_tokens_that_are_no_items(make):
         with pytest.raises(SDGenError) as caught:
             service.parse_token(token)
         assert caught.value.code == "bad-graph"
+
+
+# ---- what a review found -------------------------------------------------------------------------------------------------
+
+
+def test_a_session_paused_during_its_last_image_still_ends(make):
+    sessions = make()
+    session = sessions.submit(request(TEMPLATE % 1)).session
+    sessions.ledger.mark_queued(session.id, {0: "p"})
+    sessions.pause(session.id, "lunch")
+    make_item(sessions, session.id, 0)
+    assert sessions.finish_if_done(session.id).state == "completed"
+    manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["status"] == "completed"
+
+
+def test_a_batch_is_taken_over_whole_or_made_again(make):
+    sessions = make()
+    session = sessions.submit(request(TEMPLATE % 2)).session
+    for idx in range(2):
+        make_item(sessions, session.id, idx, size=3)
+    assert sessions.ledger.item(session.id, 0).sha256 == hashlib.sha256(
+        (session.folder / "cats_0000_seed-7.png").read_bytes()
+    ).hexdigest()
+    sessions.ledger._db.execute("UPDATE item SET state='queued', file=NULL")
+    # item 1 was cut short: the image with the plain name comes last, so it is the one that is missing
+    (session.folder / "cats_0001_seed-8.png").unlink()
+    (session.folder / "manifest.jsonl").unlink()
+    sessions.close()
+    after = make()
+    after.recover()
+    assert [i.state for i in after.ledger.items(session.id)] == ["done", "todo"]
+    make_item(after, session.id, 1, size=3)
+    assert after.finish_if_done(session.id).state == "completed"
+    manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert len(manifest["images"]) == 6 and after.verify(session.id)["verify"]["ok"]
+
+
+def test_an_extension_pressed_again_adds_nothing_even_with_drawn_seeds(make):
+    sessions = make()
+    text = (TEMPLATE % 2).replace("seed: 7", "seed: -1")
+    first = sessions.submit(request(text, on_existing="extend"))
+    assert first.action == "created"
+    for _ in range(2):
+        again = sessions.submit(request(text, on_existing="extend"))
+        assert (again.session.id, again.added, again.session.total) == (first.session.id, 0, 2)
+    more = sessions.submit(request(text.replace("max_images: 2", "max_images: 3"), on_existing="extend"))
+    assert (more.action, more.added, more.session.total) == ("extended", 1, 3)
+
+
+def test_deleted_images_are_made_again(make):
+    sessions = make()
+    session = sessions.submit(request(TEMPLATE % 2)).session
+    for idx in range(2):
+        make_item(sessions, session.id, idx)
+    sessions.finish_if_done(session.id)
+    (session.folder / "cats_0001_seed-8.png").unlink()
+    again = sessions.submit(request(TEMPLATE % 2))
+    assert (again.action, again.session.state, again.session.done) == ("resumed", "running", 1)
+    make_item(sessions, session.id, 1)
+    assert sessions.finish_if_done(session.id).state == "completed"
+
+
+def test_a_deleted_folder_means_a_new_session(make):
+    import shutil
+
+    sessions = make()
+    session = sessions.submit(request(TEMPLATE % 2)).session
+    shutil.rmtree(session.folder)
+    assert sessions.submit(request(TEMPLATE % 2)).action == "created"
+
+
+def test_one_unreadable_session_does_not_stop_the_others(make):
+    sessions = make()
+    bad = sessions.submit(request(name="bad")).session
+    good = sessions.submit(request(name="good")).session
+    sessions.ledger.mark_queued(bad.id, {0: "p"})
+    sessions.ledger._db.execute("UPDATE part SET plan='{}' WHERE session=?", (bad.id,))
+    sessions.close()
+    after = make()
+    assert [row.id for row in after.recover()] == [good.id]
+    row = after.ledger.session(bad.id)
+    assert row.state == "paused" and "plan" in row.reason
+
+
+def test_the_file_name_never_comes_from_the_client(make, tmp_path):
+    sessions = make()
+    session = sessions.submit(request(TEMPLATE % 1)).session
+    sessions.ledger.mark_queued(session.id, {0: "p"})
+    child = sessions.child(sessions.ledger.item(session.id, 0), 1)
+    child.extra_data["extra_pnginfo"]["sdgen"]["requested_seed"] = "/../../../evil"
+    (path,) = sessions.save(f"{session.id}/0/1", [Image.new("RGB", (8, 8))], child.prompt, child.extra_data["extra_pnginfo"])
+    assert path == session.folder / "cats_0000_seed-7.png" and path.is_file()
+
+
+def test_a_manifest_that_lost_its_last_lines_is_caught_up(make):
+    sessions = make()
+    session = sessions.submit(request()).session
+    for idx in range(3):
+        make_item(sessions, session.id, idx)
+    sessions.close()
+    journal = session.folder / "manifest.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:2]))  # a power cut: the rest never reached the disk
+    (session.folder / "manifest.json").unlink()
+    after = make()
+    after.recover()
+    manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
+    assert len(manifest["images"]) == 3 and after.verify(session.id)["verify"]["ok"]
+
+
+def test_credentials_reach_the_children_and_stay_out_of_the_ledger(make, tmp_path):
+    sessions = make()
+    session = sessions.submit(request(credentials={"api_key_comfy_org": "secret-key"})).session
+    child = sessions.child(sessions.ledger.item(session.id, 0), 1)
+    assert child.extra_data["api_key_comfy_org"] == "secret-key"
+    assert b"secret-key" not in (tmp_path / "user" / "ledger.db").read_bytes()
+    assert b"secret-key" not in (tmp_path / "user" / "ledger.db-wal").read_bytes()
