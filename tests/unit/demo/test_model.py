@@ -16,11 +16,11 @@ def report(comfyui_folder: Path, demo_folder: Path, tmp_path_factory: pytest.Tem
     """One run of the evaluation, in a process of its own: ComfyUI is not made to be imported beside other things."""
     out = tmp_path_factory.mktemp("evaluation")
     paths = [path for path in (os.environ.get("SDGEN_TEST_PACKAGES"), os.environ.get("PYTHONPATH")) if path]
+    command = [sys.executable, "-m", "examples.demo.evaluate"]
     done = subprocess.run(
-        [sys.executable, "-m", "examples.demo.evaluate"]
-        + ["--comfyui", str(comfyui_folder), "--out", str(out), "--each", "1", "--edits", "16"],
+        [*command, "--comfyui", str(comfyui_folder), "--out", str(out), "--each", "1", "--edits", "16"],
         cwd=demo_folder.parents[1],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         encoding="utf-8",
