@@ -69,8 +69,9 @@ class Offline:
     """Sessions of a ledger whose ComfyUI does not run. A resumed session starts when ComfyUI does."""
 
     def __init__(self, user_dir: Path) -> None:
+        from ..sessions.items import Host
         from ..sessions.ledger import Ledger
-        from ..sessions.service import Host, Sessions
+        from ..sessions.service import Sessions
 
         ledger = next((p for p in (user_dir / "sdgen" / "ledger.db", user_dir / "ledger.db") if p.is_file()), None)
         if ledger is None:

@@ -20,8 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import SDGenError
+from ..sessions.items import Child
 from ..sessions.ledger import ItemRow, SessionRow
-from ..sessions.service import Child, Sessions
+from ..sessions.service import Sessions
 from .client import ComfyClient, failure
 
 log = logging.getLogger("sdgen")

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SDGenError, shown
+from ..sessions.items import Host
 from ..sessions.ledger import Ledger
-from ..sessions.service import Host, Sessions
+from ..sessions.service import Sessions
 from ..templates.library import TemplateLibrary
 from .client import ComfyClient
 from .feeder import Feeder

@@ -20,21 +20,19 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
-from ..templates import one_line
-from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
-from .files import remove_leftovers, sha256_file, write_atomic
+from .compile import CompiledGraph, Prompt, compile_graph
+from .files import remove_leftovers
+from .items import Child, Host, LoadedSession, parse_token
 from .ledger import ItemRow, Ledger, Part, SessionRow, new_session_id
-from .manifest import ManifestWriter, build_snapshot, image_entry
-from .metadata import encode_png, is_whole_png, read_sdgen_chunk, sdgen_record, strict_json
+from .manifest import ManifestWriter, build_snapshot
 from .models import ModelHashes
-from .naming import create_session_folder, image_name, safe_name, session_folder_name
+from .naming import create_session_folder, safe_name, session_folder_name
 from .parameters import ParameterRules, Parameters, ineffective_parameters
-from .parameters_text import parameters_text
-from .plan import Plan, PlanItem
+from .plan import Plan
 from .recovery import load_manifest, rebuild, verify
 
 if TYPE_CHECKING:
@@ -49,17 +47,6 @@ ON_EXISTING = ("resume", "extend", "new")
 
 #: Errors of the machine, not of the item: the session waits for the user instead of failing item after item.
 _MACHINE_ERRORS = frozenset({"disk-full", "unwritable-folder", "ledger-unusable"})
-
-
-@dataclass(frozen=True)
-class Host:
-    """What the engine asks of the ComfyUI it runs in. ``checkpoint_path`` gives None for names that are no file."""
-
-    samplers: Callable[[], list[str]]
-    schedulers: Callable[[], list[str]]
-    checkpoint_path: Callable[[str], Path | None]
-    version: str = ""
-    metadata: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,57 +79,6 @@ class Submitted:
     warnings: list[str]
 
 
-@dataclass(frozen=True)
-class Child:
-    """One item ready to be posted: the API prompt and the extra data that savers write into the file."""
-
-    prompt: Prompt
-    extra_data: dict[str, Any]
-
-
-class _LoadedPart:
-    def __init__(self, part: Part, host: Host) -> None:
-        self.plan = Plan.from_json(part.plan)
-        self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
-        defaults = dict(part.defaults)
-        position = int(defaults.pop("item_widget", 0))
-        self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers())
-        self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
-
-
-class _Loaded:
-    """A session's immutable side, read from the ledger once."""
-
-    def __init__(self, row: SessionRow, parts: list[Part], host: Host) -> None:
-        self.id = row.id
-        self.name = row.name
-        self.folder = row.folder
-        self.created = datetime.fromtimestamp(row.created)
-        self.parts = [_LoadedPart(part, host) for part in parts]
-        self.manifest = ManifestWriter(row.folder)
-        self.last_saved = time.monotonic()
-
-    def record(
-        self, idx: int, part: _LoadedPart, planned: PlanItem, name: str, parameters: Parameters
-    ) -> dict[str, Any]:
-        """The ``sdgen`` chunk of an item as a map; the checkpoint's hash is known when it is saved."""
-        return sdgen_record(
-            session=self.id,
-            session_name=self.name,
-            index=idx,
-            keys=planned.keys,
-            values=planned.values,
-            seed=planned.seed,
-            requested_seed=planned.requested_seed,
-            prompt=planned.prompt,
-            negative=planned.negative,
-            checkpoint_name=part.graph.checkpoint,
-            checkpoint_hash=None,
-            filename=name,
-            extra={"parameters": parameters.to_dict()},
-        )
-
-
 class Sessions:
     """The sessions of one ledger. ``root`` is the folder new session folders are made in. Safe for many threads."""
 
@@ -153,7 +89,7 @@ class Sessions:
         self.models = ModelHashes(user_dir / "model_hashes.json")
         #: Called (with the session id) whenever an item or a session changed; the feeder and the status line listen.
         self.changed: list[Callable[[str], None]] = []
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._loaded: OrderedDict[str, LoadedSession] = OrderedDict()
         self._saves: dict[str, deque[float]] = {}
         self._credentials: dict[str, Mapping[str, str]] = {}
         self._lock = threading.RLock()
@@ -276,17 +212,8 @@ class Sessions:
 
     def child(self, item: ItemRow, attempt: int) -> Child:
         """The prompt of one item. Raises what rendering raises; the caller records it as the item's failure."""
-        loaded = self._load(item.session)
-        part = loaded.parts[item.part]
-        planned = part.plan.item(item.n)
-        parameters = part.rules.resolve(planned.parameters)
-        name = image_name(loaded.name, item.idx, planned.requested_seed)
-        literals = literals_of(planned, parameters, name)
-        prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
-        extra: dict[str, Any] = {"sdgen": loaded.record(item.idx, part, planned, name, parameters)}
-        if part.pin is not None:
-            extra["workflow"] = part.pin({**literals, "session": item.session, "index": item.idx})
-        return Child(prompt, {**self._credentials.get(item.session, {}), "extra_pnginfo": extra})
+        child = self._load(item.session).child(item, attempt)
+        return Child(child.prompt, {**self._credentials.get(item.session, {}), **child.extra_data})
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
@@ -317,43 +244,27 @@ class Sessions:
 
     def _save(
         self,
-        loaded: _Loaded,
+        loaded: LoadedSession,
         item: ItemRow,
         images: list[Image],
         prompt: Mapping[str, Any],
         extra_pnginfo: Mapping[str, Any],
     ) -> list[Path]:
-        if not images:
-            raise SDGenError("not-saved", f"item {item.idx} of session {loaded.id} came with no image")
-        part = loaded.parts[item.part]
-        planned = part.plan.item(item.n)
-        names = [image_name(loaded.name, item.idx, planned.requested_seed, n) for n in range(len(images))]
-        parameters = part.rules.resolve(planned.parameters)
-        record = loaded.record(item.idx, part, planned, names[0], parameters)
-        if part.graph.checkpoint:
-            record["checkpoint"]["hash"] = self.models.wait(part.graph.checkpoint, timeout=120)
-        chunks: dict[str, str] = {}
-        if self.host.metadata:
-            chunks["parameters"] = _parameters_text(record)
-            chunks["prompt"] = strict_json(standalone(prompt))
-            chunks |= {name: strict_json(value) for name, value in extra_pnginfo.items() if name != "sdgen"}
+        checkpoint = loaded.parts[item.part].graph.checkpoint
+        model_hash = self.models.wait(checkpoint, timeout=120) if checkpoint else None
         now = time.monotonic()
         seconds = now - loaded.last_saved
-        hashes: dict[int, str] = {}
-        # The image with the plain name comes last: where it is whole, the rest of its batch is too.
-        for n in reversed(range(len(images))):
-            if self.host.metadata:
-                chunks["sdgen"] = strict_json({**record, "filename": names[n], "batch_index": n})
-            data = encode_png(images[n], chunks)
-            write_atomic(loaded.folder / names[n], data)
-            hashes[n] = hashlib.sha256(data).hexdigest()
-        for n, name in enumerate(names):
-            loaded.manifest.image(_entry(name, planned, item.idx, hashes[n], round(seconds, 4), n))
+        entries = loaded.write(item, images, prompt, extra_pnginfo, model_hash, round(seconds, 4))
+        for entry in entries:
+            loaded.manifest.image(entry)
         loaded.last_saved = now
         self._saves.setdefault(loaded.id, deque(maxlen=30)).append(now)
-        self.ledger.mark_done(loaded.id, item.idx, file=names[0], sha256=hashes[0], seconds=seconds)
+        first = entries[0]
+        self.ledger.mark_done(
+            loaded.id, item.idx, file=first["filename"], sha256=first["sdgen"]["sha256"], seconds=seconds
+        )
         self._notify(loaded.id)
-        return [loaded.folder / name for name in names]
+        return [loaded.folder / entry["filename"] for entry in entries]
 
     # ---- the session's course --------------------------------------------------------------------------------------------
 
@@ -455,26 +366,13 @@ class Sessions:
     def _adopt(self, row: SessionRow, item: ItemRow) -> bool:
         """Take over an item's files that were written before the ledger could say so."""
         loaded = self._load(row.id)
-        planned = loaded.parts[item.part].plan.item(item.n)
-        names = [image_name(row.name, item.idx, planned.requested_seed)]
-        if not self._is_items_file(row, item.idx, row.folder / names[0]):
-            return False
-        while True:
-            name = image_name(row.name, item.idx, planned.requested_seed, len(names))
-            if not self._is_items_file(row, item.idx, row.folder / name):
-                break
-            names.append(name)
-        hashes = [sha256_file(row.folder / name) for name in names]
-        for n, name in enumerate(names):
-            loaded.manifest.image(_entry(name, planned, item.idx, hashes[n], 0.0, n))
-        self.ledger.mark_done(row.id, item.idx, file=names[0], sha256=hashes[0])
-        return True
-
-    def _is_items_file(self, row: SessionRow, idx: int, path: Path) -> bool:
-        if not path.is_file() or not is_whole_png(path):
-            return False
-        record = read_sdgen_chunk(path) or {}
-        return not self.host.metadata or (record.get("session"), record.get("index")) == (row.id, idx)
+        entries = loaded.found(item)
+        for entry in entries:
+            loaded.manifest.image(entry)
+        if entries:
+            first = entries[0]
+            self.ledger.mark_done(row.id, item.idx, file=first["filename"], sha256=first["sdgen"]["sha256"])
+        return bool(entries)
 
     def _catch_up(self, row: SessionRow) -> None:
         """Rebuild a manifest that is behind the ledger: after a power cut its last lines may not have reached the disk."""
@@ -533,11 +431,11 @@ class Sessions:
 
     # ---- inside ----------------------------------------------------------------------------------------------------------
 
-    def _load(self, session_id: str) -> _Loaded:
+    def _load(self, session_id: str) -> LoadedSession:
         with self._lock:
             loaded = self._loaded.get(session_id)
             if loaded is None:
-                loaded = _Loaded(self.ledger.session(session_id), self.ledger.parts(session_id), self.host)
+                loaded = LoadedSession(self.ledger.session(session_id), self.ledger.parts(session_id), self.host)
                 self._start_hashing(loaded.parts[-1].graph.checkpoint)
                 self._loaded[session_id] = loaded
                 while len(self._loaded) > 8:
@@ -566,26 +464,6 @@ class Sessions:
             listener(session_id)
 
 
-def _parameters_text(record: Mapping[str, Any]) -> str:
-    """The A1111 text of an image, from its ``sdgen`` record."""
-    parameters = record["parameters"]
-    model = record["checkpoint"]["name"]
-    return parameters_text(
-        one_line(record["prompt"]),
-        one_line(record["negative"]),
-        seed=record["seed"],
-        width=parameters["width"],
-        height=parameters["height"],
-        steps=parameters["steps"],
-        sampler=parameters["sampler_name"],
-        scheduler=parameters["scheduler"],
-        cfg=parameters["cfg"],
-        denoise=parameters["denoise"],
-        model=PurePath(model.replace("\\", "/")).stem if model else None,
-        model_hash=record["checkpoint"]["hash"],
-    )
-
-
 def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
     """The snapshot of an extended session: that of its newest part, with the values of all parts."""
     merged = copy.deepcopy(snapshots[-1])
@@ -599,22 +477,6 @@ def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
     return merged
 
 
-def _entry(name: str, planned: PlanItem, idx: int, sha256: str, seconds: float, batch_index: int) -> dict[str, Any]:
-    """An image's entry in the manifest."""
-    return image_entry(
-        filename=name,
-        seed=planned.seed,
-        prompt=planned.prompt,
-        negative=planned.negative,
-        values=planned.values,
-        index=idx,
-        keys=planned.keys,
-        sha256=sha256,
-        seconds=seconds,
-        extra={"batch_index": batch_index} if batch_index else {},
-    )
-
-
 @contextlib.contextmanager
 def _manifest_may_wait(folder: Path) -> Iterator[None]:
     """A manifest that cannot be written now (disk full, folder gone) is rebuilt later; the ledger's word must not wait for it."""
@@ -622,25 +484,6 @@ def _manifest_may_wait(folder: Path) -> Iterator[None]:
         yield
     except (SDGenError, OSError) as error:
         log.warning("SDGen: the manifest in %s is behind: %s", folder, error)
-
-
-def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:
-    """The planner's outputs for one item, by the names of ``compile.PLAN_OUTPUTS``."""
-    return {
-        "positive": one_line(item.prompt),
-        "negative": one_line(item.negative),
-        "seed": item.seed,
-        **parameters.to_dict(),
-        "file_name": file_name,
-    }
-
-
-def parse_token(token: str) -> tuple[str, int]:
-    """``session/index/attempt`` → (session id, index). Raises ``bad-graph``."""
-    parts = token.split("/")
-    if len(parts) != 3 or not parts[1].isdigit():
-        raise SDGenError("bad-graph", f"{token!r} is no item of a session")
-    return parts[0], int(parts[1])
 
 
 def _remove_empty_session(folder: Path) -> None:

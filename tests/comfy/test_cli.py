@@ -111,8 +111,8 @@ def test_a_dry_run_needs_no_server(files):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (lambda a, tmp: a[:-1] + ["http://127.0.0.1:1"], "no-server"),
-        (lambda a, tmp: a[:-1] + ["ftp://x"], "bad-option"),
+        (lambda a, tmp: [*a[:-1], "http://127.0.0.1:1"], "no-server"),
+        (lambda a, tmp: [*a[:-1], "ftp://x"], "bad-option"),
         (lambda a, tmp: [tmp / "nowhere.prompt.yaml", *a[1:]], "missing-file"),
         (lambda a, tmp: [*a[:2], tmp / "nowhere.json", *a[3:]], "missing-file"),
         (lambda a, tmp: [*a[:2], tmp / "cats.prompt.yaml", *a[3:]], "bad-graph"),

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.sessions import service
+from sdgen_core.sessions import items
+from sdgen_core.sessions.items import Host
 from sdgen_core.sessions.ledger import Ledger
 from sdgen_core.sessions.parameters import Parameters
 from sdgen_core.sessions.plan import Plan
-from sdgen_core.sessions.service import Host, SessionRequest, Sessions
+from sdgen_core.sessions.service import SessionRequest, Sessions
 from sdgen_core.templates import load_text
 
 TEMPLATE = """
@@ -208,7 +209,7 @@ def test_a_full_disk_pauses_and_keeps_the_item(make, monkeypatch):
     def full(path, data, durable=True):
         raise SDGenError("disk-full", "no space left")
 
-    monkeypatch.setattr(service, "write_atomic", full)
+    monkeypatch.setattr(items, "write_atomic", full)
     with pytest.raises(SDGenError):
         make_item(sessions, session.id, 0)
     row = sessions.ledger.session(session.id)
@@ -284,7 +285,7 @@ def test_a_childs_prompt_posted_by_hand_does_not_replace_the_sessions_image(make
 def test_tokens_that_are_no_items(make):
     for token in ("", "a", "a/b/c", "a/-1/1", "a/1"):
         with pytest.raises(SDGenError) as caught:
-            service.parse_token(token)
+            items.parse_token(token)
         assert caught.value.code == "bad-graph"
 
 

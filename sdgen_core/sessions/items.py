@@ -1,0 +1,207 @@
+"""The items of a session: their child prompts, their files, and what these say. Reads plans, writes images, decides nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError
+from ..templates import one_line
+from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
+from .files import sha256_file, write_atomic
+from .ledger import ItemRow, Part, SessionRow
+from .manifest import ManifestWriter, image_entry
+from .metadata import encode_png, is_whole_png, read_sdgen_chunk, sdgen_record, strict_json
+from .naming import image_name
+from .parameters import ParameterRules, Parameters
+from .parameters_text import parameters_text
+from .plan import Plan, PlanItem
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the engine asks of the ComfyUI it runs in. ``checkpoint_path`` gives None for names that are no file."""
+
+    samplers: Callable[[], list[str]]
+    schedulers: Callable[[], list[str]]
+    checkpoint_path: Callable[[str], Path | None]
+    version: str = ""
+    metadata: bool = True
+
+
+@dataclass(frozen=True)
+class Child:
+    """One item ready to be posted: the API prompt and the extra data that savers write into the file."""
+
+    prompt: Prompt
+    extra_data: dict[str, Any]
+
+
+class LoadedPart:
+    """One part of a session, ready to render and compile."""
+
+    def __init__(self, part: Part, host: Host) -> None:
+        self.plan = Plan.from_json(part.plan)
+        self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
+        defaults = dict(part.defaults)
+        position = int(defaults.pop("item_widget", 0))
+        self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers())
+        self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
+
+
+class LoadedSession:
+    """A session's immutable side, read from the ledger once."""
+
+    def __init__(self, row: SessionRow, parts: list[Part], host: Host) -> None:
+        self.id = row.id
+        self._host = host
+        self.name = row.name
+        self.folder = row.folder
+        self.created = datetime.fromtimestamp(row.created)
+        self.parts = [LoadedPart(part, host) for part in parts]
+        self.manifest = ManifestWriter(row.folder)
+        self.last_saved = time.monotonic()
+
+    def _record(
+        self, idx: int, part: LoadedPart, planned: PlanItem, name: str, parameters: Parameters
+    ) -> dict[str, Any]:
+        """The ``sdgen`` chunk of an item as a map; the checkpoint's hash is known when it is saved."""
+        return sdgen_record(
+            session=self.id,
+            session_name=self.name,
+            index=idx,
+            keys=planned.keys,
+            values=planned.values,
+            seed=planned.seed,
+            requested_seed=planned.requested_seed,
+            prompt=planned.prompt,
+            negative=planned.negative,
+            checkpoint_name=part.graph.checkpoint,
+            checkpoint_hash=None,
+            filename=name,
+            extra={"parameters": parameters.to_dict()},
+        )
+
+    def child(self, item: ItemRow, attempt: int) -> Child:
+        """The prompt of one item, and what savers write into its file beside it."""
+        part = self.parts[item.part]
+        planned = part.plan.item(item.n)
+        parameters = part.rules.resolve(planned.parameters)
+        name = image_name(self.name, item.idx, planned.requested_seed)
+        literals = literals_of(planned, parameters, name)
+        prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
+        extra: dict[str, Any] = {"sdgen": self._record(item.idx, part, planned, name, parameters)}
+        if part.pin is not None:
+            extra["workflow"] = part.pin({**literals, "session": item.session, "index": item.idx})
+        return Child(prompt, {"extra_pnginfo": extra})
+
+    def write(
+        self,
+        item: ItemRow,
+        images: Sequence[Image],
+        prompt: Mapping[str, Any],
+        extra_pnginfo: Mapping[str, Any],
+        model_hash: str | None,
+        seconds: float,
+    ) -> list[dict[str, Any]]:
+        """Write the files of an item's images; gives their manifest entries. Raises ``not-saved``, ``disk-full``, …
+
+        What the files say comes from the stored plan; of ``extra_pnginfo`` only further chunks such as the workflow are taken.
+        """
+        if not images:
+            raise SDGenError("not-saved", f"item {item.idx} of session {self.id} came with no image")
+        part = self.parts[item.part]
+        planned = part.plan.item(item.n)
+        names = [image_name(self.name, item.idx, planned.requested_seed, n) for n in range(len(images))]
+        record = self._record(item.idx, part, planned, names[0], part.rules.resolve(planned.parameters))
+        record["checkpoint"]["hash"] = model_hash
+        chunks: dict[str, str] = {}
+        if self._host.metadata:
+            chunks["parameters"] = _parameters_text(record)
+            chunks["prompt"] = strict_json(standalone(prompt))
+            chunks |= {name: strict_json(value) for name, value in extra_pnginfo.items() if name != "sdgen"}
+        hashes: dict[int, str] = {}
+        # The image with the plain name comes last: where it is whole, the rest of its batch is too.
+        for n in reversed(range(len(images))):
+            if self._host.metadata:
+                chunks["sdgen"] = strict_json({**record, "filename": names[n], "batch_index": n})
+            data = encode_png(images[n], chunks)
+            write_atomic(self.folder / names[n], data)
+            hashes[n] = hashlib.sha256(data).hexdigest()
+        return [_entry(name, planned, item.idx, hashes[n], seconds, n) for n, name in enumerate(names)]
+
+    def found(self, item: ItemRow) -> list[dict[str, Any]]:
+        """Manifest entries of an item whose files are there already, whole and its own; empty when they are not."""
+        planned = self.parts[item.part].plan.item(item.n)
+        entries: list[dict[str, Any]] = []
+        while True:
+            path = self.folder / image_name(self.name, item.idx, planned.requested_seed, len(entries))
+            if not path.is_file() or not is_whole_png(path):
+                return entries
+            record = read_sdgen_chunk(path) or {}
+            if self._host.metadata and (record.get("session"), record.get("index")) != (self.id, item.idx):
+                return entries
+            entries.append(_entry(path.name, planned, item.idx, sha256_file(path), 0.0, len(entries)))
+
+
+def parse_token(token: str) -> tuple[str, int]:
+    """``session/index/attempt`` → (session id, index). Raises ``bad-graph``."""
+    parts = token.split("/")
+    if len(parts) != 3 or not parts[1].isdigit():
+        raise SDGenError("bad-graph", f"{token!r} is no item of a session")
+    return parts[0], int(parts[1])
+
+
+def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:
+    """The planner's outputs for one item, by the names of ``compile.PLAN_OUTPUTS``."""
+    return {
+        "positive": one_line(item.prompt),
+        "negative": one_line(item.negative),
+        "seed": item.seed,
+        **parameters.to_dict(),
+        "file_name": file_name,
+    }
+
+
+def _entry(name: str, planned: PlanItem, idx: int, sha256: str, seconds: float, batch_index: int) -> dict[str, Any]:
+    """An image's entry in the manifest."""
+    return image_entry(
+        filename=name,
+        seed=planned.seed,
+        prompt=planned.prompt,
+        negative=planned.negative,
+        values=planned.values,
+        index=idx,
+        keys=planned.keys,
+        sha256=sha256,
+        seconds=seconds,
+        extra={"batch_index": batch_index} if batch_index else {},
+    )
+
+
+def _parameters_text(record: Mapping[str, Any]) -> str:
+    """The A1111 text of an image, from its ``sdgen`` record."""
+    parameters = record["parameters"]
+    model = record["checkpoint"]["name"]
+    return parameters_text(
+        one_line(record["prompt"]),
+        one_line(record["negative"]),
+        seed=record["seed"],
+        width=parameters["width"],
+        height=parameters["height"],
+        steps=parameters["steps"],
+        sampler=parameters["sampler_name"],
+        scheduler=parameters["scheduler"],
+        cfg=parameters["cfg"],
+        denoise=parameters["denoise"],
+        model=PurePath(model.replace("\\", "/")).stem if model else None,
+        model_hash=record["checkpoint"]["hash"],
+    )
