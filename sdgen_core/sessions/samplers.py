@@ -63,7 +63,7 @@ def _folded(text: str) -> str:
     return "".join(text.lower().split())
 
 
-_SAMPLER_OF = {_folded(label): name for name, label in reversed(SAMPLERS.items())}
+_SAMPLER_OF = {_folded(label): name for name, label in list(SAMPLERS.items())[::-1]}
 _SCHEDULER_OF = {_folded(label): name for name, label in SCHEDULERS.items()} | {
     "uniform": "normal",
     "polyexponential": "exponential",  # A1111's default rho of 1 makes it the exponential schedule

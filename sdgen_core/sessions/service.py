@@ -33,7 +33,8 @@ from .models import ModelHashes
 from .naming import create_session_folder, safe_name, session_folder_name
 from .parameters import ParameterRules, Parameters, ineffective_parameters
 from .plan import Plan
-from .recovery import load_manifest, rebuild, verify
+from .reading import load_manifest
+from .recovery import rebuild, verify
 
 if TYPE_CHECKING:
     from PIL.Image import Image
