@@ -46,14 +46,15 @@ class SessionSave(io.ComfyNode):
 
     @classmethod
     @reporting
-    def execute(cls, images: Any, file_name: str, item: str = "") -> io.NodeOutput:
-        if not item:
+    def execute(cls, images: list[Any], file_name: list[str], item: list[str] | None = None) -> io.NodeOutput:
+        token = item[0] if item else ""
+        if not token:
             # A planner set to one item: an image beside the session, saved as core's Save Image would.
-            prefix = f"sdgen/{Path(file_name).stem}"
-            return io.NodeOutput(ui=ui.ImageSaveHelper.get_save_images_ui(images, filename_prefix=prefix, cls=cls))
-        files = host.engine().sessions.save(
-            item, to_pictures(images), cls.hidden.prompt, cls.hidden.extra_pnginfo or {}
-        )
+            prefix = f"sdgen/{Path(file_name[0]).stem}"
+            every = [image for batch in images for image in batch]
+            return io.NodeOutput(ui=ui.ImageSaveHelper.get_save_images_ui(every, filename_prefix=prefix, cls=cls))
+        pictures = [picture for batch in images for picture in to_pictures(batch)]
+        files = host.engine().sessions.save(token, pictures, cls.hidden.prompt, cls.hidden.extra_pnginfo or {})
         return io.NodeOutput(ui=ui.SavedImages([host.saved_result(path) for path in files]))
 
 
