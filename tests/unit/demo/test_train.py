@@ -64,7 +64,7 @@ def _run(comfyui_folder: Path, demo_folder: Path, *command: str) -> str:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=540,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
