@@ -1,7 +1,8 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { defineConfig, type Plugin } from 'vite'
+import type { Plugin } from 'vite'
+import { defineConfig } from 'vitest/config'
 
 /**
  * Node help pages. ComfyUI asks for `docs/<node>/<language>.md` and, for a language we do not have, for `docs/<node>.md`:
@@ -43,5 +44,8 @@ export default defineConfig({
       }
     }
   },
-  test: { environment: 'jsdom', include: ['src/**/*.test.ts'] }
-} as Parameters<typeof defineConfig>[0])
+  test: {
+    include: ['test/**/*.test.ts'],
+    alias: { '/scripts/app.js': join(import.meta.dirname, 'test/fake-comfyui.ts'), '/scripts/api.js': join(import.meta.dirname, 'test/fake-comfyui.ts') }
+  }
+})

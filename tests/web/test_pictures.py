@@ -1,0 +1,96 @@
+"""The shipped workflows look as they should: nothing overlaps, with and without a finished session.
+
+With ``SDGEN_PICTURES=1`` the pictures of the README and of the template browser are written anew from the newest frontend.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from . import canvas
+
+WRITE = bool(os.environ.get("SDGEN_PICTURES"))
+
+BOXES = {
+    "canvas": """() => app.graph.nodes.map(n => [n.title, n.pos[0], n.pos[1] - 30, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])""",
+    "vue": """() => [...document.querySelectorAll('[data-node-id]')].map(e => {
+        const box = e.getBoundingClientRect()
+        return [app.graph.getNodeById(e.dataset.nodeId)?.title, box.left, box.top, box.right, box.bottom]
+    })""",
+}
+
+
+def overlaps(page: Page, renderer: str) -> list[tuple[str, str]]:
+    """Pairs of nodes that lie on each other."""
+    boxes = page.evaluate(BOXES[renderer])
+    assert len(boxes) >= 10
+    return [
+        (a[0], b[0])
+        for a, b in itertools.combinations(boxes, 2)
+        if min(a[3], b[3]) - max(a[1], b[1]) > 1 and min(a[4], b[4]) - max(a[2], b[2]) > 1
+    ]
+
+
+@pytest.mark.parametrize("renderer", ["canvas", "vue"])
+def test_nodes_do_not_overlap_before_and_after_a_session(page: Page, frontend: str, renderer: str) -> None:
+    canvas.draw_nodes_with(page, renderer)
+    canvas.choose(page, {"Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False})
+    for name in ("txt2img_session", "seed_sweep"):
+        workflow = canvas.shipped(name)
+        posing = WRITE and frontend == "newest" and renderer == "vue"
+        if not posing:
+            canvas.node(workflow, "SDGenSessionPlan")["widgets_values"][0] = f"{name} {frontend} {renderer}"
+            canvas.node(workflow, "SDGenTemplate")["widgets_values"][5] = 4
+        canvas.load(page, workflow)
+        canvas.shows(page, "plan", "Run makes")
+        page.wait_for_timeout(500)
+        assert overlaps(page, renderer) == []
+        canvas.press_run(page)
+        expect(canvas.panel(page, "plan").locator(".sdgen-is-completed")).to_be_visible(timeout=canvas.SESSION_MS)
+        page.wait_for_timeout(1000)
+        assert overlaps(page, renderer) == []
+        for panel in ("template", "plan"):
+            hidden = canvas.panel(page, panel).evaluate("e => e.scrollHeight - e.clientHeight")
+            assert hidden <= 1, f"{hidden} pixels of the {panel} panel are cut off"
+        if posing:
+            write_pictures(page, name)
+
+
+def write_pictures(page: Page, name: str) -> None:
+    """Write the README's picture of the canvas, and the one of the template browser."""
+    web, workflows = canvas.ROOT / "web" / "docs" / "images", canvas.ROOT / "workflows"
+    page.wait_for_timeout(9000)  # the message that the session is complete goes by itself
+    if name == "seed_sweep":
+        view(page, 0.76, 80, 130)
+        web.mkdir(parents=True, exist_ok=True)
+        save(page, web / "canvas.png")
+    page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+    view(page, 0.84, 10, 10)
+    save(page, workflows / f"{name}.jpg", width=1440, height=800, scale=0.6)
+    page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+
+
+def view(page: Page, scale: float, left: int, top: int) -> None:
+    """Show the canvas at this scale with its origin at this place of the page."""
+    script = """([scale, x, y]) => {
+        Object.assign(app.canvas.ds, { scale, offset: [x / scale, y / scale] })
+        app.canvas.setDirty(true, true)
+    }"""
+    page.evaluate(script, [scale, left, top])
+    page.wait_for_timeout(1500)
+
+
+def save(page: Page, target: Path, width: int = 1440, height: int = 900, scale: float = 1.0) -> None:
+    """Save what the page shows."""
+    clip: Any = {"x": 0, "y": 0, "width": width, "height": height}
+    with Image.open(io.BytesIO(page.screenshot(clip=clip))) as shot:
+        picture = shot.convert("RGB").resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
+    picture.save(target, quality=82, optimize=True)
