@@ -81,8 +81,9 @@ def session(
     return status
 
 
-def prepared(graph: dict[str, Any], count: int, first_seed: int) -> list[dict[str, Any]]:
-    """The prompts a person's own script would post: the same graph with literals and core's Save Image."""
+def prepared(graph: dict[str, Any], count: int, first_seed: int, per_text: int = 1) -> list[dict[str, Any]]:
+    """The prompts a person's own script would post: the same graph with literals and core's Save Image, in the same order
+    (``per_text`` seeds for each text, since ComfyUI encodes a text once as long as it does not change)."""
     out = []
     colours, shapes = ("red", "green", "blue", "yellow", "orange"), ("circle", "square", "triangle", "cross", "ring")
     values = {
@@ -112,7 +113,7 @@ def prepared(graph: dict[str, Any], count: int, first_seed: int) -> list[dict[st
     for n in range(count):
         literals = {
             **values,
-            "positive": f"a {colours[n // 5 % 5]} {shapes[n % 5]}",
+            "positive": f"a {colours[n // per_text // 5 % 5]} {shapes[n // per_text % 5]}",
             "negative": "",
             "seed": first_seed + n,
         }
@@ -149,7 +150,7 @@ def compare(server: ComfyServer, images: int) -> None:
     watch = None
     for portion in range(portions):
         begin = time.perf_counter()
-        peer(server, prepared(graph, size, 10_000 * portion))
+        peer(server, prepared(graph, size, 10_000 * portion, size // 25))
         seconds["peer"] += time.perf_counter() - begin
         watch = Watch(server)
         begin = time.perf_counter()
