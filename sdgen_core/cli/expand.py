@@ -139,7 +139,7 @@ def _print_preview(plan: Any, name: str, count: int | None) -> None:
     shown_items = PREVIEW if count is None else count
     for item in islice(plan.items(), shown_items):
         seed = "random" if item.requested_seed == -1 else str(item.requested_seed)
-        keys = ", ".join(f"{n}={k}" for n, k in item.keys.items())
+        keys = ", ".join(f"{n}={_shown_key(k, item.values[n])}" for n, k in item.keys.items())
         console.print(
             f"[bold]{item.index:>4}[/] [dim]seed {seed}  {_plain(keys)}[/]\n     {_plain(item.prompt)}", soft_wrap=True
         )
@@ -153,3 +153,10 @@ def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def _shown_key(key: str, value: object) -> str:
+    """A key as people know it: a value written in the template itself has no name of its own, only a hash."""
+    if not isinstance(value, str) or len(key) != 8 or set(key) - set("0123456789abcdef"):
+        return key
+    return value if len(value) <= 30 else value[:29] + "…"

@@ -73,7 +73,7 @@ def generate(
     plan = Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
     if not plan.count:
         raise SDGenError("empty-plan", f"the plan of {resolved.name!r} is empty: 0 images")
-    for warning in resolved.warnings:
+    for warning in plan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if dry_run:
         _show_plan(plan, json)

@@ -117,7 +117,7 @@ class Sessions:
         compiled = compile_graph(request.graph, request.planner)
         rules = ParameterRules(request.defaults, self.host.samplers(), self.host.schedulers())
         rules.resolve(plan.resolved.parameters)
-        warnings = [str(w) for w in plan.resolved.warnings]
+        warnings = [str(w) for w in plan.warnings]
         warnings += [f"parameter {key!r} has no effect" for key in ineffective_parameters(plan.resolved.parameters)]
         self._start_hashing(compiled.checkpoint)
         name = safe_name(request.name.strip() or plan.resolved.session_name)

@@ -1,7 +1,7 @@
 """The template engine against its peers: one JSON line per measurement, CPU seconds and peak memory of this process.
 
 Peers: the naive product (itertools, a list, one regular expression per prompt) and, when it is installed, ``dynamicprompts``.
-Run: ``python tests/bench/bench_templates.py``.
+Run: ``python3 dev.py bench templates``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an image costs in the manifest as the session grows: journal and snapshots against rewriting the whole file.
 
-    python tests/bench/bench_manifest.py [--sizes 10000,40000] [--rewrites 5] [--pace 0.1]
+    python3 dev.py bench manifest [--sizes 10000,40000] [--rewrites 5] [--pace 0.1]
 
 Prints one JSON line per measurement, in milliseconds of wall and of CPU time. ``journal`` appends a line per image;
 ``writer`` is what a running session uses, snapshots included, as if an image took ``--pace`` seconds to make;
