@@ -52,7 +52,7 @@ class Template(io.ComfyNode):
                     default=0,
                     min=-1,
                     max=1_000_000,
-                    tooltip="How many combinations at most, in place of the template's max_images. 0: as written, -1: all.",
+                    tooltip="How many images at most, in place of the template's max_images. 0: as written, -1: all.",
                 ),
             ],
             outputs=[TemplateType.Output("template", tooltip="The template, for a Session Plan.")],

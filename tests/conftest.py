@@ -21,7 +21,7 @@ import pytest
 from sdgen_core.comfy.runtime import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUPS = ["unit", "conformance", "comfy", "web"]
+GROUPS = ["unit", "conformance", "demo", "comfy", "web"]
 """The folders of tests/ in the order in which they run: the quick ones first."""
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)

@@ -42,7 +42,7 @@ def generate(
     session_name: Annotated[str, typer.Option("--session-name", help="Name of the session and its files.")] = "",
     count: Annotated[int | None, typer.Option("--count", min=1, help="Make only the first N images.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=-1, help="Combinations at most, in place of max_images; -1: all.")
+        int | None, typer.Option("--limit", min=-1, help="Images at most, in place of max_images; -1: all.")
     ] = None,
     seeds: Annotated[
         str | None, typer.Option("--seeds", help="Every combination with each seed: 1-4, 7,42 or 20#1000.")

@@ -37,7 +37,7 @@ class TemplateQuery:
 
 @dataclass(frozen=True)
 class ChosenTemplate:
-    """A resolved template and the limit of combinations that replaces its ``max_images`` (None: as written, -1: all)."""
+    """A resolved template and the limit of images that replaces its ``max_images`` (None: as written, -1: all)."""
 
     resolved: ResolvedTemplate
     limit: int | None

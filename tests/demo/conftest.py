@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-DEMO = Path(__file__).resolve().parents[3] / "examples" / "demo"
+DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo"
 
 
 def demo_module(name: str) -> ModuleType:
