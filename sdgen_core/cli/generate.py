@@ -221,8 +221,11 @@ def follow(sessions: Remote, session: dict[str, Any], *, quiet: bool = False) ->
                     break
                 time.sleep(_POLL)
     except KeyboardInterrupt:
-        sessions.act(session["id"], "pause")
-        print(f"paused; go on with: sdgen sessions resume {session['id']}", file=sys.stderr)
+        try:
+            sessions.act(session["id"], "pause")
+            print(f"paused; go on with: sdgen sessions resume {session['id']}", file=sys.stderr)
+        except SDGenError as error:  # it ended in this moment, or the server is gone
+            print(f"not paused: {error}", file=sys.stderr)
         fail(130)
     if status["state"] == "paused":
         print(f"paused: {status['reason']}; go on with: sdgen sessions resume {status['id']}", file=sys.stderr)

@@ -22,7 +22,13 @@ SDGEN = [sys.executable, "-m", "sdgen_core.cli"]
 
 def sdgen(*arguments, **options):
     return subprocess.run(
-        [*SDGEN, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False, **options
+        [*SDGEN, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        **options,
     )
 
 
@@ -88,7 +94,7 @@ def test_sessions_can_be_steered(stub, files):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
 def test_ctrl_c_pauses_and_exits_with_130(stub, files):
-    command = [*SDGEN, "generate", *map(str, files(wait=0.5)), "--session-name", "stopped"]
+    command = [*SDGEN, "generate", *map(str, files(wait=3.0)), "--session-name", "stopped"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not [s for s in stub.client.get("/sdgen/sessions")["sessions"] if s["name"] == "stopped" and s["done"]]:
@@ -105,7 +111,9 @@ def test_ctrl_c_pauses_and_exits_with_130(stub, files):
 def test_a_dry_run_needs_no_server(files):
     done = sdgen("generate", files()[0], "--dry-run", "--server", "http://127.0.0.1:1")
     assert done.returncode == 0 and "4 images" in done.stdout and "a red cat" in done.stdout
-    assert json.loads(sdgen("generate", files()[0], "--dry-run", "--json").stdout)["first"][1]["prompt"] == "a green cat"
+    assert (
+        json.loads(sdgen("generate", files()[0], "--dry-run", "--json").stdout)["first"][1]["prompt"] == "a green cat"
+    )
 
 
 @pytest.mark.parametrize(
