@@ -42,6 +42,9 @@ QUIET_SETTINGS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # started in the background of a shell: the programs that the tests start would ignore Ctrl-C too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for group in GROUPS:
         config.addinivalue_line("markers", f"{group}: tests of the folder tests/{group}")
     # end in order, so that no server outlives its tests
