@@ -33,16 +33,22 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("absolute-path", "Write the path relative to the template's folder."),
     ErrorCode("yaml-syntax", "Repair the YAML at the place named."),
     ErrorCode("bad-structure", "Compare the file with the reference of its kind."),
-    ErrorCode("unknown-template", "Put *.prompt.yaml files into a template folder; the node's list shows what is found."),
+    ErrorCode(
+        "unknown-template", "Put *.prompt.yaml files into a template folder; the node's list shows what is found."
+    ),
     ErrorCode("no-template", "Choose a file, or type a template into the text."),
     ErrorCode("outside-folders", "Move the file into a template folder, or name its folder in the settings."),
     # sessions
-    ErrorCode("ledger-unusable", "Check the folder's rights and free space; SDGen keeps its ledger in ComfyUI's user folder."),
+    ErrorCode(
+        "ledger-unusable", "Check the folder's rights and free space; SDGen keeps its ledger in ComfyUI's user folder."
+    ),
     ErrorCode("ledger-locked", "Close the other ComfyUI, or start this one with another --user-directory."),
     ErrorCode("unknown-session", "`sdgen sessions list` shows ids and names."),
     ErrorCode("unknown-item", "Items count from 0."),
     ErrorCode("no-planner", "Add an 'SDGen Session Plan' node and wire its outputs into the graph."),
-    ErrorCode("no-save-node", "Add an 'SDGen Session Save' node behind the image and wire the planner's file name to it."),
+    ErrorCode(
+        "no-save-node", "Add an 'SDGen Session Save' node behind the image and wire the planner's file name to it."
+    ),
     ErrorCode("two-save-nodes", "Keep one SDGen Session Save a session; use core's Save Image for further images."),
     ErrorCode("two-planners", "Let every node depend on one SDGen Session Plan only."),
     ErrorCode("bad-graph", "Export the workflow again with 'Export (API)'."),
@@ -65,25 +71,36 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("disk-full", "Free some space, then resume the session; nothing finished is lost."),
     ErrorCode("unwritable-folder", "Check that the folder exists and that you may write there, or choose another one."),
     ErrorCode("broken-image", "Delete the file and resume the session to make it again."),
-    ErrorCode("no-manifest", "Name a session folder: one with a manifest.json, a manifest.jsonl or the session's images."),
+    ErrorCode(
+        "no-manifest", "Name a session folder: one with a manifest.json, a manifest.jsonl or the session's images."
+    ),
     # a ComfyUI of our own
     ErrorCode("comfyui-not-found", "Give the folder of a ComfyUI checkout, the one with main.py in it."),
     ErrorCode("server-running", "Use the one that runs, or stop it first."),
     ErrorCode("server-not-running", "Start it first."),
-    ErrorCode("server-start-failed", "The log says why; a missing module means that ComfyUI's requirements are missing."),
+    ErrorCode(
+        "server-start-failed", "The log says why; a missing module means that ComfyUI's requirements are missing."
+    ),
     ErrorCode("port-in-use", "Choose another port, or stop the program that listens there."),
     ErrorCode("pack-link-failed", "Remove what is in the way, or check that the folder can be written to."),
     # templates: language
     ErrorCode("cycle", "Remove one link of the circle named."),
     ErrorCode("too-large", "Split the file, or remove the aliases or nesting that make it explode."),
-    ErrorCode("no-base-folder", "Text typed in a node has no folder: write the values inline, or save the template as a file."),
+    ErrorCode(
+        "no-base-folder", "Text typed in a node has no folder: write the values inline, or save the template as a file."
+    ),
     ErrorCode("unresolved-placeholder", "Add the name to imports:, or remove the placeholder from the text."),
     ErrorCode("unknown-chunk", "Declare the chunk under chunks:, or put a space or a letter before the @."),
     ErrorCode("chunk-load", "Compare the chunk file with the reference: it needs a template: or an implements:."),
     ErrorCode("reserved-in-chunk", "{prompt}, {negprompt} and {loras} cannot stand in a chunk."),
-    ErrorCode("bad-chunk-argument", "Write @{Name with Placeholder:value, Other:value}; quote a value that holds a comma."),
+    ErrorCode(
+        "bad-chunk-argument", "Write @{Name with Placeholder:value, Other:value}; quote a value that holds a comma."
+    ),
     ErrorCode("selector-with-part", "Write the selector on one {Name[...]} and the part on another {Name:part}."),
-    ErrorCode("bad-selector", "Selectors: [3] draws three, [Key,Other], [#0,2], [#1-4], [$5] sets the loop weight; join them with ;."),
+    ErrorCode(
+        "bad-selector",
+        "Selectors: [3] draws three, [Key,Other], [#0,2], [#1-4], [$5] sets the loop weight; join them with ;.",
+    ),
     ErrorCode("empty-choice", "Choose at least one value that exists."),
     ErrorCode("bad-variation-value", "A value is a text, a number, or a map of part: text."),
     ErrorCode("bad-remove", "In a theme a name maps to a file or to [Remove], spelled exactly so."),
@@ -92,10 +109,13 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-preset", "Compare the preset with the reference of its kind."),
     ErrorCode("unknown-fixed-key", "Use one of the keys of that placeholder; keys are case-sensitive."),
     ErrorCode("bad-fixed-spec", 'Write "Name:key|Other:key".'),
+    ErrorCode("bad-choice-spec", 'Write "Name[Key,Key]; Other[#0-2]".'),
     ErrorCode("bad-seed-spec", "Write one seed (42), a list (1,5,9), a range (100-120) or count#start (20#1000)."),
     ErrorCode("schema", "Repair the fields named; see the reference of the file kind."),
     # plans
-    ErrorCode("bad-plan", "The stored plan was written by another version or is damaged; plan again from the template."),
+    ErrorCode(
+        "bad-plan", "The stored plan was written by another version or is damaged; plan again from the template."
+    ),
     # command line
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )

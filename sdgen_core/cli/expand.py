@@ -23,6 +23,9 @@ def expand(
         str | None, typer.Option("--seeds", help="Seed list: 1,5,9 or 100-120 or 20#1000 (20 from 1000).")
     ] = None,
     use_fixed: Annotated[str | None, typer.Option("--use-fixed", help='Fixed choices: "Name:key|Other:key".')] = None,
+    choose: Annotated[
+        str, typer.Option("--choose", help='Values to take, in place of the selectors: "Name[Key,Key]; Other[#0-2]".')
+    ] = "",
     theme: Annotated[str | None, typer.Option("--theme", "-t", help="Theme name.")] = None,
     theme_file: Annotated[Path | None, typer.Option("--theme-file", help="Theme file.")] = None,
     style: Annotated[str | None, typer.Option("--style", "-s", help="Style name.")] = None,
@@ -44,13 +47,14 @@ def expand(
         raise typer.BadParameter("--mode is combinatorial or random")
     try:
         from ..sessions.plan import Plan
-        from ..templates import Options, load_template, parse_fixed_spec, parse_seed_spec
+        from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
 
         options = Options(
             theme=theme,
             theme_file=theme_file,
             style=style,
             fixed=parse_fixed_spec(use_fixed) if use_fixed else {},
+            choices=parse_choice_spec(choose),
             mode=mode,
             strict=strict,
             schema=schema,

@@ -19,7 +19,7 @@ from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, nodes_of
 from ..sessions.plan import Plan
 from ..sessions.service import ON_EXISTING
-from ..templates import Options, load_template, parse_fixed_spec, parse_seed_spec
+from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
 from ..templates.library import TEXT_BELOW
 from .connection import Remote, server_url
 from .output import fail, print_json, reporting, session_table
@@ -50,6 +50,9 @@ def generate(
     use_fixed: Annotated[
         str | None, typer.Option("--use-fixed", help="Placeholders set to one value: Name:key|Name2:key.")
     ] = None,
+    choose: Annotated[
+        str, typer.Option("--choose", help='Values to take, in place of the selectors: "Name[Key,Key]; Other[#0-2]".')
+    ] = "",
     theme: Annotated[str | None, typer.Option("--theme", help="Theme of the template.")] = None,
     theme_file: Annotated[Path | None, typer.Option("--theme-file", help="Theme file to use.")] = None,
     style: Annotated[str | None, typer.Option("--style", help="Style within the theme.")] = None,
@@ -67,7 +70,8 @@ def generate(
 ) -> None:
     """Make a session of a template in a running ComfyUI."""
     fixed = parse_fixed_spec(use_fixed) if use_fixed else {}
-    resolved = load_template(file, Options(theme=theme, theme_file=theme_file, style=style, fixed=fixed))
+    options = Options(theme=theme, theme_file=theme_file, style=style, fixed=fixed, choices=parse_choice_spec(choose))
+    resolved = load_template(file, options)
     limit = limit or None  # 0 is "as written", here as in the node
     sweep = parse_seed_spec(seeds) if seeds else None
     plan = Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)

@@ -9,7 +9,7 @@ from ..sessions.plan import Plan
 from ..templates import parse_seed_spec
 from ..templates.library import TemplateLibrary, TemplateQuery
 
-_TEXTS = ("file", "text", "theme", "style", "mode")
+_TEXTS = ("file", "text", "theme", "style", "mode", "choices")
 _FIRST = 3
 
 

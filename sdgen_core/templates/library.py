@@ -25,7 +25,9 @@ _ENDINGS = (".prompt.yaml", ".prompt.yml")
 
 @dataclass(frozen=True)
 class TemplateQuery:
-    """A template as the node's widgets say it; ``limit`` 0 means as written, ``mode`` "as written" likewise."""
+    """A template as the node's widgets say it; ``limit`` 0 means as written, ``mode`` "as written" likewise,
+    ``choices`` as in ``parse_choice_spec``.
+    """
 
     file: str = TEXT_BELOW
     text: str = ""
@@ -33,6 +35,7 @@ class TemplateQuery:
     style: str = ""
     mode: str = MODES[0]
     limit: int = 0
+    choices: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,19 @@ class TemplateLibrary:
 
     def choose(self, query: TemplateQuery) -> ChosenTemplate:
         """Load what ``query`` names. Raises the errors of the template's files, each with its place."""
-        from . import Options, load_template, load_text  # the loader is heavy, and ComfyUI's start need not wait for it
+        from . import (
+            Options,
+            load_template,
+            load_text,
+            parse_choice_spec,
+        )  # the loader is heavy, and ComfyUI's start need not wait for it
 
         if query.mode not in MODES:
             raise SDGenError("bad-option", f"mode must be one of {', '.join(MODES)}, not {query.mode!r}")
         options = Options(
             theme=query.theme.strip() or None,
             style=query.style.strip() or None,
+            choices=parse_choice_spec(query.choices),
             mode=None if query.mode == MODES[0] else query.mode,
         )
         if query.file and query.file != TEXT_BELOW:

@@ -24,7 +24,7 @@ from .presets import expand_presets
 from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate, Value
 from .run import Entry, Run
 from .space import selected
-from .syntax import Placeholder, deciding, parse_selector, placeholders
+from .syntax import Placeholder, Selector, deciding, parse_selector, placeholders
 from .text import Text
 from .themes import Theme, load_theme, theme_from
 from .validate import strict_problems
@@ -34,7 +34,8 @@ DIRECT = Generation(mode="combinatorial", seed=42, seed_mode="progressive", max_
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chooses beside the file: theme or theme file, style, fixed keys, another mode.
+    """What the user chooses beside the file: theme or theme file, style, fixed keys, selectors that count in place of the
+    template's (``choices``), another mode.
 
     ``strict`` turns remarks into errors; ``schema`` checks the leaf against the strict rules of its kind; ``within``
     confines the files of a text to these folders.
@@ -44,6 +45,7 @@ class Options:
     theme_file: Path | None = None
     style: str | None = None
     fixed: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
     mode: str | None = None
     strict: bool = False
     schema: bool = False
@@ -70,7 +72,7 @@ def load_text(
 ) -> ResolvedTemplate:
     """Load YAML typed in a node; ``base`` is the folder its paths are relative to (None: paths are refused).
 
-    Also reads the JSON of ``ResolvedTemplate.to_json``; then only ``options.fixed`` and ``options.mode`` still act.
+    Also reads the JSON of ``ResolvedTemplate.to_json``; then only ``options.fixed``, ``choices`` and ``mode`` still act.
     """
     options = options or Options()
     if text.lstrip().startswith("{") and f'"{MARKER}"' in text:
@@ -121,7 +123,17 @@ def _from_json(text: str, options: Options) -> ResolvedTemplate:
     values = {n: dict(p) for n, p in resolved.values.items()}
     fixed = apply_fixed(values, options.fixed)
     generation = resolved.generation if options.mode is None else replace(resolved.generation, mode=options.mode)
-    return replace(resolved, values=values, fixed={**resolved.fixed, **fixed}, generation=generation)
+    run = Run(None)
+    choices = {**resolved.choices, **_choices(run, values, options.choices)}
+    run.check()
+    return replace(
+        resolved,
+        values=values,
+        fixed={**resolved.fixed, **fixed},
+        choices=choices,
+        generation=generation,
+        warnings=(*resolved.warnings, *run.warnings),
+    )
 
 
 def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str, path: Path | None) -> ResolvedTemplate:
@@ -171,7 +183,8 @@ def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str,
     negative = merged.negative or Text("")
     values = _check_names(run, prompt, negative, parameters, pools, removed, theme, book)
     fixed = apply_fixed(values, options.fixed)
-    _check_selectors(run, prompt, negative, values, fixed)
+    choices = _choices(run, values, options.choices)
+    _check_selectors(run, prompt, negative, values, fixed, choices)
     run.check()
 
     generation = _generation(run, layers[-1], options)
@@ -198,6 +211,7 @@ def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str,
         theme=options.theme,
         style=style,
         fixed=fixed,
+        choices=choices,
         output=output,
         warnings=tuple(run.warnings),
     )
@@ -304,7 +318,12 @@ def _unresolved(
 
 
 def _check_selectors(
-    run: Run, prompt: Text, negative: Text, values: Mapping[str, Mapping[str, Value]], fixed: Mapping[str, str]
+    run: Run,
+    prompt: Text,
+    negative: Text,
+    values: Mapping[str, Mapping[str, Value]],
+    fixed: Mapping[str, str],
+    choices: Mapping[str, str],
 ) -> None:
     occurrences = [(p, prompt) for p in placeholders(prompt.string)] + [
         (p, negative) for p in placeholders(negative.string)
@@ -324,20 +343,51 @@ def _check_selectors(
             run.warn(
                 f"{p.raw} and {decides.raw} disagree; the last one counts for every {{{p.name}}}", place, "bad-selector"
             )
-        if selector.errors or p is not decides:
+        if selector.errors or p is not decides or p.name in choices:
             continue
-        keys = tuple(values[p.name])
-        chosen = selected(p.name, selector, keys, values[p.name], 0, p.name in fixed)
-        unknown = [u for u in chosen.unknown if p.name not in fixed]
-        if not chosen.pool and not selector.leaves_out:
-            near = [n for u in unknown for n in nearest_names(u, keys, 1)]
-            listed = ", ".join(keys[:30]) + (", ..." if len(keys) > 30 else "")
-            message = f"{p.raw} selects none of the {len(keys)} values (keys: {listed})"
-            run.problem(SDGenError("empty-choice", message, place=place, nearest=near))
-        elif unknown:
-            near = [n for u in unknown for n in nearest_names(u, keys, 1)]
+        _check_choice(run, p.raw, selector, p.name, values[p.name], p.name in fixed, place)
+
+
+def _check_choice(
+    run: Run,
+    raw: str,
+    selector: Selector,
+    name: str,
+    pool: Mapping[str, Value],
+    fixed: bool,
+    place: Place | None = None,
+) -> None:
+    """A selector that names what is not there: a remark, and an error when nothing is left."""
+    keys = tuple(pool)
+    chosen = selected(name, selector, keys, pool, 0, fixed)
+    unknown = [] if fixed else list(chosen.unknown)
+    near = [n for u in unknown for n in nearest_names(u, keys, 1)]
+    if not chosen.pool and not selector.leaves_out:
+        listed = ", ".join(keys[:30]) + (", ..." if len(keys) > 30 else "")
+        message = f"{raw} selects none of the {len(keys)} values (keys: {listed})"
+        run.problem(SDGenError("empty-choice", message, place=place, nearest=near))
+    elif unknown:
+        tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
+        run.warn(f"{raw}: not there: {', '.join(unknown)}{tail}", place, "bad-selector")
+
+
+def _choices(run: Run, values: Mapping[str, Mapping[str, Value]], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The choices that act. One for a name that the template does not use is a remark: the template may have changed."""
+    out: dict[str, str] = {}
+    for name, text in wanted.items():
+        raw = f"{name}[{text}]"
+        if name not in values:
+            near = nearest_names(name, values)
             tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
-            run.warn(f"{p.raw}: not there: {', '.join(unknown)}{tail}", place, "bad-selector")
+            run.warn(f"the choice {raw} has no effect: the template does not use {name}{tail}", code="bad-selector")
+            continue
+        selector = parse_selector(text)
+        for message in selector.errors:
+            run.problem(SDGenError("bad-selector", f"{raw}: {message}"))
+        if not selector.errors:
+            _check_choice(run, raw, selector, name, values[name], False)
+            out[name] = text
+    return out
 
 
 def apply_fixed(values: dict[str, dict[str, Value]], fixed: Mapping[str, str]) -> dict[str, str]:

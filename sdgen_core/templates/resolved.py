@@ -70,7 +70,8 @@ class OutputSettings:
 class ResolvedTemplate:
     """The merged template. ``prompt`` still holds placeholders and selectors; chunks are expanded.
 
-    ``values`` maps placeholder -> key -> text (or part -> text), in file order, after fixed placeholders have
+    ``choices`` are selectors given beside the template (placeholder -> inside of the brackets); they count in place of
+    those in the text. ``values`` maps placeholder -> key -> text (or part -> text), in file order, after fixed placeholders have
     filtered them. ``removed`` names were emptied by a theme or by ``[Remove]``. ``weights`` are default loop weights.
     ``parameters`` may hold placeholders in its texts; ``warnings`` are ready to show.
     """
@@ -90,6 +91,7 @@ class ResolvedTemplate:
     theme: str | None = None
     style: str = "default"
     fixed: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
     output: OutputSettings = field(default_factory=OutputSettings)
     warnings: tuple[str, ...] = ()
 
@@ -115,6 +117,7 @@ class ResolvedTemplate:
             "theme": self.theme,
             "style": self.style,
             "fixed": dict(self.fixed),
+            "choices": dict(self.choices),
             "output": self.output.to_json(),
             "warnings": list(self.warnings),
         }
@@ -157,6 +160,7 @@ class ResolvedTemplate:
                 theme=None if data["theme"] is None else text(data["theme"]),
                 style=text(data["style"]),
                 fixed={text(k): text(v) for k, v in data["fixed"].items()},
+                choices={text(k): text(v) for k, v in data.get("choices", {}).items()},
                 output=OutputSettings(
                     None if o["session_name"] is None else text(o["session_name"]),
                     tuple(text(k) for k in o["filename_keys"]),

@@ -1,4 +1,4 @@
-"""The two one-line grammars of the command line and the nodes: seed lists and fixed placeholders."""
+"""The one-line grammars of the command line and the nodes: seed lists, fixed placeholders, chosen values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import SDGenError
+from .syntax import parse_selector
 
 _RANGE = re.compile(r"(-?\d+)\s*-\s*(-?\d+)")
 MAX_SEED = 2**64 - 1
@@ -86,4 +87,28 @@ def parse_fixed_spec(text: str) -> dict[str, str]:
         if not found or not name or not key:
             raise SDGenError("bad-fixed-spec", f'{piece.strip()!r} is not "Name{sign}key"')
         out[name] = key
+    return out
+
+
+_CHOICE = re.compile(r"\s*(\w+)\[([^\]]{1,20000})\]\s*")
+
+
+def parse_choice_spec(text: str) -> dict[str, str]:
+    """``Hair[Red,Blue]; Coat[#0-2]`` -> name -> selector. Raises ``bad-choice-spec``."""
+    out: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        if text[at] in " \t\r\n;|,":
+            at += 1
+            continue
+        m = _CHOICE.match(text, at)
+        if m is None:
+            raise SDGenError("bad-choice-spec", f'{text[at : at + 40]!r} is not "Name[Key,Key]"')
+        if m[1] in out:
+            raise SDGenError("bad-choice-spec", f"{m[1]} is chosen twice")
+        errors = parse_selector(m[2]).errors
+        if errors:
+            raise SDGenError("bad-choice-spec", f"{m[1]}[{m[2]}]: {'; '.join(errors)}")
+        out[m[1]] = m[2]
+        at = m.end()
     return out

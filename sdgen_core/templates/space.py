@@ -67,10 +67,21 @@ def _without_limit(selector: Selector) -> Selector:
     return Selector(selector.indexes, selector.span, selector.keys)
 
 
+def selectors(resolved: ResolvedTemplate) -> dict[str, str]:
+    """Name -> text of the selector that counts: one given beside the template (which keeps the loop weight written in
+    the template unless it says its own), else the last one in the text.
+    """
+    out = {n: p.selector or "" for n, p in deciding(occurrences(resolved)).items()}
+    for name, text in resolved.choices.items():
+        weight = parse_selector(out.get(name, "")).weight
+        keeps = weight is not None and parse_selector(text).weight is None
+        out[name] = f"{text};${weight}" if keeps else text
+    return out
+
+
 def left_out(resolved: ResolvedTemplate) -> frozenset[str]:
-    """Names whose deciding selector is ``[0]``: they become empty text."""
-    chosen = deciding(occurrences(resolved))
-    return frozenset(n for n, p in chosen.items() if parse_selector(p.selector or "").leaves_out)
+    """Names whose selector is ``[0]``: they become empty text."""
+    return frozenset(n for n, text in selectors(resolved).items() if parse_selector(text).leaves_out)
 
 
 class Space:
@@ -84,12 +95,11 @@ class Space:
 
     def __init__(self, resolved: ResolvedTemplate, variation_seed: int, wanted: int | None = None) -> None:
         self.variation_seed = variation_seed
-        found = occurrences(resolved)
-        order = dict.fromkeys(p.name for p in found)
+        order = dict.fromkeys(p.name for p in occurrences(resolved))
         order.update(dict.fromkeys(parameter_names(resolved.parameters)))
         loose = [n for n in loose_names(resolved.parameters) if n not in order]
         order.update(dict.fromkeys(loose))
-        chosen = deciding(found)
+        chosen = selectors(resolved)
         slots: list[Slot] = []
         self.full_size = 1
         for name in order:
@@ -97,7 +107,7 @@ class Space:
             if pool is None:
                 continue
             keys = tuple(pool)
-            text = chosen[name].selector if name in chosen else None
+            text = chosen.get(name)
             selector = parse_selector(text) if text is not None else _EMPTY
             self.full_size *= len(keys)
             if selector.leaves_out:
