@@ -117,7 +117,7 @@ class ResolvedTemplate:
             "theme": self.theme,
             "style": self.style,
             "fixed": dict(self.fixed),
-            "choices": dict(self.choices),
+            **({"choices": dict(self.choices)} if self.choices else {}),
             "output": self.output.to_json(),
             "warnings": list(self.warnings),
         }
