@@ -96,7 +96,7 @@ class Offline:
         return {**self._sessions.status(row), "retried": again}
 
     def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]:
-        return self._sessions.verify(session, hashes=hashes, repair=repair)
+        return check(self._sessions, session, hashes=hashes, repair=repair)
 
 
 def access(server: str | None, user_dir: Path | None) -> Access:

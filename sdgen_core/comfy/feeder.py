@@ -112,11 +112,11 @@ class Feeder:
             row = self._sessions.finish_if_done(self._session)
             if row.state != "running":
                 self._leave(client, row)
-        row_or_none = self._ledger.next_running()
+        row_or_none = self._ledger.next_in_line()
         if row_or_none is None and self._session is None:
             return _IDLE
         if self._session is None and row_or_none is not None:
-            self._session = row_or_none.id
+            self._session = self._sessions.begin(row_or_none.id).id
             self._progressed = time.monotonic()
             self._same_failure = ("", 0)
             self._refusals = 0

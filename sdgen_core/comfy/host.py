@@ -18,6 +18,7 @@ from ..errors import SDGenError, shown
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
 from ..sessions.service import Sessions
+from ..sessions.upkeep import recover
 from ..templates.library import TemplateLibrary
 from .client import ComfyClient
 from .feeder import Feeder
@@ -46,7 +47,7 @@ class Engine:
 
     def start(self) -> None:
         """Settle what the last run left, by the setting ``resume_on_start``, and begin feeding."""
-        for row in self.sessions.recover():
+        for row in recover(self.sessions):
             mode = self.settings.resume_on_start
             if mode == "auto":
                 log.info("SDGen: session %s goes on: %d of %d images are done", row.name, row.done, row.total)

@@ -69,7 +69,7 @@ def _retry(engine: Engine, name: str, body: Body) -> Body:
 
 
 def _verify(engine: Engine, name: str, body: Body) -> Body:
-    return engine.sessions.verify(name, hashes=bool(body.get("hashes")), repair=bool(body.get("repair")))
+    return check(engine.sessions, name, hashes=bool(body.get("hashes")), repair=bool(body.get("repair")))
 
 
 def _templates(engine: Engine, name: str, body: Body) -> Body:

@@ -105,6 +105,14 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         sync_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents if need be. Raises ``disk-full`` or ``unwritable-folder``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise_write_error(error, folder, "create the folder")
+
+
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write ``data`` to ``path`` as a whole or not at all (see :func:`atomic_file` for the errors)."""
     with atomic_file(path, durable=durable) as handle:

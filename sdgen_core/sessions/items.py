@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError
 from ..templates import one_line
 from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
-from .files import sha256_file, write_atomic
+from .files import make_folder, sha256_file, write_atomic
 from .ledger import ItemRow, Part, SessionRow
 from .manifest import ManifestWriter, image_entry
 from .metadata import encode_png, is_whole_png, read_sdgen_chunk, sdgen_record, strict_json
-from .naming import image_name
+from .naming import FileNames
 from .parameters import ParameterRules, Parameters
 from .parameters_text import parameters_text
 from .plan import Plan, PlanItem
@@ -48,12 +48,23 @@ class Child:
 class LoadedPart:
     """One part of a session, ready to render and compile."""
 
-    def __init__(self, part: Part, host: Host) -> None:
+    def __init__(self, part: Part, host: Host, prefix: str) -> None:
         self.plan = Plan.from_json(part.plan)
         self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
         defaults = dict(part.defaults)
         position = int(defaults.pop("item_widget", 0))
         self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers())
+        resolved = self.plan.resolved
+        output = resolved.output
+        self.names = FileNames(
+            prefix,
+            format=output.file_name,
+            keys=output.filename_keys,
+            per_folder=output.images_per_folder,
+            theme=resolved.theme,
+            style=resolved.style,
+            known=self.plan.names,
+        )
         self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
 
 
@@ -66,7 +77,7 @@ class LoadedSession:
         self.name = row.name
         self.folder = row.folder
         self.created = datetime.fromtimestamp(row.created)
-        self.parts = [LoadedPart(part, host) for part in parts]
+        self.parts = [LoadedPart(part, host, row.prefix) for part in parts]
         self.manifest = ManifestWriter(row.folder)
         self.last_saved = time.monotonic()
 
@@ -95,7 +106,7 @@ class LoadedSession:
         part = self.parts[item.part]
         planned = part.plan.item(item.n)
         parameters = part.rules.resolve(planned.parameters)
-        name = image_name(self.name, item.idx, planned.requested_seed)
+        name = part.names(planned, item.idx)
         literals = literals_of(planned, parameters, name)
         prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
         extra: dict[str, Any] = {"sdgen": self._record(item.idx, part, planned, name, parameters)}
@@ -120,7 +131,7 @@ class LoadedSession:
             raise SDGenError("not-saved", f"item {item.idx} of session {self.id} came with no image")
         part = self.parts[item.part]
         planned = part.plan.item(item.n)
-        names = [image_name(self.name, item.idx, planned.requested_seed, n) for n in range(len(images))]
+        names = [part.names(planned, item.idx, n) for n in range(len(images))]
         record = self._record(item.idx, part, planned, names[0], part.rules.resolve(planned.parameters))
         record["checkpoint"]["hash"] = model_hash
         chunks: dict[str, str] = {}
@@ -134,22 +145,27 @@ class LoadedSession:
             if self._host.metadata:
                 chunks["sdgen"] = strict_json({**record, "filename": names[n], "batch_index": n})
             data = encode_png(images[n], chunks)
-            write_atomic(self.folder / names[n], data)
+            path = self.folder / names[n]
+            if path.parent != self.folder:
+                make_folder(path.parent)
+            write_atomic(path, data)
             hashes[n] = hashlib.sha256(data).hexdigest()
         return [_entry(name, planned, item.idx, hashes[n], seconds, n) for n, name in enumerate(names)]
 
     def found(self, item: ItemRow) -> list[dict[str, Any]]:
         """Manifest entries of an item whose files are there already, whole and its own; empty when they are not."""
-        planned = self.parts[item.part].plan.item(item.n)
+        part = self.parts[item.part]
+        planned = part.plan.item(item.n)
         entries: list[dict[str, Any]] = []
         while True:
-            path = self.folder / image_name(self.name, item.idx, planned.requested_seed, len(entries))
+            name = part.names(planned, item.idx, len(entries))
+            path = self.folder / name
             if not path.is_file() or not is_whole_png(path):
                 return entries
             record = read_sdgen_chunk(path) or {}
             if self._host.metadata and (record.get("session"), record.get("index")) != (self.id, item.idx):
                 return entries
-            entries.append(_entry(path.name, planned, item.idx, sha256_file(path), 0.0, len(entries)))
+            entries.append(_entry(name, planned, item.idx, sha256_file(path), 0.0, len(entries)))
 
 
 def parse_token(token: str) -> tuple[str, int]:

@@ -4,7 +4,8 @@ ComfyUI's queue lives in memory and forgets everything at a restart, so it never
 is *done* only when its file is in place (see ``service``), and unknown is never done.
 
 States of an item: ``todo`` → ``queued`` (posted, or about to be) → ``done`` | ``failed`` | ``skipped``. States of a session:
-``running`` (the feeder works on it), ``paused``, ``completed``, ``failed`` (ended with failed items), ``stopped``.
+``planned`` (in line), ``running`` (the feeder works on it), ``paused``, ``completed``, ``failed`` (ended with failed items),
+``stopped`` (ended by the user before its end).
 
 Journal mode is WAL with ``synchronous=FULL``: a committed "done" survives a power cut. Counters in ``session`` are kept by
 triggers, so that a status costs the same at item 100 and at item 40,000.
@@ -25,15 +26,18 @@ from typing import Any
 
 from ..errors import SDGenError, nearest_names, shown
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_SCHEMA = """
+STATES = ("planned", "running", "paused", "completed", "failed", "stopped")
+
+_SESSION_TABLE = """
 CREATE TABLE session(
   id TEXT PRIMARY KEY,
   key TEXT NOT NULL,            -- what was asked for: same key, same work
   name TEXT NOT NULL,
+  prefix TEXT NOT NULL,         -- what its files begin with: the name it was made with, also after a renaming
   folder TEXT NOT NULL,
-  state TEXT NOT NULL CHECK(state IN ('running','paused','completed','failed','stopped')),
+  state TEXT NOT NULL CHECK(state IN ('planned','running','paused','completed','failed','stopped')),
   reason TEXT NOT NULL DEFAULT '',   -- why it is paused or failed, for people
   created REAL NOT NULL,
   updated REAL NOT NULL,
@@ -49,6 +53,9 @@ CREATE TABLE session(
 );
 CREATE INDEX session_key ON session(key, order_no);
 CREATE INDEX session_state ON session(state, order_no);
+"""
+
+_PARTS_AND_ITEMS = """
 CREATE TABLE part(                -- one at first, one more for each extension
   session TEXT NOT NULL REFERENCES session(id) ON DELETE CASCADE,
   no INTEGER NOT NULL,
@@ -75,6 +82,9 @@ CREATE TABLE item(
   PRIMARY KEY(session, idx)
 ) WITHOUT ROWID;
 CREATE INDEX item_state ON item(session, state, idx);
+"""
+
+_TRIGGERS = """
 CREATE TRIGGER item_state_changed AFTER UPDATE OF state ON item WHEN old.state <> new.state BEGIN
   UPDATE session SET
     queued = queued + (new.state='queued') - (old.state='queued'),
@@ -83,6 +93,29 @@ CREATE TRIGGER item_state_changed AFTER UPDATE OF state ON item WHEN old.state <
     skipped = skipped + (new.state='skipped') - (old.state='skipped')
   WHERE id = new.session;
 END;
+CREATE TRIGGER item_removed AFTER DELETE ON item BEGIN
+  UPDATE session SET
+    total = total - 1,
+    queued = queued - (old.state='queued'),
+    done = done - (old.state='done'),
+    failed = failed - (old.state='failed'),
+    skipped = skipped - (old.state='skipped')
+  WHERE id = old.session;
+END;
+"""
+
+#: Schema 1 had no ``planned`` state and no prefix; SQLite changes a CHECK only by making the table anew.
+_FROM_1 = f"""
+DROP TRIGGER item_state_changed;
+ALTER TABLE session RENAME TO session_1;
+DROP INDEX session_key;
+DROP INDEX session_state;
+{_SESSION_TABLE}
+INSERT INTO session
+  SELECT id, key, name, name, folder, state, reason, created, updated, order_no, planner, client,
+         total, queued, done, failed, skipped, seconds FROM session_1;
+DROP TABLE session_1;
+{_TRIGGERS}
 """
 
 
@@ -93,6 +126,7 @@ class SessionRow:
     id: str
     key: str
     name: str
+    prefix: str
     folder: Path
     state: str
     reason: str
@@ -142,12 +176,12 @@ class ItemRow:
     finished: float | None
 
 
-_SESSION_COLUMNS = "id, key, name, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
+_SESSION_COLUMNS = "id, key, name, prefix, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
 _ITEM_COLUMNS = "session, idx, part, n, state, prompt_id, attempts, file, sha256, error, started, finished"
 
 
 def _session(row: Sequence[Any]) -> SessionRow:
-    return SessionRow(row[0], row[1], row[2], Path(row[3]), *row[4:])
+    return SessionRow(*row[:4], Path(row[4]), *row[5:])
 
 
 def new_session_id() -> str:
@@ -182,13 +216,21 @@ class Ledger:
                 "ledger-unusable",
                 f"the ledger {shown(self.path)} was written by a newer SDGen (schema {version}, this one knows {SCHEMA_VERSION})",
             )
-        if version == 0:
-            with self._transaction():
-                # Another process may have made the schema while this one waited for the write lock.
-                if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in _split_statements(_SCHEMA):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        if version == SCHEMA_VERSION:
+            return
+        # Neither may a dropped table take its children along, nor a renaming follow into their references.
+        self._db.execute("PRAGMA foreign_keys=OFF")
+        self._db.execute("PRAGMA legacy_alter_table=ON")
+        with self._transaction():
+            # Another process may have made the schema while this one waited for the write lock.
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version < SCHEMA_VERSION:
+                script = _FROM_1 if version == 1 else _SESSION_TABLE + _PARTS_AND_ITEMS + _TRIGGERS
+                for statement in _split_statements(script):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        self._db.execute("PRAGMA legacy_alter_table=OFF")
+        self._db.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         """Close the file; the ledger is not usable afterwards."""
@@ -239,18 +281,45 @@ class Ledger:
         now = time.time()
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO session(id,key,name,folder,state,created,updated,order_no,planner,client)"
-                " VALUES(?,?,?,?,'running',?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?)",
-                (session_id, key, name, str(folder), now, now, part.planner, client),
+                "INSERT INTO session(id,key,name,prefix,folder,state,created,updated,order_no,planner,client)"
+                " VALUES(?,?,?,?,?,'planned',?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?)",
+                (session_id, key, name, name, str(folder), now, now, part.planner, client),
             )
             self._add_part(db, session_id, part, items)
 
+    def restore(
+        self,
+        *,
+        session_id: str,
+        key: str,
+        name: str,
+        prefix: str,
+        folder: Path,
+        parts: Sequence[Part],
+        items: Iterable[tuple[int, int, int]],
+        created: float,
+    ) -> None:
+        """Write a session that another ledger knew, paused, with no item done. ``items`` are (idx, part, n)."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO session(id,key,name,prefix,folder,state,reason,created,updated,order_no,planner)"
+                " VALUES(?,?,?,?,?,'paused','taken in from its folder',?,?,"
+                "(SELECT coalesce(max(order_no),0)+1 FROM session),?)",
+                (session_id, key, name, prefix, str(folder), created, time.time(), parts[-1].planner),
+            )
+            for part in parts:
+                self._add_part(db, session_id, part, ())
+            before = db.total_changes
+            db.executemany("INSERT INTO item(session,idx,part,n) VALUES(?,?,?,?)", ((session_id, *i) for i in items))
+            db.execute("UPDATE session SET total=? WHERE id=?", (db.total_changes - before, session_id))
+
     def extend(self, session_id: str, *, key: str, part: Part, items: Iterable[int]) -> int:
-        """Append a part with the chosen ``items`` of its plan, and run the session. Gives the number of items added."""
+        """Append a part with the chosen ``items`` of its plan, and put the session in line. Gives the number of items added."""
         with self._transaction() as db:
             added = self._add_part(db, session_id, part, items)
             db.execute(
-                "UPDATE session SET key=?, planner=?, state='running', reason='', updated=? WHERE id=?",
+                "UPDATE session SET key=?, planner=?, reason='', updated=?,"
+                " state=CASE state WHEN 'running' THEN 'running' ELSE 'planned' END WHERE id=?",
                 (key, part.planner, time.time(), session_id),
             )
             return added
@@ -285,7 +354,7 @@ class Ledger:
         rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE id=?", session_id)
         if not rows:
             every = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session ORDER BY order_no DESC")
-            rows = [r for r in every if session_id in (r[2], Path(r[3]).name)]
+            rows = [r for r in every if session_id in (r[2], Path(r[4]).name)]
             if not rows:
                 known = [text for r in every for text in (r[0], r[2])]
                 raise SDGenError(
@@ -299,17 +368,22 @@ class Ledger:
         sql = f"SELECT {_SESSION_COLUMNS} FROM session {where} ORDER BY order_no DESC LIMIT {int(limit)}"
         return [_session(r) for r in self._rows(sql, state)]
 
-    def next_running(self) -> SessionRow | None:
-        """The session the feeder works on: the oldest running one."""
-        rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE state='running' ORDER BY order_no LIMIT 1")
+    def next_in_line(self) -> SessionRow | None:
+        """The session the feeder works on next: the oldest running or planned one."""
+        sql = f"SELECT {_SESSION_COLUMNS} FROM session WHERE state IN ('running','planned') ORDER BY order_no LIMIT 1"
+        rows = self._rows(sql)
         return _session(rows[0]) if rows else None
 
-    def find(self, *, key: str | None = None, name: str | None = None) -> SessionRow | None:
-        """The newest session with this key (what was asked for) or this name."""
-        column, value = ("key", key) if key is not None else ("name", name)
-        rows = self._rows(
-            f"SELECT {_SESSION_COLUMNS} FROM session WHERE {column}=? ORDER BY order_no DESC LIMIT 1", value
-        )
+    def find(self, *, key: str | None = None, named: str | None = None) -> SessionRow | None:
+        """The newest session with this key (what was asked for), or the one with this id, name or folder name."""
+        if named is not None:
+            try:
+                return self.session(named)
+            except SDGenError as error:
+                if error.code != "unknown-session":
+                    raise
+                return None
+        rows = self._rows(f"SELECT {_SESSION_COLUMNS} FROM session WHERE key=? ORDER BY order_no DESC LIMIT 1", key)
         return _session(rows[0]) if rows else None
 
     def parts(self, session_id: str) -> list[Part]:
@@ -339,13 +413,19 @@ class Ledger:
             return db.execute(sql, args).rowcount > 0
 
     def close_session(self, session_id: str, state: str, reason: str) -> bool:
-        """End a running or paused session that has nothing left. False when it has got new work meanwhile."""
+        """End a session in line, running or paused that has nothing left. False when it has got new work meanwhile."""
         with self._transaction() as db:
             sql = (
-                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state IN ('running','paused')"
+                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state IN ('planned','running','paused','stopped')"
                 " AND total = done + failed + skipped"
             )
             return db.execute(sql, (state, reason, time.time(), session_id)).rowcount > 0
+
+    def relocate(self, session_id: str, folder: Path, name: str) -> None:
+        """The session has a new folder or name; the names of its files keep their beginning."""
+        with self._transaction() as db:
+            sql = "UPDATE session SET folder=?, name=?, updated=? WHERE id=?"
+            db.execute(sql, (str(folder), name, time.time(), session_id))
 
     def set_client(self, session_id: str, client: str | None) -> None:
         """Remember the browser tab that last asked for the session: progress goes there."""
@@ -372,6 +452,11 @@ class Ledger:
             out += [ItemRow(*r) for r in self._rows(sql, session_id, state)]
         out.sort(key=lambda r: r.idx)
         return out if limit < 0 else out[:limit]
+
+    def end(self, session_id: str) -> int:
+        """The index after the session's last item."""
+        rows = self._rows("SELECT coalesce(max(idx)+1,0) FROM item WHERE session=?", session_id)
+        return int(rows[0][0])
 
     def mark_queued(self, session_id: str, prompt_ids: dict[int, str]) -> dict[int, int]:
         """Mark ``{idx: prompt_id}`` as queued, before they are posted. Gives ``{idx: attempt}``, attempts from 1."""
@@ -422,6 +507,18 @@ class Ledger:
             for idx in indexes:
                 changed += db.execute(sql + " AND idx=?", (session_id, state, idx)).rowcount
             return changed
+
+    def skip(self, session_id: str, indexes: Iterable[int]) -> int:
+        """Items that wait or failed are not to be made. Gives how many; others stay what they are."""
+        sql = "UPDATE item SET state='skipped' WHERE session=? AND idx=? AND state IN ('todo','failed')"
+        with self._transaction() as db:
+            return sum(db.execute(sql, (session_id, idx)).rowcount for idx in indexes)
+
+    def shrink(self, session_id: str, count: int) -> int:
+        """Take items from index ``count`` on out of the plan, save those done or in the queue. Gives how many."""
+        sql = "DELETE FROM item WHERE session=? AND idx>=? AND state IN ('todo','failed','skipped')"
+        with self._transaction() as db:
+            return db.execute(sql, (session_id, count)).rowcount
 
 
 def _split_statements(script: str) -> Iterator[str]:

@@ -7,11 +7,12 @@ of the journal (:mod:`.journal`), replaced as a whole from time to time; :mod:`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from json.encoder import encode_basestring
 from pathlib import Path
@@ -314,3 +315,12 @@ class ManifestWriter:
             self._snapshot()
         except SDGenError as error:
             _log.warning("SDGen: %s The journal beside it is complete; it is tried again later.", error)
+
+
+@contextlib.contextmanager
+def manifest_may_wait(folder: Path) -> Iterator[None]:
+    """A manifest that cannot be written now (disk full, folder gone) is rebuilt later; the ledger's word must not wait for it."""
+    try:
+        yield
+    except (SDGenError, OSError) as error:
+        _log.warning("SDGen: the manifest in %s is behind: %s", folder, error)

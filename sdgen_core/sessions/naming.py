@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import SDGenError, shown
-from .files import raise_write_error
+from ..errors import SDGenError, nearest_names, shown
+from ..templates.parameters import part_of
+from ..templates.resolved import Value
+from .files import make_folder, raise_write_error
+
+if TYPE_CHECKING:
+    from .plan import PlanItem
 
 # Bytes of UTF-8 that a session's name may take in a folder or file name. The name stands in a path twice, and many
 # Windows programs stop at 260 characters for the whole path.
@@ -30,7 +37,7 @@ _RESERVED = frozenset(
     + [device + number for device in ("COM", "LPT") for number in "0123456789\u00b9\u00b2\u00b3"]
 )
 # The stem of an image name; a session's own name may contain anything, so the number nearest to the end counts.
-_IMAGE_NAME = re.compile(r"(.+)_(\d{4,})(?:_seed-(-?\d+))?(?:-(\d+))?\Z")
+_IMAGE_NAME = re.compile(r"(.+)_(\d{4,})((?:_\w+-[^\W_]*)*?)(?:_seed-(-?\d+))?(?:-(\d+))?\Z")
 _FOLDER_TIME = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)_(\d\d)(\d\d)(\d\d)")
 _SPACES_AND_DOTS = re.compile(r"[\s.]+\Z")
 
@@ -88,10 +95,7 @@ def create_session_folder(root: Path, folder_name: str) -> Path:
     The folder is created exclusively, so two sessions started in the same second never share one. ``root`` is made
     when it does not exist. Raises ``unwritable-folder`` (path and reason in the message) or ``disk-full``.
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise_write_error(error, root, "create the folder")
+    make_folder(root)
     for number in range(1, _MAX_TRIES):
         folder = root / (folder_name if number == 1 else f"{folder_name}-{number}")
         try:
@@ -104,17 +108,115 @@ def create_session_folder(root: Path, folder_name: str) -> Path:
     raise SDGenError("unwritable-folder", f"{shown(root)} already has {_MAX_TRIES - 1} folders {folder_name!r}.")
 
 
-def image_name(session_name: str, index: int, requested_seed: int, batch_index: int = 0) -> str:
-    """The file name of item ``index`` (from 0): ``<session>_0007_seed-42.png``.
+#: A file's name when nothing else is asked for: what the predecessor's users and tools know.
+DEFAULT_FORMAT = "{session}_{index}{keys}{seed}"
 
-    A requested seed of -1 (the sampler picks) leaves the seed part out, so that the name is known before the image is
-    made. In a batch the first image has the plain name, the second ends in ``-2``, the third in ``-3``.
+VALUE_LIMIT = 40  # bytes of UTF-8 that one value may take in a file name
+PART_LIMIT = 180  # bytes of UTF-8 of a name or folder, ending included; a whole path on Windows has 260 characters
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_SHARD = re.compile(r"\d{5,}-\d{5,}\Z")
+
+
+class FileNames:
+    """The file names of a session: a pure function of the item, so that a repeated item meets its own file.
+
+    ``format`` may hold ``{session}``, ``{index}`` (four digits; ``{index:6}`` six), ``{seed}``, ``{theme}``, ``{style}``,
+    ``{Placeholder}`` (its value, words run together) and ``{Placeholder:key}``; ``/`` begins a sub-folder. Without
+    ``{index}`` the index is appended, so no two items ever share a name. ``keys`` are placeholders whose values the default
+    format shows. ``per_folder`` > 0 spreads the images over sub-folders of so many. Raises ``bad-file-name``.
     """
-    if index < 0 or batch_index < 0:
-        raise ValueError("index and batch_index count from 0")
-    seed = "" if requested_seed == -1 else f"_seed-{requested_seed}"
-    batch = f"-{batch_index + 1}" if batch_index else ""
-    return f"{safe_name(session_name, NAME_LIMIT)}_{index:04d}{seed}{batch}.png"
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        format: str | None = None,
+        keys: Sequence[str] = (),
+        per_folder: int = 0,
+        theme: str | None = None,
+        style: str = "default",
+        known: Collection[str] = (),
+    ) -> None:
+        self._session = safe_name(session, NAME_LIMIT)
+        self._keys = tuple(k for k in keys if k in known)
+        self._per_folder = per_folder
+        self._fixed = {"session": self._session, "theme": safe_name(theme or "", THEME_LIMIT) if theme else "", "style": style}
+        self._default = not format
+        self._parts: list[list[str | tuple[str, str]]] = []
+        for part in (format or DEFAULT_FORMAT).replace("\\", "/").strip("/").split("/"):
+            pieces: list[str | tuple[str, str]] = []
+            at = 0
+            for m in _FIELD.finditer(part):
+                pieces += [part[at : m.start()], self._field(m[1], known)]
+                at = m.end()
+            pieces.append(part[at:])
+            self._parts.append([p for p in pieces if p])
+        if not any(isinstance(p, tuple) and p[0] == "index" for p in self._parts[-1]):
+            self._parts[-1] += ["_", ("index", "4")]
+
+    def _field(self, text: str, known: Collection[str]) -> tuple[str, str]:
+        name, _, detail = text.partition(":")
+        digits = detail.removesuffix("d").lstrip("0")
+        if name == "index" and (not digits or (digits.isdecimal() and len(digits) == 1)):
+            return name, digits or "4"
+        if name in ("session", "seed", "theme", "style") and not detail:
+            return name, ""
+        if name == "keys" and self._default:
+            return name, ""
+        if name in known and detail in ("", "key"):
+            return name, detail or "value"
+        fields = ["index", "seed", "session", "theme", "style", *known]
+        raise SDGenError(
+            "bad-file-name", f"{{{text}}} is no part of a file name", nearest=nearest_names(name, fields)
+        )
+
+    def __call__(self, item: PlanItem, index: int, batch_index: int = 0) -> str:
+        """The file of image ``batch_index`` of an item, relative to the session's folder, with forward slashes."""
+        folders = [safe_name(self._part(part, item, index), PART_LIMIT) for part in self._parts[:-1]]
+        batch = f"-{batch_index + 1}" if batch_index else ""
+        name = self._part(self._parts[-1], item, index)
+        if self._per_folder > 0:
+            first = index // self._per_folder * self._per_folder
+            folders.append(f"{first:05d}-{first + self._per_folder - 1:05d}")
+        return "/".join([*folders, safe_name(f"{name}{batch}", PART_LIMIT) + ".png"])
+
+    def _part(self, part: list[str | tuple[str, str]], item: PlanItem, index: int) -> str:
+        limit = VALUE_LIMIT
+        while True:
+            text = "".join(p if isinstance(p, str) else self._text(p, item, index, limit) for p in part)
+            # Long values give way, never the index: two names must not become one by cutting.
+            if len(text.encode("utf-8", "replace")) <= PART_LIMIT - 20 or limit <= 4:
+                return text
+            limit //= 2
+
+    def _text(self, field: tuple[str, str], item: PlanItem, index: int, limit: int) -> str:
+        name, detail = field
+        if name == "index":
+            return f"{index:0{detail}d}"
+        if name == "seed":
+            if not self._default:
+                return str(item.seed)
+            # -1 lets the sampler pick: the name must not depend on what it picks
+            return "" if item.requested_seed == -1 else f"_seed-{item.requested_seed}"
+        if name == "keys":
+            return "".join(f"_{n}-{_cut(run_together(item.values[n]), limit)}" for n in self._keys if n in item.values)
+        if name in self._fixed:
+            return self._fixed[name]
+        if name not in item.keys:
+            return ""
+        return _cut(item.keys[name] if detail == "key" else run_together(item.values[name]), limit)
+
+
+def run_together(value: Value) -> str:
+    """A value as one word: ``red coat, wool`` → ``redCoatWool``. Of a multi-part value its main text."""
+    words = re.findall(r"[^\W_]+", re.sub(r"<[^<>]*>", " ", part_of(value, None)))
+    return "".join(w if i == 0 else w[:1].upper() + w[1:] for i, w in enumerate(words))
+
+
+def is_shard(folder: str) -> bool:
+    """Whether a sub-folder holds a slice of a session's images (see ``per_folder``)."""
+    return _SHARD.match(folder) is not None
 
 
 @dataclass(frozen=True)
@@ -128,11 +230,11 @@ class ImageName:
 
 
 def parse_image_name(file_name: str) -> ImageName | None:
-    """Take a name of :func:`image_name` (with any ending) apart; None for other names, annotated copies included."""
+    """Take a name of the default format (with any ending) apart; None for other names, annotated copies included."""
     match = _IMAGE_NAME.match(file_name.rpartition(".")[0])
     if match is None:
         return None
-    session, index, seed, batch = match.groups()
+    session, index, _, seed, batch = match.groups()
     return ImageName(session, int(index), None if seed is None else int(seed), int(batch) - 1 if batch else 0)
 
 

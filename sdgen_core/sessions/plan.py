@@ -86,7 +86,9 @@ class Plan:
                     total = maximum
                 elif count is not None:
                     total = count
-        elif maximum > 0 and total > maximum:
+        elif seeds is not None and generation.combinatorial and 0 < maximum < self.space.size:
+            total = maximum * per_choice  # a sweep compares combinations: each has all the seeds
+        elif maximum > 0 and total > maximum and not (seeds is not None and generation.combinatorial):
             total = maximum
             if seeds is not None and maximum % per_choice:
                 left = f"{maximum % per_choice} of {per_choice} seeds"
@@ -260,6 +262,16 @@ class Plan:
             asked.pop(drawn)
         asked["resolved"] = {**asked["resolved"], "warnings": [], "source": "", "source_hash": "", "files": []}
         return hashlib.blake2b(_canonical(asked), digest_size=16).hexdigest()
+
+    def longer(self, more: int) -> Plan:
+        """This plan with up to ``more`` further items behind its own; all of its own items stay what they are."""
+        goal = self.count + more
+        limit = -1 if self.resolved.generation.combinatorial else goal
+        return Plan.from_json({**self.to_json(), "count": goal, "limit": limit})
+
+    def on_seeds(self, seeds: Sequence[int]) -> Plan:
+        """Every combination of this plan on other seeds."""
+        return Plan.from_json({**self.to_json(), "seeds": seeds_to_json(seeds)})
 
     def drawn_as(self, other: Plan) -> Plan:
         """This request with the numbers that were drawn for ``other``: what both ask for becomes the same items."""

@@ -6,6 +6,7 @@ the images' own ``sdgen`` chunks. Reading takes the best there is and adds what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 from ..errors import SDGenError, shown
 from .journal import JournalIndex, entry_index, parse_json
 from .metadata import read_png_chunks
-from .naming import folder_time, parse_image_name
+from .naming import folder_time, is_shard, parse_image_name
 from .parameters_text import parse_parameters_text
 
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -119,8 +120,11 @@ def _values(written: Any) -> list[Any]:
 
 
 def image_files(folder: Path, entries: Iterable[Mapping[str, Any]] = ()) -> dict[str, Path]:
-    """Image files of a session, relative name → path: those in the folder, and in sub-folders that an entry names."""
+    """Image files of a session, relative name → path: those in the folder, and in sub-folders that an entry names or that
+    hold a slice of the session."""
     folders = {""} | {str(entry["filename"]).rpartition("/")[0] for entry in entries}
+    with contextlib.suppress(OSError):
+        folders |= {path.name for path in folder.iterdir() if is_shard(path.name)}
     found: dict[str, Path] = {}
     for sub in sorted(folders):
         if sub and not (folder / sub).resolve().is_relative_to(folder.resolve()):
@@ -240,7 +244,7 @@ def entries_from_images(
             except ValueError:
                 problems.append(f"the sdgen chunk of {name} is broken")
         if isinstance(record, dict) and isinstance(record.get("index"), int):
-            own_name = parsed is not None and parsed.index == record["index"]
+            own_name = record.get("filename") == name or (parsed is not None and parsed.index == record["index"])
             if not own_name or (session is not None and record.get("session") != session):
                 continue
             extra = {"batch_index": record["batch_index"]} if record.get("batch_index") else {}

@@ -75,8 +75,12 @@ def _duplicates(images: Iterable[dict[str, Any]]) -> list[str]:
     contents: set[str] = set()
     found = []
     for number, entry in enumerate(images):
-        parsed = parse_image_name(Path(entry["filename"]).name)
-        item = (entry_index(entry, number), parsed.batch_index if parsed else 0)
+        own = entry.get("sdgen")
+        batch = own.get("batch_index") if isinstance(own, Mapping) else None
+        if batch is None:
+            parsed = parse_image_name(Path(entry["filename"]).name)
+            batch = parsed.batch_index if parsed else 0
+        item = (entry_index(entry, number), batch)
         content = _recorded_hash(entry)
         if item in items or content in contents:
             found.append(entry["filename"])

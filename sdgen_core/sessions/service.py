@@ -1,10 +1,11 @@
-"""What can be done with sessions: submit, feed, save, pause, resume, retry, recover.
+"""What can be done with sessions: submit, feed, save, pause, resume, stop, retry, skip.
 
 One ``Sessions`` object serves a ComfyUI process: the planner node submits, the feeder asks for child prompts, the save node
 hands in images, routes and the command line read states. All of them meet in the ledger; nothing here knows ComfyUI.
 
 Exactly once on disk: the file name is a pure function of the item, a save is write → fsync → replace → journal → ledger, and an
-item whose "done" was not committed is made again under the same name.
+item whose "done" was not committed is made again under the same name. Changes of a session's plan are in ``changes``, its care
+(recovery, checks, moving) in ``upkeep``.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
 from .compile import CompiledGraph, Prompt, compile_graph
-from .files import remove_leftovers
 from .items import Child, Host, LoadedSession, parse_token
 from .ledger import ItemRow, Ledger, Part, SessionRow, new_session_id
-from .manifest import ManifestWriter, build_snapshot
+from .manifest import ManifestWriter, build_snapshot, manifest_may_wait
 from .models import ModelHashes
 from .naming import create_session_folder, safe_name, session_folder_name
 from .parameters import ParameterRules, Parameters, ineffective_parameters
 from .plan import Plan
 from .reading import load_manifest
-from .recovery import rebuild, verify
+from .recovery import rebuild
+from .session_file import SESSION_FILE, write_session_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -126,11 +127,11 @@ class Sessions:
         same = self.ledger.find(key=key) if request.on_existing != "new" else None
         if same is not None and same.folder.is_dir():
             return self._attach(same, request, warnings)
-        older = self.ledger.find(name=name) if request.on_existing == "extend" else None
+        older = self.ledger.find(named=request.name.strip() or name) if request.on_existing == "extend" else None
         if older is not None and older.folder.is_dir():
             plans = [Plan.from_json(part.plan) for part in self.ledger.parts(older.id)]
             request = replace(request, plan=plan.drawn_as(plans[0]))
-            return self._extend(older, request, plans, key, warnings)
+            return self.add(older, request, plans, key, warnings)
         return self._create(request, key, name, compiled, warnings)
 
     def _part(self, request: SessionRequest) -> Part:
@@ -167,11 +168,13 @@ class Sessions:
                 items=range(request.plan.count),
                 client=request.client,
             )
+            with manifest_may_wait(folder):
+                write_session_file(self.ledger, session_id)
         except BaseException:
             _remove_empty_session(folder)
             raise
         self._credentials[session_id] = request.credentials
-        self._notify(session_id)
+        self.notify(session_id)
         return Submitted(self.ledger.session(session_id), "created", request.plan.count, warnings)
 
     def _attach(self, row: SessionRow, request: SessionRequest, warnings: list[str]) -> Submitted:
@@ -186,24 +189,32 @@ class Sessions:
             row = self.resume(row.id)
         return Submitted(row, "resumed", 0, warnings)
 
-    def _extend(
+    def add(
         self, row: SessionRow, request: SessionRequest, plans: list[Plan], key: str, warnings: list[str]
     ) -> Submitted:
-        there = {plans[item.part].identity(item.n) for item in self.ledger.items(row.id)}
-        wanted = [n for n in range(request.plan.count) if request.plan.identity(n) not in there]
+        """Append what ``request`` asks for and the session (made of ``plans``) lacks."""
+        there = {_made_of(plans[item.part], item.n) for item in self.ledger.items(row.id)}
+        wanted = [n for n in range(request.plan.count) if _made_of(request.plan, n) not in there]
         if not wanted:
             return self._attach(row, request, warnings)
         self.ledger.set_client(row.id, request.client)
         self._credentials[row.id] = request.credentials
         added = self.ledger.extend(row.id, key=key, part=self._part(request), items=wanted)
-        self._forget(row.id)
-        loaded = self._load(row.id)
-        checkpoint = loaded.parts[-1].graph.checkpoint
-        snapshots = [self._snapshot(row.id, plan, loaded.created, checkpoint) for plan in [*plans, request.plan]]
-        with _manifest_may_wait(row.folder):
-            loaded.manifest.extended(_merged(snapshots, total=row.total + added))
-        self._notify(row.id)
+        with manifest_may_wait(row.folder):
+            write_session_file(self.ledger, row.id)
+        self.replanned(row.id)
         return Submitted(self.ledger.session(row.id), "extended", added, warnings)
+
+    def replanned(self, session_id: str) -> None:
+        """The plan of a session has changed: its manifest says so."""
+        self.forget(session_id)
+        row = self.ledger.session(session_id)
+        loaded = self.load(session_id)
+        checkpoint = loaded.parts[-1].graph.checkpoint
+        snapshots = [self._snapshot(row.id, part.plan, loaded.created, checkpoint) for part in loaded.parts]
+        with manifest_may_wait(row.folder):
+            loaded.manifest.extended(_merged(snapshots, total=row.total))
+        self.notify(session_id)
 
     def _snapshot(self, session_id: str, plan: Plan, started: datetime, checkpoint: str | None) -> dict[str, Any]:
         extra = {"session": session_id, "comfyui": self.host.version}
@@ -213,7 +224,7 @@ class Sessions:
 
     def child(self, item: ItemRow, attempt: int) -> Child:
         """The prompt of one item. Raises what rendering raises; the caller records it as the item's failure."""
-        child = self._load(item.session).child(item, attempt)
+        child = self.load(item.session).child(item, attempt)
         return Child(child.prompt, {**self._credentials.get(item.session, {}), **child.extra_data})
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
@@ -227,7 +238,7 @@ class Sessions:
         A full disk or a folder that cannot be written pauses the session; the item stays to be done.
         """
         session_id, idx = parse_token(token)
-        loaded = self._load(session_id)
+        loaded = self.load(session_id)
         claimed = extra_pnginfo.get("sdgen")
         if not isinstance(claimed, dict) or (claimed.get("session"), claimed.get("index")) != (session_id, idx):
             raise SDGenError(
@@ -264,7 +275,7 @@ class Sessions:
         self.ledger.mark_done(
             loaded.id, item.idx, file=first["filename"], sha256=first["sdgen"]["sha256"], seconds=seconds
         )
-        self._notify(loaded.id)
+        self.notify(loaded.id)
         return [loaded.folder / entry["filename"] for entry in entries]
 
     # ---- the session's course --------------------------------------------------------------------------------------------
@@ -273,41 +284,53 @@ class Sessions:
         """Record an item's failure in ledger and journal; the session goes on."""
         if self.ledger.mark_failed(session_id, idx, {"error": code, "message": message}):
             row = self.ledger.item(session_id, idx)
-            with _manifest_may_wait(self.ledger.session(session_id).folder):
-                self._load(session_id).manifest.failed(idx, code, message, row.attempts)
-            self._notify(session_id)
+            with manifest_may_wait(self.ledger.session(session_id).folder):
+                self.load(session_id).manifest.failed(idx, code, message, row.attempts)
+            self.notify(session_id)
 
     def finish_if_done(self, session_id: str) -> SessionRow:
-        """Close a running or paused session that has nothing left to do: completed, or failed when items failed."""
+        """Close a session that has nothing left to do: completed, or failed when items failed."""
         row = self.ledger.session(session_id)
-        if row.state in ("running", "paused") and row.left == 0:
+        if row.state in ("planned", "running", "paused", "stopped") and row.left == 0:
             state, reason = "completed", ""
             if row.failed:
                 state, reason = "failed", f"{row.failed} of {row.total} images failed"
             # The manifest first: whoever reads "completed" finds it whole, and after a crash in between this is done again.
             # The word is the predecessor's for a run that came to its end; the failed items are listed beside it.
-            with _manifest_may_wait(row.folder):
-                self._load(session_id).manifest.status("completed")
-                self._forget(session_id)
+            with manifest_may_wait(row.folder):
+                self.load(session_id).manifest.status("completed")
+                self.forget(session_id)
             if self.ledger.close_session(session_id, state, reason):
                 self._credentials.pop(session_id, None)
-                self._notify(session_id)
+                self.notify(session_id)
             else:  # it was extended or retried in this moment
-                with _manifest_may_wait(row.folder):
-                    self._load(session_id).manifest.status("ongoing")
+                with manifest_may_wait(row.folder):
+                    self.load(session_id).manifest.status("ongoing")
             row = self.ledger.session(session_id)
         return row
 
     def pause(self, session_id: str, reason: str = "") -> SessionRow:
-        """Stop feeding a running session; what is in the queue goes back. Raises ``bad-state`` for ended sessions."""
+        """Stop feeding a session; what is in the queue goes back. Raises ``bad-state`` for ended sessions."""
         row = self.ledger.session(session_id)
-        if row.state not in ("running", "paused"):
+        if row.state not in ("planned", "running", "paused"):
             raise SDGenError("bad-state", f"session {row.name} is {row.state}: there is nothing to pause")
-        if row.state == "running":
-            with _manifest_may_wait(row.folder):
-                self._load(row.id).manifest.write()
-            if self.ledger.set_state(row.id, "paused", reason, only_from=("running",)):
-                self._notify(row.id)
+        if row.state != "paused":
+            with manifest_may_wait(row.folder):
+                self.load(row.id).manifest.write()
+            if self.ledger.set_state(row.id, "paused", reason, only_from=("planned", "running")):
+                self.notify(row.id)
+        return self.ledger.session(row.id)
+
+    def stop(self, session_id: str, reason: str = "stopped by the user") -> SessionRow:
+        """End a session before its end; its images stay, and ``resume`` takes it up again. Raises ``bad-state``."""
+        row = self.ledger.session(session_id)
+        if row.state not in ("planned", "running", "paused", "stopped"):
+            raise SDGenError("bad-state", f"session {row.name} is {row.state}: there is nothing to stop")
+        if row.state != "stopped":
+            self.ledger.set_state(row.id, "stopped", reason)
+            with manifest_may_wait(row.folder):
+                self.load(row.id).manifest.status("aborted")
+            self.notify(row.id)
         return self.ledger.session(row.id)
 
     def resume(self, session_id: str) -> SessionRow:
@@ -316,73 +339,57 @@ class Sessions:
         if row.left == 0:
             hint = f"; `sdgen sessions retry {row.id}` makes the {row.failed} failed again" if row.failed else ""
             raise SDGenError("bad-state", f"session {row.name} is {row.state}: nothing is left to do{hint}")
-        if row.state != "running":
-            loaded = self._load(row.id)
+        if row.state not in ("planned", "running"):
+            loaded = self.load(row.id)
             if not loaded.folder.is_dir():
                 raise SDGenError("missing-file", f"the folder of session {row.name} is gone: {loaded.folder}")
             loaded.last_saved = time.monotonic()
-            with _manifest_may_wait(row.folder):
-                self._catch_up(row)
+            with manifest_may_wait(row.folder):
+                self.catch_up(row)
                 loaded.manifest.status("ongoing")
-            self.ledger.set_state(row.id, "running")
-            self._notify(row.id)
+            self.ledger.set_state(row.id, "planned")
+            self.notify(row.id)
         return self.ledger.session(row.id)
 
-    def retry(self, session_id: str) -> tuple[SessionRow, int]:
-        """Make the failed items again, and those whose file is gone. Gives the session and how many were put back."""
+    def begin(self, session_id: str) -> SessionRow:
+        """A session in line has its turn."""
+        if self.ledger.set_state(session_id, "running", only_from=("planned",)):
+            self.load(session_id).last_saved = time.monotonic()
+            self.notify(session_id)
+        return self.ledger.session(session_id)
+
+    def skip(self, session_id: str, indexes: Iterable[int]) -> tuple[SessionRow, int]:
+        """Leave items out that wait or failed. Gives the session and how many; done and queued ones stay what they are."""
+        row = self.ledger.session(session_id)
+        wanted = list(indexes)
+        beyond = [idx for idx in wanted if not 0 <= idx < self.ledger.end(row.id)]
+        if beyond:
+            raise SDGenError("unknown-item", f"session {row.name} has no item {beyond[0]}")
+        skipped = self.ledger.skip(row.id, wanted)
+        self.notify(row.id)
+        return self.finish_if_done(row.id), skipped
+
+    def retry(self, session_id: str, *, skipped: bool = False) -> tuple[SessionRow, int]:
+        """Make the failed items again, those whose file is gone, and on demand the skipped ones. Gives the session and how
+        many were put back."""
         row = self.ledger.session(session_id)
         again = self.ledger.put_back(row.id, state="failed")
+        if skipped:
+            again += self.ledger.put_back(row.id, state="skipped")
         gone = [i.idx for i in self.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
         again += self.ledger.put_back(row.id, gone, state="done")
         if again:
             self.resume(row.id)
         return self.ledger.session(row.id), again
 
-    def recover(self) -> list[SessionRow]:
-        """After a start: queued items are done when their file is whole, else to be done again. Gives running sessions.
-
-        ComfyUI's queue is empty after a start, so no queued item can still arrive. A session that cannot be read is paused
-        with the reason; it must not keep the others from running.
-        """
-        running = []
-        for row in self.ledger.sessions():
-            if not row.queued and row.state not in ("running", "paused"):
-                continue
-            try:
-                for item in self.ledger.items(row.id, "queued"):
-                    if not self._adopt(row, item):
-                        self.ledger.put_back(row.id, [item.idx])
-                if row.queued or row.state == "running":
-                    remove_leftovers(row.folder, min_age=0)  # this process has not saved anything yet
-                    self._catch_up(row)
-                row = self.finish_if_done(row.id)
-                if row.state == "running":
-                    running.append(row)
-            except Exception as error:
-                log.exception("SDGen: session %s cannot be taken up", row.name)
-                self.ledger.put_back(row.id)
-                self.ledger.set_state(row.id, "paused", f"cannot be taken up: {error}", only_from=("running",))
-        return running
-
-    def _adopt(self, row: SessionRow, item: ItemRow) -> bool:
-        """Take over an item's files that were written before the ledger could say so."""
-        loaded = self._load(row.id)
-        entries = loaded.found(item)
-        for entry in entries:
-            loaded.manifest.image(entry)
-        if entries:
-            first = entries[0]
-            self.ledger.mark_done(row.id, item.idx, file=first["filename"], sha256=first["sdgen"]["sha256"])
-        return bool(entries)
-
-    def _catch_up(self, row: SessionRow) -> None:
+    def catch_up(self, row: SessionRow) -> None:
         """Rebuild a manifest that is behind the ledger: after a power cut its last lines may not have reached the disk."""
         row = self.ledger.session(row.id)
         listed = {entry.get("sdgen", {}).get("index") for entry in load_manifest(row.folder).images}
         if len(listed) < row.done:
             log.info("SDGen: the manifest of session %s is rebuilt from its images", row.name)
             rebuild(row.folder)
-            self._forget(row.id)
+            self.forget(row.id)
 
     def status(self, row: SessionRow) -> dict[str, Any]:
         """A session for people and programs; rate and time left come from the last 30 saves of this process."""
@@ -416,23 +423,10 @@ class Sessions:
         ]
         return {**self.status(row), "failures": failures}
 
-    def verify(self, session_id: str, *, hashes: bool = False, repair: bool = False) -> dict[str, Any]:
-        """Files against manifest and ledger. ``ok`` when all agree; ``hashes`` also reads every file, ``repair`` first
-        rebuilds the manifest from what is there."""
-        row = self.ledger.session(session_id)
-        if repair:
-            self._forget(row.id)
-            rebuild(row.folder)
-            self._load(row.id).manifest.status("completed" if row.state in ("completed", "failed") else "ongoing")
-        report = verify(row.folder, hashes=hashes).to_dict()
-        unsaved = [i.idx for i in self.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
-        report["done_without_file"] = unsaved
-        report["ok"] = bool(report["ok"]) and not unsaved
-        return {**self.status(row), "verify": report}
-
     # ---- inside ----------------------------------------------------------------------------------------------------------
 
-    def _load(self, session_id: str) -> LoadedSession:
+    def load(self, session_id: str) -> LoadedSession:
+        """The session's immutable side, kept while it is in use."""
         with self._lock:
             loaded = self._loaded.get(session_id)
             if loaded is None:
@@ -444,7 +438,8 @@ class Sessions:
             self._loaded.move_to_end(session_id)
             return loaded
 
-    def _forget(self, session_id: str) -> None:
+    def forget(self, session_id: str) -> None:
+        """Read the session anew next time; its manifest is written."""
         with self._lock:
             if loaded := self._loaded.pop(session_id, None):
                 loaded.manifest.close()
@@ -453,16 +448,22 @@ class Sessions:
         """Write the manifests that are due and close the ledger."""
         with self._lock:
             for session_id in list(self._loaded):
-                self._forget(session_id)
+                self.forget(session_id)
         self.ledger.close()
 
     def _start_hashing(self, checkpoint: str | None) -> None:
         if checkpoint and (path := self.host.checkpoint_path(checkpoint)):
             self.models.start(checkpoint, path)
 
-    def _notify(self, session_id: str) -> None:
+    def notify(self, session_id: str) -> None:
+        """Tell whoever listens that a session changed."""
         for listener in self.changed:
             listener(session_id)
+
+
+def _made_of(plan: Plan, n: int) -> tuple[str | None, str, str]:
+    """What tells the items of several plans apart: one key means another value in another theme."""
+    return plan.resolved.theme, plan.resolved.style, plan.identity(n)
 
 
 def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
@@ -478,18 +479,9 @@ def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
     return merged
 
 
-@contextlib.contextmanager
-def _manifest_may_wait(folder: Path) -> Iterator[None]:
-    """A manifest that cannot be written now (disk full, folder gone) is rebuilt later; the ledger's word must not wait for it."""
-    try:
-        yield
-    except (SDGenError, OSError) as error:
-        log.warning("SDGen: the manifest in %s is behind: %s", folder, error)
-
-
 def _remove_empty_session(folder: Path) -> None:
     """Take back a folder that never became a session; a folder with images is never touched."""
-    for name in ("manifest.json", "manifest.jsonl"):
+    for name in ("manifest.json", "manifest.jsonl", SESSION_FILE):
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()

@@ -438,7 +438,13 @@ def _output(model: Any) -> OutputSettings:
     if block is None:
         return OutputSettings()
     annotations = None if block.annotations is None else block.annotations.model_dump()
-    return OutputSettings(block.session_name or None, tuple(block.filename_keys), annotations)
+    return OutputSettings(
+        block.session_name or None,
+        tuple(block.filename_keys),
+        annotations,
+        block.file_name or None,
+        block.images_per_folder,
+    )
 
 
 def session_name(output_name: str | None, name: str, file_name: str) -> str:

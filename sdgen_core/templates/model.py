@@ -95,6 +95,12 @@ class OutputBlock(FileModel):
         default_factory=list, description="Placeholders whose keys become part of the file names."
     )
     annotations: AnnotationsBlock | None = None
+    file_name: Text | None = Field(
+        None, description="Format of the file names: {session}_{index}_{Hair}; a / begins a sub-folder."
+    )
+    images_per_folder: Annotated[Whole, Field(ge=0)] = Field(
+        0, description="Spread the images over sub-folders of so many; 0 keeps them together."
+    )
 
 
 class ThemesBlock(FileModel):

@@ -52,17 +52,23 @@ class Generation:
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """The ``output`` block: session name as written, keys for file names (opt-in), annotation settings as written."""
+    """The ``output`` block: session name as written, keys for file names (opt-in), annotation settings as written, the
+    format of file names (None: the usual one), images per sub-folder (0: no sub-folders).
+    """
 
     session_name: str | None = None
     filename_keys: tuple[str, ...] = ()
     annotations: Mapping[str, Any] | None = None
+    file_name: str | None = None
+    images_per_folder: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "session_name": self.session_name,
             "filename_keys": list(self.filename_keys),
             "annotations": None if self.annotations is None else dict(self.annotations),
+            **({"file_name": self.file_name} if self.file_name else {}),
+            **({"images_per_folder": self.images_per_folder} if self.images_per_folder else {}),
         }
 
 
@@ -165,6 +171,8 @@ class ResolvedTemplate:
                     None if o["session_name"] is None else text(o["session_name"]),
                     tuple(text(k) for k in o["filename_keys"]),
                     None if o["annotations"] is None else dict(o["annotations"]),
+                    None if o.get("file_name") is None else text(o["file_name"]),
+                    whole(o.get("images_per_folder", 0)),
                 ),
                 warnings=tuple(text(w) for w in data["warnings"]),
             )

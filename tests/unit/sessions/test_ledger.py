@@ -41,7 +41,7 @@ def test_a_session_survives_reopening(tmp_path):
     ledger.close()
     again = Ledger(tmp_path / "ledger.db")
     row = again.session(session)
-    assert (row.total, row.done, row.queued, row.left, row.seconds, row.state) == (5, 1, 1, 4, 1.5, "running")
+    assert (row.total, row.done, row.queued, row.left, row.seconds, row.state) == (5, 1, 1, 4, 1.5, "planned")
     assert again.parts(session) == [PART]
     assert again.item(session, 0).file == "a.png" and again.item(session, 1).prompt_id == "p1"
     again.close()
@@ -87,10 +87,10 @@ def test_a_late_save_of_an_item_that_was_put_back_counts(ledger):
 
 def test_sessions_run_in_the_order_they_came(ledger):
     first, second = make(ledger, 1, "a"), make(ledger, 1, "b")
-    assert ledger.next_running().id == first
-    assert ledger.set_state(first, "paused", "because", only_from=("running",))
+    assert ledger.next_in_line().id == first
+    assert ledger.set_state(first, "paused", "because", only_from=("planned",))
     assert not ledger.set_state(first, "paused", "because")
-    assert ledger.next_running().id == second
+    assert ledger.next_in_line().id == second
     assert [s.name for s in ledger.sessions()] == ["b", "a"]
     assert [s.name for s in ledger.sessions("paused")] == ["a"]
 
@@ -176,3 +176,32 @@ def test_counters_always_agree_with_the_items(tmp_path_factory, steps):
     assert row.left == states.count("todo") + states.count("queued")
     assert row.seconds == row.done
     ledger.close()
+
+
+def test_a_ledger_of_schema_1_is_taken_over(tmp_path):
+    path = tmp_path / "ledger.db"
+    db = sqlite3.connect(path)
+    db.executescript((Path(__file__).parents[2] / "data" / "ledgers" / "schema1.sql").read_text(encoding="utf-8"))
+    db.close()
+    ledger = Ledger(path)
+    cats = ledger.session("sess0")
+    assert (cats.name, cats.prefix, cats.total, cats.done, cats.failed, cats.queued) == ("cats", "cats", 5, 1, 1, 1)
+    assert (ledger.session("sess1").state, ledger.session("sess1").reason) == ("paused", "later")
+    assert ledger.parts("sess0") == [PART] and [i.state for i in ledger.items("sess0")][:3] == ["done", "failed", "queued"]
+    assert ledger.put_back("sess0") == 1 and ledger.session("sess0").queued == 0  # the triggers are there
+    make(ledger, 2, name="new")
+    assert ledger.next_in_line().id == "sess0"
+    assert ledger._rows("PRAGMA foreign_key_check") == [] and ledger._rows("PRAGMA integrity_check") == [("ok",)]
+    ledger.close()
+    Ledger(path).close()
+
+
+def test_items_leave_the_plan(ledger):
+    session = make(ledger, 6)
+    ledger.mark_queued(session, {4: "a", 5: "b"})
+    ledger.mark_done(session, 4, file="f", sha256="h")
+    assert ledger.skip(session, [0, 4, 5]) == 1
+    assert ledger.shrink(session, 2) == 2  # 2 and 3; 4 is made, 5 is being made
+    row = ledger.session(session)
+    assert (row.total, row.done, row.queued, row.skipped, row.left) == (4, 1, 1, 1, 2)
+    assert ledger.end(session) == 6

@@ -21,7 +21,6 @@ from sdgen_core.sessions.manifest import (
     write_manifest,
 )
 from sdgen_core.sessions.metadata import encode_png, sdgen_chunk, sdgen_record, sha256_file
-from sdgen_core.sessions.naming import image_name
 
 SAMPLES = Path(__file__).parents[2] / "data" / "sessions"
 RECORDED = sorted(path.parent.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("manifest.json"))
@@ -47,7 +46,7 @@ def picture(folder: Path, index: int, *, session: str = "s1", name: str | None =
         checkpoint_name="m.safetensors",
         checkpoint_hash="0123456789",
     )
-    path = folder / (name or image_name("x", index, 10 + index))
+    path = folder / (name or f"x_{index:04d}_seed-{10 + index}.png")
     path.write_bytes(encode_png(Image.new("RGB", (8, 8), (index, 0, 0)), {"sdgen": sdgen_chunk(record)}))
     return path
 

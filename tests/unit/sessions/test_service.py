@@ -14,60 +14,10 @@ from sdgen_core.sessions.ledger import Ledger
 from sdgen_core.sessions.parameters import Parameters
 from sdgen_core.sessions.plan import Plan
 from sdgen_core.sessions.service import SessionRequest, Sessions
+from sdgen_core.sessions.upkeep import check, recover
 from sdgen_core.templates import load_text
 
-TEMPLATE = """
-name: cats
-prompt: "a {Colour} cat"
-negative_prompt: blurry
-imports: {Colour: {r: red, g: green, b: blue, w: white}}
-generation: {mode: combinatorial, seed: 7, seed_mode: progressive, max_images: %d}
-parameters: {width: 64, height: 64, sampler: Euler a}
-"""
-
-
-def graph(**save):
-    return {
-        "1": {"class_type": "SDGenTemplate", "inputs": {}},
-        "2": {"class_type": "SDGenSessionPlan", "inputs": {"template": ["1", 0]}},
-        "3": {"class_type": "Draw", "inputs": {"text": ["2", 0], "seed": ["2", 2], "ckpt_name": "m.safetensors"}},
-        "4": {"class_type": "SDGenSessionSave", "inputs": {"images": ["3", 0], "file_name": ["2", 10], **save}},
-    }
-
-
-@pytest.fixture
-def make(tmp_path):
-    opened = []
-
-    def open_sessions(model: bytes | None = b"weights"):
-        path = tmp_path / "m.safetensors"
-        if model is not None:
-            path.write_bytes(model)
-        host = Host(
-            lambda: ["euler", "euler_ancestral"],
-            lambda: ["normal", "simple"],
-            lambda name: path if path.is_file() else None,
-        )
-        sessions = Sessions(Ledger(tmp_path / "user" / "ledger.db"), tmp_path / "out", host, user_dir=tmp_path / "user")
-        opened.append(sessions)
-        return sessions
-
-    yield open_sessions
-    for sessions in opened:
-        sessions.close()
-
-
-def request(text=TEMPLATE % -1, **options):
-    plan = Plan.build(load_text(text))
-    return SessionRequest(**{"plan": plan, "graph": graph(), "planner": "2", "defaults": Parameters(), **options})
-
-
-def make_item(sessions, session, idx, size=1):
-    """What ComfyUI would do with one item: take its child prompt, draw, save."""
-    attempt = sessions.ledger.mark_queued(session, {idx: f"p{idx}"}).get(idx, 1)
-    child = sessions.child(sessions.ledger.item(session, idx), attempt)
-    images = [Image.new("RGB", (8, 8), (child.prompt["3"]["inputs"]["seed"] % 256, n, 0)) for n in range(size)]
-    return sessions.save(child.prompt["4"]["inputs"]["item"], images, child.prompt, child.extra_data["extra_pnginfo"])
+from .conftest import TEMPLATE, graph, make_item, request
 
 
 def test_items_become_files_with_everything_in_them(make):
@@ -88,7 +38,7 @@ def test_items_become_files_with_everything_in_them(make):
     assert "Sampler: Euler a" in text["parameters"] and f"Model hash: {short}" in text["parameters"]
     manifest = json.loads((row.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "completed" and [i["filename"] for i in manifest["images"]] == names
-    assert sessions.verify(row.id, hashes=True)["verify"]["ok"]
+    assert check(sessions, row.id, hashes=True)["verify"]["ok"]
 
 
 def test_verify_finds_what_is_wrong(make):
@@ -100,7 +50,7 @@ def test_verify_finds_what_is_wrong(make):
     (session.folder / "cats_0001_seed-8.png").unlink()
     picture = session.folder / "cats_0002_seed-9.png"
     picture.write_bytes(picture.read_bytes()[:-20])
-    report = sessions.verify(session.id, hashes=True)["verify"]
+    report = check(sessions, session.id, hashes=True)["verify"]
     assert not report["ok"] and report["done_without_file"] == [1]
     assert report["missing"] == ["cats_0001_seed-8.png"] and report["torn"] == ["cats_0002_seed-9.png"]
 
@@ -113,7 +63,7 @@ def test_resume_by_the_same_order_and_new_by_another(make):
     assert (again.action, again.session.id, again.session.state, again.session.client) == (
         "resumed",
         first.id,
-        "running",
+        "planned",
         "tab",
     )
     assert sessions.submit(request(defaults=Parameters(steps=9))).session.id != first.id
@@ -147,12 +97,12 @@ def test_recovery_adopts_whole_files_and_repeats_the_rest(make):
     (session.folder / "cats_0002_seed-9.png").write_bytes(b"\x89PNG\r\n\x1a\n half")
     sessions.close()
     after = make()
-    (row,) = after.recover()
+    (row,) = recover(after)
     assert [i.state for i in after.ledger.items(row.id)] == ["done", "done", "todo", "todo"]
     make_item(after, row.id, 2)
     make_item(after, row.id, 3)
     assert after.finish_if_done(row.id).state == "completed"
-    assert after.verify(row.id, hashes=True)["verify"]["ok"]
+    assert check(after, row.id, hashes=True)["verify"]["ok"]
 
 
 def test_a_foreign_file_under_the_items_name_is_not_taken_for_it(make):
@@ -160,7 +110,7 @@ def test_a_foreign_file_under_the_items_name_is_not_taken_for_it(make):
     session = sessions.submit(request()).session
     sessions.ledger.mark_queued(session.id, {0: "p"})
     Image.new("RGB", (8, 8)).save(session.folder / "cats_0000_seed-7.png")
-    sessions.recover()
+    recover(sessions)
     assert sessions.ledger.item(session.id, 0).state == "todo"
 
 
@@ -171,7 +121,7 @@ def test_extension_keeps_what_is_there(make):
         make_item(sessions, session.id, idx)
     sessions.finish_if_done(session.id)
     more = sessions.submit(request(TEMPLATE % -1, on_existing="extend"))
-    assert (more.action, more.added, more.session.total, more.session.state) == ("extended", 2, 4, "running")
+    assert (more.action, more.added, more.session.total, more.session.state) == ("extended", 2, 4, "planned")
     for idx in (2, 3):
         make_item(sessions, session.id, idx)
     assert sessions.finish_if_done(session.id).state == "completed"
@@ -195,7 +145,7 @@ def test_failures_are_kept_and_retried(make):
     manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["failed"][0]["index"] == 2
     row, again = sessions.retry(session.id)
-    assert (row.state, again) == ("running", 1)
+    assert (row.state, again) == ("planned", 1)
     make_item(sessions, session.id, 2)
     assert sessions.finish_if_done(session.id).state == "completed"
     manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
@@ -317,12 +267,12 @@ def test_a_batch_is_taken_over_whole_or_made_again(make):
     (session.folder / "manifest.jsonl").unlink()
     sessions.close()
     after = make()
-    after.recover()
+    recover(after)
     assert [i.state for i in after.ledger.items(session.id)] == ["done", "todo"]
     make_item(after, session.id, 1, size=3)
     assert after.finish_if_done(session.id).state == "completed"
     manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert len(manifest["images"]) == 6 and after.verify(session.id)["verify"]["ok"]
+    assert len(manifest["images"]) == 6 and check(after, session.id)["verify"]["ok"]
 
 
 def test_an_extension_pressed_again_adds_nothing_even_with_drawn_seeds(make):
@@ -345,7 +295,7 @@ def test_deleted_images_are_made_again(make):
     sessions.finish_if_done(session.id)
     (session.folder / "cats_0001_seed-8.png").unlink()
     again = sessions.submit(request(TEMPLATE % 2))
-    assert (again.action, again.session.state, again.session.done) == ("resumed", "running", 1)
+    assert (again.action, again.session.state, again.session.done) == ("resumed", "planned", 1)
     make_item(sessions, session.id, 1)
     assert sessions.finish_if_done(session.id).state == "completed"
 
@@ -367,7 +317,7 @@ def test_one_unreadable_session_does_not_stop_the_others(make):
     sessions.ledger._db.execute("UPDATE part SET plan='{}' WHERE session=?", (bad.id,))
     sessions.close()
     after = make()
-    assert [row.id for row in after.recover()] == [good.id]
+    assert [row.id for row in recover(after)] == [good.id]
     row = after.ledger.session(bad.id)
     assert row.state == "paused" and "plan" in row.reason
 
@@ -393,9 +343,9 @@ def test_a_manifest_that_lost_its_last_lines_is_caught_up(make):
     journal.write_bytes(b"".join(lines[:2]))  # a power cut: the rest never reached the disk
     (session.folder / "manifest.json").unlink()
     after = make()
-    after.recover()
+    recover(after)
     manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
-    assert len(manifest["images"]) == 3 and after.verify(session.id)["verify"]["ok"]
+    assert len(manifest["images"]) == 3 and check(after, session.id)["verify"]["ok"]
 
 
 def test_credentials_reach_the_children_and_stay_out_of_the_ledger(make, tmp_path):

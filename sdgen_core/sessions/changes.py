@@ -1,0 +1,70 @@
+"""Changing what a session makes: more images, more seeds, fewer images. What is made already is never touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import SDGenError
+from .ledger import SessionRow
+from .parameters import Parameters
+from .plan import Plan
+from .session_file import write_session_file
+
+if TYPE_CHECKING:
+    from .service import Sessions, Submitted
+
+
+def extend(
+    sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequence[int] | None = None
+) -> Submitted:
+    """Add ``more`` images of the session's own plan, or all its combinations on further ``seeds``.
+
+    The template is the stored one, so its files need not be there. Raises ``bad-option``, and ``empty-plan`` when every
+    combination is there already.
+    """
+    from .service import SessionRequest
+
+    if (more <= 0) == (seeds is None):
+        raise SDGenError("bad-option", "say either how many more images, or which further seeds")
+    row = sessions.ledger.session(session_id)
+    parts = sessions.ledger.parts(row.id)
+    plans = [Plan.from_json(part.plan) for part in parts]
+    plan = plans[-1].on_seeds(seeds) if seeds is not None else plans[-1].longer(more)
+    if seeds is None and plan.count <= plans[-1].count:
+        raise SDGenError(
+            "empty-plan",
+            f"session {row.name} has every combination of its template already",
+            hint="Give further seeds, or extend it from a template that has more values.",
+        )
+    part = parts[-1]
+    defaults = dict(part.defaults)
+    request = SessionRequest(
+        plan=plan,
+        graph=part.graph,
+        planner=part.planner,
+        item_widget=int(defaults.pop("item_widget", 0)),
+        defaults=Parameters(**defaults),
+        workflow=part.workflow,
+        client=row.client,
+        name=row.name,
+    )
+    key = hashlib.sha256(f"{row.key}\0{json.dumps(plan.to_json(), sort_keys=True)}".encode()).hexdigest()
+    return sessions.add(row, request, plans, key, [])
+
+
+def shrink(sessions: Sessions, session_id: str, count: int) -> tuple[SessionRow, int]:
+    """Plan only the first ``count`` images. Images that are made stay, items in the queue are still made.
+
+    Gives the session and how many items left the plan. Raises ``bad-option``.
+    """
+    if count < 1:
+        raise SDGenError("bad-option", f"a session keeps at least one image, not {count}")
+    row = sessions.ledger.session(session_id)
+    removed = sessions.ledger.shrink(row.id, count)
+    if removed:
+        write_session_file(sessions.ledger, row.id)
+        sessions.replanned(row.id)
+    return sessions.finish_if_done(row.id), removed
