@@ -68,7 +68,10 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("server-error", "See ComfyUI's log."),
     ErrorCode("no-pack", "Install SDGen as a custom node of that ComfyUI and restart it."),
     # session folders, images and manifests
-    ErrorCode("bad-file-name", "A file name may hold {index}, {seed}, {session}, {theme}, {style} and placeholders such as {Hair}."),
+    ErrorCode(
+        "bad-file-name",
+        "A file name may hold {index}, {seed}, {session}, {theme}, {style} and placeholders such as {Hair}.",
+    ),
     ErrorCode("disk-full", "Free some space, then resume the session; nothing finished is lost."),
     ErrorCode("unwritable-folder", "Check that the folder exists and that you may write there, or choose another one."),
     ErrorCode("broken-image", "Delete the file and resume the session to make it again."),

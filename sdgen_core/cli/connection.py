@@ -18,8 +18,8 @@ class Access(Protocol):
 
     def list(self, state: str | None) -> list[dict[str, Any]]: ...
     def show(self, session: str) -> dict[str, Any]: ...
-    def act(self, session: str, action: str) -> dict[str, Any]: ...
-    def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]: ...
+    def act(self, session: str, action: str, **body: Any) -> dict[str, Any]: ...
+    def take_in(self, folder: str) -> dict[str, Any]: ...
 
 
 def server_url(option: str | None) -> str:
@@ -41,13 +41,13 @@ class Remote:
     def show(self, session: str) -> dict[str, Any]:
         return self._call("GET", _path(session))
 
-    def act(self, session: str, action: str) -> dict[str, Any]:
-        return self._call("POST", f"{_path(session)}/{action}", {})
+    def act(self, session: str, action: str, **body: Any) -> dict[str, Any]:
+        # Reading or moving every file of a large session takes its time.
+        patient = Remote(ComfyClient(self._client.url, timeout=24 * 3600.0)) if action in ("verify", "move") else self
+        return patient._call("POST", f"{_path(session)}/{action}", body)
 
-    def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]:
-        # Reading every file of a large session takes its time.
-        patient = Remote(ComfyClient(self._client.url, timeout=24 * 3600.0))
-        return patient._call("POST", f"{_path(session)}/verify", {"hashes": hashes, "repair": repair})
+    def take_in(self, folder: str) -> dict[str, Any]:
+        return self._call("POST", "/sdgen/sessions", {"folder": folder})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -87,16 +87,18 @@ class Offline:
     def show(self, session: str) -> dict[str, Any]:
         return self._sessions.details(session)
 
-    def act(self, session: str, action: str) -> dict[str, Any]:
-        if action == "pause":
-            return self._sessions.status(self._sessions.pause(session, "paused by the user"))
-        if action == "resume":
-            return self._sessions.status(self._sessions.resume(session))
-        row, again = self._sessions.retry(session)
-        return {**self._sessions.status(row), "retried": again}
+    def act(self, session: str, action: str, **body: Any) -> dict[str, Any]:
+        from ..sessions.actions import ACTIONS
+        from ..sessions.upkeep import move
 
-    def verify(self, session: str, hashes: bool, repair: bool) -> dict[str, Any]:
-        return check(self._sessions, session, hashes=hashes, repair=repair)
+        if action == "move":  # the user's own shell may name any folder
+            return self._sessions.status(move(self._sessions, session, Path(str(body["to"]))))
+        return ACTIONS[action](self._sessions, session, body)
+
+    def take_in(self, folder: str) -> dict[str, Any]:
+        from ..sessions.upkeep import take_in
+
+        return self._sessions.status(take_in(self._sessions, Path(folder).resolve()))
 
 
 def access(server: str | None, user_dir: Path | None) -> Access:

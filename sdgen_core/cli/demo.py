@@ -24,7 +24,7 @@ from ..comfy.runtime import ComfyServer
 from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, Prompt, nodes_of
 from .connection import Remote
-from .generate import follow, submit
+from .generate import attend, submit
 from .output import session_table
 
 WORKFLOW = Path("workflows/api/txt2img_session.json")
@@ -123,7 +123,7 @@ def _demo_session(root: Path, client: ComfyClient) -> bool:
     began = time.monotonic()
     session = submit(client, graph, planner)
     print(f"One POST /prompt: {session['planned']} images planned.", flush=True)
-    status = follow(Remote(client), session)
+    status = attend(Remote(client), session)
     seconds = time.monotonic() - began
     print()
     session_table(status)

@@ -23,11 +23,10 @@ from ..templates import Options, load_template, parse_choice_spec, parse_fixed_s
 from ..templates.library import TEXT_BELOW
 from .connection import Remote, server_url
 from .output import fail, print_json, reporting, session_table
+from .progress import follow
 
 #: The graph used when none is named: text to image.
 DEFAULT_WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "api" / "txt2img_session.json"
-
-_POLL = 0.5  # s between looks at a session
 
 
 @reporting
@@ -65,8 +64,12 @@ def generate(
     on_existing: Annotated[
         str, typer.Option("--on-existing", help=f"When the same order exists: {', '.join(ON_EXISTING)}.")
     ] = "resume",
+    extend: Annotated[
+        str, typer.Option("--extend", help="Add what this session (id, name or folder name) lacks of the order.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only: show what would be made.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the session as JSON at the end.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print the session as a JSON line at every change.")] = False,
 ) -> None:
     """Make a session of a template in a running ComfyUI."""
     fixed = parse_fixed_spec(use_fixed) if use_fixed else {}
@@ -84,6 +87,8 @@ def generate(
         return
     client = ComfyClient(server_url(server))
     graph = _load_workflow(workflow or DEFAULT_WORKFLOW, client)
+    if extend:
+        session_name, on_existing = Remote(client).show(extend)["id"], "extend"
     document = resolved.to_json()
     if variation_seed is not None:
         document["generation"]["variation_seed"] = variation_seed
@@ -95,10 +100,10 @@ def generate(
     session = submit(client, graph, planner)
     for warning in session["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    status = follow(Remote(client), session, quiet=json)
+    status = attend(Remote(client), session, quiet=json, lines=jsonl)
     if json:
         print_json(status)
-    else:
+    elif not jsonl:
         session_table(status)
     if status["state"] != "completed":
         fail(1)
@@ -195,35 +200,10 @@ def _entry(client: ComfyClient, prompt_id: str) -> dict[str, Any]:
         time.sleep(0.05)
 
 
-def follow(sessions: Remote, session: dict[str, Any], *, quiet: bool = False) -> dict[str, Any]:
-    """Show a session's progress until it no longer runs; gives its last status. Ctrl-C pauses it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[more]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True, quiet=quiet)
-    status = session
+def attend(sessions: Remote, session: dict[str, Any], *, quiet: bool = False, lines: bool = False) -> dict[str, Any]:
+    """Follow a session of one's own; Ctrl-C pauses it. Gives its last status."""
     try:
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(session["name"], total=session["planned"], completed=session["done"], more="")
-            while True:
-                status = sessions.show(session["id"])
-                more = f"{status['failed']} failed" if status["failed"] else ""
-                progress.update(
-                    task,
-                    completed=status["done"] + status["failed"] + status["skipped"],
-                    total=status["planned"],
-                    more=more,
-                )
-                if status["state"] != "running":
-                    break
-                time.sleep(_POLL)
+        (status,) = follow(sessions, [session], quiet=quiet, lines=lines)
     except KeyboardInterrupt:
         try:
             sessions.act(session["id"], "pause")

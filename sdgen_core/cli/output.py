@@ -14,6 +14,10 @@ from ..errors import SDGenError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+#: States in which a session makes images, or will by itself.
+ACTIVE = ("planned", "running")
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output, UTF-8 whatever the terminal thinks."""
     sys.stdout.buffer.write((json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8"))

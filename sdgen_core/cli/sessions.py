@@ -1,14 +1,15 @@
-"""`sdgen sessions list | show | pause | resume | retry | verify`."""
+"""`sdgen sessions …`: look at sessions, steer and change them."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .connection import access
-from .output import fail, print_json, print_table, reporting, session_row, session_table, working
+from .output import ACTIVE, fail, print_json, print_table, reporting, session_row, session_table, working
 
 app = typer.Typer(no_args_is_help=True, help="Look at sessions and steer them.")
 
@@ -21,7 +22,7 @@ UserDirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SessionArgument = Annotated[str, typer.Argument(help="Id, name or folder name of a session.")]
 StateOption = Annotated[
-    str | None, typer.Option("--state", help="Only running, paused, completed, failed or stopped ones.")
+    str | None, typer.Option("--state", help="Only planned, running, paused, completed, failed or stopped ones.")
 ]
 
 
@@ -62,8 +63,8 @@ def show(
 def pause(
     session: SessionArgument, server: ServerOption = None, user_dir: UserDirOption = None, json: JsonOption = False
 ) -> None:
-    """Stop making images; nothing is lost."""
-    _act(session, "pause", server, user_dir, json)
+    """Stop making images for now; nothing is lost."""
+    _print(access(server, user_dir).act(session, "pause"), json)
 
 
 @app.command()
@@ -72,16 +73,136 @@ def resume(
     session: SessionArgument, server: ServerOption = None, user_dir: UserDirOption = None, json: JsonOption = False
 ) -> None:
     """Go on with what is left."""
-    _act(session, "resume", server, user_dir, json)
+    _print(access(server, user_dir).act(session, "resume"), json)
+
+
+@app.command()
+@reporting
+def stop(
+    session: SessionArgument, server: ServerOption = None, user_dir: UserDirOption = None, json: JsonOption = False
+) -> None:
+    """End a session before its end; its images stay, and `resume` takes it up again."""
+    _print(access(server, user_dir).act(session, "stop"), json)
 
 
 @app.command()
 @reporting
 def retry(
-    session: SessionArgument, server: ServerOption = None, user_dir: UserDirOption = None, json: JsonOption = False
+    session: SessionArgument,
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    skipped: Annotated[bool, typer.Option("--skipped", help="Also the images that were skipped.")] = False,
+    json: JsonOption = False,
 ) -> None:
-    """Make the failed images again."""
-    _act(session, "retry", server, user_dir, json)
+    """Make the failed images again, and those whose file is gone."""
+    _print(access(server, user_dir).act(session, "retry", skipped=skipped), json, "retried")
+
+
+@app.command()
+@reporting
+def skip(
+    session: SessionArgument,
+    items: Annotated[str, typer.Argument(help="Numbers of images, from 0: 5,7-9.")],
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Leave images out that wait or failed."""
+    _print(access(server, user_dir).act(session, "skip", items=items), json, "skipped_now")
+
+
+@app.command()
+@reporting
+def extend(
+    session: SessionArgument,
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    more: Annotated[int, typer.Option("--more", min=1, help="So many further images of the same template.")] = 0,
+    seeds: Annotated[str, typer.Option("--seeds", help="Every combination on further seeds: 1-4, 7,42, 20#1000.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Add images to a session. For other values or themes: `sdgen generate FILE --extend SESSION`."""
+    _print(access(server, user_dir).act(session, "extend", more=more, seeds=seeds), json, "added")
+
+
+@app.command()
+@reporting
+def shrink(
+    session: SessionArgument,
+    count: Annotated[int, typer.Argument(min=1, help="Images to keep planned.")],
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Plan only the first COUNT images; those that are made stay."""
+    _print(access(server, user_dir).act(session, "shrink", count=count), json, "removed")
+
+
+@app.command()
+@reporting
+def rename(
+    session: SessionArgument,
+    name: Annotated[str, typer.Argument(help="The new name.")],
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give a session and its folder another name; its files keep theirs."""
+    _print(access(server, user_dir).act(session, "rename", name=name), json)
+
+
+@app.command()
+@reporting
+def move(
+    session: SessionArgument,
+    to: Annotated[
+        str, typer.Argument(help="Last part of a folder of the setting session_folders; with --user-dir any folder.")
+    ],
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Move a session's folder, also to another disk."""
+    with working("moving the files"):
+        status = access(server, user_dir).act(session, "move", to=to)
+    _print(status, json)
+
+
+@app.command()
+@reporting
+def rebuild(
+    folder: Annotated[str, typer.Argument(help="Name of a session folder; with --user-dir its path.")],
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make ledger and manifest anew from a session's folder: after a loss, or from another machine."""
+    with working("reading the images"):
+        status = access(server, user_dir).take_in(folder)
+    _print(status, json)
+
+
+@app.command()
+@reporting
+def watch(
+    session: Annotated[
+        str | None, typer.Argument(help="Id, name or folder name; all that are in line when left out.")
+    ] = None,
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON line per change.")] = False,
+) -> None:
+    """Show the progress until nothing runs any more; Ctrl-C only ends the watching."""
+    from .progress import follow
+
+    sessions = access(server, user_dir)
+    names = [session] if session else [s["id"] for s in sessions.list(None) if s["state"] in ACTIVE]
+    if not names:
+        print("no session runs", file=sys.stderr)
+        return
+    ended = follow(sessions, [sessions.show(name) for name in names], lines=json)
+    if any(status["state"] != "completed" for status in ended):
+        fail()
 
 
 @app.command()
@@ -96,7 +217,7 @@ def verify(
 ) -> None:
     """Compare files, manifest and ledger; exit code 1 when they do not agree."""
     with working("reading the files" if hashes else "looking at the files"):
-        result = access(server, user_dir).verify(session, hashes, repair)
+        result = access(server, user_dir).act(session, "verify", hashes=hashes, repair=repair)
     report: dict[str, Any] = result["verify"]
     if json:
         print_json(result)
@@ -112,9 +233,11 @@ def verify(
         fail()
 
 
-def _act(session: str, action: str, server: str | None, user_dir: Path | None, json: bool) -> None:
-    status = access(server, user_dir).act(session, action)
+def _print(status: dict[str, Any], json: bool, figure: str | None = None) -> None:
+    """A session after an action; ``figure`` is what the action counted."""
     if json:
         print_json(status)
-    else:
-        session_table(status)
+        return
+    session_table(status)
+    if figure is not None:
+        print(f"{figure.replace('_', ' ')}: {status[figure]:,}")

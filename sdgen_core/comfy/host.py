@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import SDGenError, shown
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
-from ..sessions.service import Sessions
+from ..sessions.service import Sessions, status_text
 from ..sessions.upkeep import recover
 from ..templates.library import TemplateLibrary
 from .client import ComfyClient
@@ -41,6 +41,7 @@ class Engine:
             self.settings.output_folder(output_directory()),
             Host(samplers, schedulers, checkpoint_path, version(), metadata=not _args().disable_metadata),
             user_dir=user_dir,
+            places=self.settings.places(),
         )
         self.feeder = Feeder(self.sessions, _own_server, window=self.settings.window)
         self.sessions.changed.append(StatusLine(self.sessions).changed)
@@ -91,28 +92,6 @@ class StatusLine:
         server = _prompt_server()
         server.send_sync("sdgen.session", status, None)
         server.send_progress_text(status_text(status), row.planner, row.client)
-
-
-def status_text(status: dict[str, Any]) -> str:
-    """One line for people: ``12 of 48 images · 1 failed · 90 a minute · 24 s left``."""
-    parts = [f"{status['name']}: {status['done']:,} of {status['planned']:,} images"]
-    if status["failed"]:
-        parts.append(f"{status['failed']:,} failed")
-    if status["state"] != "running":
-        parts.append(status["state"] + (f": {status['reason']}" if status["reason"] else ""))
-    if status["images_per_minute"]:
-        parts.append(f"{status['images_per_minute']:g} a minute")
-    if status["eta_seconds"]:
-        parts.append(f"{duration(status['eta_seconds'])} left")
-    return " · ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``24 s``, ``3 min``, ``2 h 10 min``."""
-    if seconds < 90:
-        return f"{round(seconds)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 # ---- the engine of this process ------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """SDGen's settings: one JSON file in ComfyUI's user folder. A missing key has its default, an unknown one is kept.
 
 ``template_folders``: more folders with templates, beside ``<user>/sdgen/templates`` and the pack's ``examples``.
+``session_folders``: further folders that sessions can be moved to, known by their last part.
 ``output_folder``: where session folders are made; the default is ``sdgen`` in ComfyUI's output folder.
 ``resume_on_start``: ``auto`` goes on by itself, ``ask`` waits for the user, ``off`` leaves unfinished sessions paused.
 ``window``: items kept in ComfyUI's queue, 1 to 8.
@@ -23,6 +24,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     template_folders: list[str] = []
+    session_folders: list[str] = []
     output_folder_path: str = Field(default="", alias="output_folder")
     resume_on_start: Literal["auto", "ask", "off"] = "auto"
     window: int = Field(default=4, ge=1, le=8)
@@ -52,14 +54,24 @@ class Settings(BaseModel):
         """Where session folders are made."""
         return Path(self.output_folder_path).expanduser() if self.output_folder_path else comfy_output / "sdgen"
 
+    def places(self) -> dict[str, Path]:
+        """Name → folder of the places that sessions can be moved to, beside the output folder."""
+        return _named(self.session_folders, {})
+
     def template_roots(self, user_dir: Path, pack: Path) -> dict[str, Path]:
         """Name → folder of every template root, the user's own first."""
-        roots = {"templates": user_dir / "templates"}
-        for text in self.template_folders:
-            path = Path(text).expanduser()
-            name = path.name or "templates"
-            while name in roots:
-                name += "_"
-            roots[name] = path
+        roots = _named(self.template_folders, {"templates": user_dir / "templates"})
         roots["examples"] = pack / "examples"
         return roots
+
+
+def _named(folders: list[str], taken: dict[str, Path]) -> dict[str, Path]:
+    """The folders by the last part of their path, made different where two are alike."""
+    out = dict(taken)
+    for text in folders:
+        path = Path(text).expanduser()
+        name = path.name or "folder"
+        while name in out:
+            name += "_"
+        out[name] = path
+    return out

@@ -7,8 +7,8 @@ server without asking it first. Handlers run in a worker thread: no SQLite and n
 |---|---|---|
 | GET | /sdgen/sessions?state= | ``{"sessions": [status, …]}``, newest first |
 | GET | /sdgen/sessions/{id} | status (see ``Sessions.status``) with ``failures`` |
-| POST | /sdgen/sessions/{id}/pause, /resume, /retry | status |
-| POST | /sdgen/sessions/{id}/verify ``{"hashes": bool, "repair": bool}`` | report of files against manifest and ledger |
+| POST | /sdgen/sessions ``{"folder": name}`` | status of the session taken in from its folder |
+| POST | /sdgen/sessions/{id}/ and one of ``sessions.actions.ACTIONS`` | status, and what the action adds |
 | GET | /sdgen/templates | ``{"templates": [name, …]}`` |
 | POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
 
@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SDGenError
+from ..sessions.actions import ACTIONS, take_in
 from .preview import preview
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _NOT_FOUND = frozenset({"unknown-session", "unknown-template", "unknown-item"})
 _OURS = frozenset({"ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"})
 
 Body = dict[str, Any]
+Handler = Callable[["Engine", str, Body], Body]
 
 
 class Engine(Protocol):
@@ -55,21 +57,12 @@ def _show(engine: Engine, name: str, body: Body) -> Body:
     return engine.sessions.details(name)
 
 
-def _pause(engine: Engine, name: str, body: Body) -> Body:
-    return engine.sessions.status(engine.sessions.pause(name, "paused by the user"))
+def _take_in(engine: Engine, name: str, body: Body) -> Body:
+    return take_in(engine.sessions, str(body.get("folder") or ""))
 
 
-def _resume(engine: Engine, name: str, body: Body) -> Body:
-    return engine.sessions.status(engine.sessions.resume(name))
-
-
-def _retry(engine: Engine, name: str, body: Body) -> Body:
-    row, again = engine.sessions.retry(name)
-    return {**engine.sessions.status(row), "retried": again}
-
-
-def _verify(engine: Engine, name: str, body: Body) -> Body:
-    return check(engine.sessions, name, hashes=bool(body.get("hashes")), repair=bool(body.get("repair")))
+def _action(action: str) -> Handler:
+    return lambda engine, name, body: ACTIONS[action](engine.sessions, name, body)
 
 
 def _templates(engine: Engine, name: str, body: Body) -> Body:
@@ -80,15 +73,11 @@ def _preview(engine: Engine, name: str, body: Body) -> Body:
     return preview(engine.library(), body)
 
 
-Handler = Callable[[Engine, str, Body], Body]
-
 TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sdgen/sessions", _list),
     ("GET", "/sdgen/sessions/{name}", _show),
-    ("POST", "/sdgen/sessions/{name}/pause", _pause),
-    ("POST", "/sdgen/sessions/{name}/resume", _resume),
-    ("POST", "/sdgen/sessions/{name}/retry", _retry),
-    ("POST", "/sdgen/sessions/{name}/verify", _verify),
+    ("POST", "/sdgen/sessions", _take_in),
+    *(("POST", f"/sdgen/sessions/{{name}}/{action}", _action(action)) for action in ACTIONS),
     ("GET", "/sdgen/templates", _templates),
     ("POST", "/sdgen/templates/preview", _preview),
 )

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from .service import Sessions, Submitted
 
 
-def extend(
-    sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequence[int] | None = None
-) -> Submitted:
+def extend(sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequence[int] | None = None) -> Submitted:
     """Add ``more`` images of the session's own plan, or all its combinations on further ``seeds``.
 
     The template is the stored one, so its files need not be there. Raises ``bad-option``, and ``empty-plan`` when every

@@ -176,12 +176,15 @@ class ItemRow:
     finished: float | None
 
 
-_SESSION_COLUMNS = "id, key, name, prefix, folder, state, reason, created, updated, planner, client, total, queued, done, failed, skipped, seconds"
+_SESSION_COLUMNS = (
+    "id, key, name, prefix, folder, state, reason, created, updated, planner, client,"
+    " total, queued, done, failed, skipped, seconds"
+)
 _ITEM_COLUMNS = "session, idx, part, n, state, prompt_id, attempts, file, sha256, error, started, finished"
 
 
 def _session(row: Sequence[Any]) -> SessionRow:
-    return SessionRow(*row[:4], Path(row[4]), *row[5:])
+    return SessionRow(row[0], row[1], row[2], row[3], Path(row[4]), *row[5:])
 
 
 def new_session_id() -> str:

@@ -141,7 +141,11 @@ class FileNames:
         self._session = safe_name(session, NAME_LIMIT)
         self._keys = tuple(k for k in keys if k in known)
         self._per_folder = per_folder
-        self._fixed = {"session": self._session, "theme": safe_name(theme or "", THEME_LIMIT) if theme else "", "style": style}
+        self._fixed = {
+            "session": self._session,
+            "theme": safe_name(theme or "", THEME_LIMIT) if theme else "",
+            "style": style,
+        }
         self._default = not format
         self._parts: list[list[str | tuple[str, str]]] = []
         for part in (format or DEFAULT_FORMAT).replace("\\", "/").strip("/").split("/"):
@@ -167,9 +171,7 @@ class FileNames:
         if name in known and detail in ("", "key"):
             return name, detail or "value"
         fields = ["index", "seed", "session", "theme", "style", *known]
-        raise SDGenError(
-            "bad-file-name", f"{{{text}}} is no part of a file name", nearest=nearest_names(name, fields)
-        )
+        raise SDGenError("bad-file-name", f"{{{text}}} is no part of a file name", nearest=nearest_names(name, fields))
 
     def __call__(self, item: PlanItem, index: int, batch_index: int = 0) -> str:
         """The file of image ``batch_index`` of an item, relative to the session's folder, with forward slashes."""

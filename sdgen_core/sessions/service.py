@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -84,9 +84,13 @@ class Submitted:
 class Sessions:
     """The sessions of one ledger. ``root`` is the folder new session folders are made in. Safe for many threads."""
 
-    def __init__(self, ledger: Ledger, root: Path, host: Host, *, user_dir: Path) -> None:
+    def __init__(
+        self, ledger: Ledger, root: Path, host: Host, *, user_dir: Path, places: Mapping[str, Path] | None = None
+    ) -> None:
         self.ledger = ledger
         self.root = root
+        #: Folders that sessions may be moved to, by the names that clients use.
+        self.places: Mapping[str, Path] = {"output": root, **(places or {})}
         self.host = host
         self.models = ModelHashes(user_dir / "model_hashes.json")
         #: Called (with the session id) whenever an item or a session changed; the feeder and the status line listen.
@@ -485,3 +489,25 @@ def _remove_empty_session(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """One line for people: ``12 of 48 images · 1 failed · 90 a minute · 24 s left``."""
+    parts = [f"{status['name']}: {status['done']:,} of {status['planned']:,} images"]
+    if status["failed"]:
+        parts.append(f"{status['failed']:,} failed")
+    if status["state"] != "running":
+        parts.append(status["state"] + (f": {status['reason']}" if status["reason"] else ""))
+    if status["images_per_minute"]:
+        parts.append(f"{status['images_per_minute']:g} a minute")
+    if status["eta_seconds"]:
+        parts.append(f"{duration(status['eta_seconds'])} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``24 s``, ``3 min``, ``2 h 10 min``."""
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

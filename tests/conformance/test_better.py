@@ -16,7 +16,7 @@ PROMPTS: dict[str, list[str]] = {
     "023": ["frowning / smiling"],
     "041": ["running", "sitting on a bench", "standing"],
     "047": ["an owl on a branch"] * 3,
-    "049": ["standing"] * 5 + ["sitting on a bench"] * 2,
+    "049": ["standing"] * 5 + ["sitting on a bench"] * 5 + ["running"] * 5,
     "059": ["a knight, short bob, <lora:bob:0.7>", "a knight, long waves, <lora:wave:0.8>"],
     "061": ["short bob, <lora:bob:0.7>", "long waves, <lora:wave:0.8>", "plain hair"],
     "067": ["masterpiece, an owl"],
@@ -122,10 +122,10 @@ def test_disagreeing_selectors_are_reported(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_incomplete_sweep_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """049: max_images still cuts the total, and the user is told that the last combination lacks seeds."""
-    _, out = run(folder_of("049"), monkeypatch, "--info")
+    """051: max_images cuts the total of a random sweep, and the user is told that the last combination lacks seeds."""
+    _, out = run(folder_of("051"), monkeypatch, "--info")
     info = json.loads(out.splitlines()[0])["info"]
-    assert any("2 of 5 seeds" in w for w in info["warnings"])
+    assert any("1 of 3 seeds" in w for w in info["warnings"])
 
 
 def test_which_file_was_used_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

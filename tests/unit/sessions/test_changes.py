@@ -160,7 +160,9 @@ def test_a_move_that_fails_leaves_the_session_where_it_was(make, tmp_path, monke
     sessions = make()
     row = run(sessions, sessions.submit(request()).session)
     (tmp_path / "archive").mkdir()
-    monkeypatch.setattr(type(row.folder), "rename", lambda self, target: (_ for _ in ()).throw(OSError(18, "other disk")))
+    monkeypatch.setattr(
+        type(row.folder), "rename", lambda self, target: (_ for _ in ()).throw(OSError(18, "other disk"))
+    )
     monkeypatch.setattr(shutil, "copytree", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(SDGenError) as caught:
         move(sessions, row.id, tmp_path / "archive")

@@ -187,7 +187,11 @@ def test_a_ledger_of_schema_1_is_taken_over(tmp_path):
     cats = ledger.session("sess0")
     assert (cats.name, cats.prefix, cats.total, cats.done, cats.failed, cats.queued) == ("cats", "cats", 5, 1, 1, 1)
     assert (ledger.session("sess1").state, ledger.session("sess1").reason) == ("paused", "later")
-    assert ledger.parts("sess0") == [PART] and [i.state for i in ledger.items("sess0")][:3] == ["done", "failed", "queued"]
+    assert ledger.parts("sess0") == [PART] and [i.state for i in ledger.items("sess0")][:3] == [
+        "done",
+        "failed",
+        "queued",
+    ]
     assert ledger.put_back("sess0") == 1 and ledger.session("sess0").queued == 0  # the triggers are there
     make(ledger, 2, name="new")
     assert ledger.next_in_line().id == "sess0"

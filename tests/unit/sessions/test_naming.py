@@ -200,7 +200,10 @@ def test_formats_of_file_names() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["{A}", "{A:key}", "{B}", "{seed}", "{session}", "{index}", "{theme}", "/", "x", "."]), max_size=8),
+    st.lists(
+        st.sampled_from(["{A}", "{A:key}", "{B}", "{seed}", "{session}", "{index}", "{theme}", "/", "x", "."]),
+        max_size=8,
+    ),
     TEXT,
     TEXT,
     st.integers(0, 10**6),

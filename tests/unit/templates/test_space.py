@@ -175,7 +175,7 @@ def test_streams_never_change():
         ({"max_images": 4}, {"limit": -1, "count": 5}, [100, 101, 102, 103, 104]),
         ({"max_images": 2}, {"count": 4}, [100, 101]),
         ({}, {"seeds": [7, 7, -1]}, [7, 7, -1] * 6),
-        ({"max_images": 4}, {"seeds": [7, 8, 9]}, [7, 8, 9, 7]),
+        ({"max_images": 4}, {"seeds": [7, 8, 9]}, [7, 8, 9] * 4),
         ({"mode": "random", "max_images": 5}, {"seeds": [7, 8]}, [7, 8, 7, 8, 7]),
         ({}, {"count": 0}, []),
     ],
@@ -191,7 +191,7 @@ def test_seeds_of_a_plan(generation, build, wanted):
     [
         ({"max_images": 500}, {}, 1),
         ({"max_images": 500}, {"seeds": range(5)}, 5),
-        ({"max_images": 3}, {"seeds": range(5)}, 3),
+        ({"max_images": 3}, {"seeds": range(5)}, 5),
         ({"mode": "random", "max_images": 4}, {}, 4),
         ({"mode": "random", "max_images": 4, "seed_mode": "fixed"}, {}, 1),
         ({}, {"count": 6}, 6),

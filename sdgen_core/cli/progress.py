@@ -1,0 +1,60 @@
+"""Following sessions until they no longer run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from .connection import Access
+from .output import ACTIVE
+
+_POLL = 0.5  # s between looks at a session
+
+
+def follow(
+    sessions: Access, statuses: list[dict[str, Any]], *, quiet: bool = False, lines: bool = False
+) -> list[dict[str, Any]]:
+    """Show the progress of ``statuses`` until each has ended or waits for its user; gives the last ones.
+
+    ``lines`` prints a JSON line at every change to standard output in place of the bars. Ctrl-C passes through.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
+    last = {status["id"]: status for status in statuses}
+    said: dict[str, dict[str, Any]] = {}
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet or lines)) as progress:
+        tasks = {
+            i: progress.add_task(s["name"], total=s["planned"], completed=s["done"], more="") for i, s in last.items()
+        }
+        while True:
+            for session in [i for i, s in last.items() if s["state"] in ACTIVE or i not in said]:
+                status = last[session] = sessions.show(session)
+                ended = status["done"] + status["failed"] + status["skipped"]
+                progress.update(tasks[session], completed=ended, total=status["planned"], more=more(status))
+                if lines and said.get(session) != status:
+                    sys.stdout.write(json.dumps(status, ensure_ascii=False) + "\n")
+                    sys.stdout.flush()
+                said[session] = status
+            if not any(s["state"] in ACTIVE for s in last.values()):
+                return list(last.values())
+            time.sleep(_POLL)
+
+
+def more(status: dict[str, Any]) -> str:
+    """What stands behind the bar: failures, rate, time left."""
+    from ..sessions.service import duration
+
+    parts = []
+    if status["failed"]:
+        parts.append(f"{status['failed']:,} failed")
+    if status["images_per_minute"]:
+        parts.append(f"{status['images_per_minute']:g} a minute")
+    if status["eta_seconds"]:
+        parts.append(f"{duration(status['eta_seconds'])} left")
+    elif status["state"] not in ("running", "completed"):
+        parts.append(status["state"])
+    return " · ".join(parts)
