@@ -4,7 +4,7 @@ ComfyUI's queue lives in memory and forgets everything at a restart, so it never
 is *done* only when its file is in place (see ``service``), and unknown is never done.
 
 States of an item: ``todo`` → ``queued`` (posted, or about to be) → ``done`` | ``failed`` | ``skipped``. States of a session:
-``planned`` (in line), ``running`` (the feeder works on it), ``paused``, ``completed``, ``failed`` (ended with failed items),
+``planned`` (in line behind another), ``running`` (the feeder works on it), ``paused``, ``completed``, ``failed`` (ended with failed items),
 ``stopped`` (ended by the user before its end).
 
 Journal mode is WAL with ``synchronous=FULL``: a committed "done" survives a power cut. Counters in ``session`` are kept by
@@ -183,6 +183,9 @@ _SESSION_COLUMNS = (
 _ITEM_COLUMNS = "session, idx, part, n, state, prompt_id, attempts, file, sha256, error, started, finished"
 
 
+_IN_LINE = "SELECT CASE WHEN EXISTS(SELECT 1 FROM session WHERE state IN ('planned','running')) THEN 'planned' ELSE 'running' END"
+
+
 def _session(row: Sequence[Any]) -> SessionRow:
     return SessionRow(row[0], row[1], row[2], row[3], Path(row[4]), *row[5:])
 
@@ -205,7 +208,7 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(self._db)
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
             self._migrate()
@@ -285,7 +288,7 @@ class Ledger:
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO session(id,key,name,prefix,folder,state,created,updated,order_no,planner,client)"
-                " VALUES(?,?,?,?,?,'planned',?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?)",
+                f" VALUES(?,?,?,?,?,({_IN_LINE}),?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?)",
                 (session_id, key, name, name, str(folder), now, now, part.planner, client),
             )
             self._add_part(db, session_id, part, items)
@@ -321,10 +324,10 @@ class Ledger:
         with self._transaction() as db:
             added = self._add_part(db, session_id, part, items)
             db.execute(
-                "UPDATE session SET key=?, planner=?, reason='', updated=?,"
-                " state=CASE state WHEN 'running' THEN 'running' ELSE 'planned' END WHERE id=?",
+                "UPDATE session SET key=?, planner=?, updated=? WHERE id=?",
                 (key, part.planner, time.time(), session_id),
             )
+            self._line_up(db, session_id)
             return added
 
     def _add_part(self, db: sqlite3.Connection, session_id: str, part: Part, items: Iterable[int]) -> int:
@@ -404,6 +407,17 @@ class Ledger:
             )
             for plan, graph, planner, workflow, defaults in rows
         ]
+
+    def line_up(self, session_id: str) -> None:
+        """Put a session in line: it runs at once when no other one does."""
+        with self._transaction() as db:
+            self._line_up(db, session_id)
+
+    def _line_up(self, db: sqlite3.Connection, session_id: str) -> None:
+        db.execute(
+            f"UPDATE session SET state=({_IN_LINE}), reason='', updated=? WHERE id=? AND state NOT IN ('planned','running')",
+            (time.time(), session_id),
+        )
 
     def set_state(self, session_id: str, state: str, reason: str = "", *, only_from: Sequence[str] = ()) -> bool:
         """Set a session's state; with ``only_from``, only when it is in one of those. True when it changed."""
@@ -522,6 +536,19 @@ class Ledger:
         sql = "DELETE FROM item WHERE session=? AND idx>=? AND state IN ('todo','failed','skipped')"
         with self._transaction() as db:
             return db.execute(sql, (session_id, count)).rowcount
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Switch to WAL. SQLite does not wait here for another process that does the same at this moment."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _split_statements(script: str) -> Iterator[str]:

@@ -351,7 +351,7 @@ class Sessions:
             with manifest_may_wait(row.folder):
                 self.catch_up(row)
                 loaded.manifest.status("ongoing")
-            self.ledger.set_state(row.id, "planned")
+            self.ledger.line_up(row.id)
             self.notify(row.id)
         return self.ledger.session(row.id)
 

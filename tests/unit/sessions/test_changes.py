@@ -36,7 +36,7 @@ def test_a_session_gets_longer_by_what_it_would_have_made_next(make, text):
     row = run(sessions, sessions.submit(request(text)).session)
     before = {p.name: p.read_bytes() for p in row.folder.glob("*.png")}
     longer = extend(sessions, row.id, more=1)
-    assert (longer.action, longer.added, longer.session.state) == ("extended", 1, "planned")
+    assert (longer.action, longer.added, longer.session.state) == ("extended", 1, "running")
     row = run(sessions, longer.session)
     assert (row.state, row.total, row.done) == ("completed", 3, 3)
     assert all((row.folder / name).read_bytes() == data for name, data in before.items())
@@ -101,7 +101,7 @@ def test_stop_and_go_on(make):
     assert (row.state, manifest(row)["status"]) == ("stopped", "aborted")
     assert sessions.ledger.next_in_line() is None and recover(sessions) == []
     row = sessions.resume(row.id)
-    assert (row.state, manifest(row)["status"]) == ("planned", "ongoing")
+    assert (row.state, manifest(row)["status"]) == ("running", "ongoing")
     row = run(sessions, row)
     with pytest.raises(SDGenError) as caught:
         sessions.stop(row.id)
@@ -120,7 +120,7 @@ def test_skipped_items_are_left_out_until_they_are_wanted(make):
         sessions.skip(row.id, [4])
     assert caught.value.code == "unknown-item"
     row, again = sessions.retry(row.id, skipped=True)
-    assert (row.state, again, run(sessions, row).done) == ("planned", 2, 4)
+    assert (row.state, again, run(sessions, row).done) == ("running", 2, 4)
 
 
 @pytest.mark.parametrize("other_disk", [False, True])
@@ -214,3 +214,17 @@ def test_images_in_sub_folders(make):
         (row.folder / name).unlink()
     report = check(sessions, row.id, repair=True)["verify"]
     assert report["ok"] and report["listed"] == 4
+
+
+def test_sessions_stand_in_line(make):
+    sessions = make()
+    first = sessions.submit(request(name="one")).session
+    second = sessions.submit(request(name="two")).session
+    assert (first.state, second.state) == ("running", "planned")
+    sessions.pause(first.id)
+    assert sessions.ledger.next_in_line().id == second.id
+    assert sessions.begin(second.id).state == "running"
+    assert sessions.resume(first.id).state == "planned"
+    assert run(sessions, second).state == "completed"
+    assert sessions.ledger.next_in_line().id == first.id
+    assert [row.id for row in recover(sessions)] == [first.id]

@@ -41,7 +41,7 @@ def test_a_session_survives_reopening(tmp_path):
     ledger.close()
     again = Ledger(tmp_path / "ledger.db")
     row = again.session(session)
-    assert (row.total, row.done, row.queued, row.left, row.seconds, row.state) == (5, 1, 1, 4, 1.5, "planned")
+    assert (row.total, row.done, row.queued, row.left, row.seconds, row.state) == (5, 1, 1, 4, 1.5, "running")
     assert again.parts(session) == [PART]
     assert again.item(session, 0).file == "a.png" and again.item(session, 1).prompt_id == "p1"
     again.close()
@@ -88,7 +88,7 @@ def test_a_late_save_of_an_item_that_was_put_back_counts(ledger):
 def test_sessions_run_in_the_order_they_came(ledger):
     first, second = make(ledger, 1, "a"), make(ledger, 1, "b")
     assert ledger.next_in_line().id == first
-    assert ledger.set_state(first, "paused", "because", only_from=("planned",))
+    assert ledger.set_state(first, "paused", "because", only_from=("running",))
     assert not ledger.set_state(first, "paused", "because")
     assert ledger.next_in_line().id == second
     assert [s.name for s in ledger.sessions()] == ["b", "a"]

@@ -60,7 +60,7 @@ def test_resume_by_the_same_order_and_new_by_another(make):
     assert (again.action, again.session.id, again.session.state, again.session.client) == (
         "resumed",
         first.id,
-        "planned",
+        "running",
         "tab",
     )
     assert sessions.submit(request(defaults=Parameters(steps=9))).session.id != first.id
@@ -118,7 +118,7 @@ def test_extension_keeps_what_is_there(make):
         make_item(sessions, session.id, idx)
     sessions.finish_if_done(session.id)
     more = sessions.submit(request(TEMPLATE % -1, on_existing="extend"))
-    assert (more.action, more.added, more.session.total, more.session.state) == ("extended", 2, 4, "planned")
+    assert (more.action, more.added, more.session.total, more.session.state) == ("extended", 2, 4, "running")
     for idx in (2, 3):
         make_item(sessions, session.id, idx)
     assert sessions.finish_if_done(session.id).state == "completed"
@@ -142,7 +142,7 @@ def test_failures_are_kept_and_retried(make):
     manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["failed"][0]["index"] == 2
     row, again = sessions.retry(session.id)
-    assert (row.state, again) == ("planned", 1)
+    assert (row.state, again) == ("running", 1)
     make_item(sessions, session.id, 2)
     assert sessions.finish_if_done(session.id).state == "completed"
     manifest = json.loads((session.folder / "manifest.json").read_text(encoding="utf-8"))
@@ -293,7 +293,7 @@ def test_deleted_images_are_made_again(make):
     sessions.finish_if_done(session.id)
     (session.folder / "cats_0001_seed-8.png").unlink()
     again = sessions.submit(request(TEMPLATE % 2))
-    assert (again.action, again.session.state, again.session.done) == ("resumed", "planned", 1)
+    assert (again.action, again.session.state, again.session.done) == ("resumed", "running", 1)
     make_item(sessions, session.id, 1)
     assert sessions.finish_if_done(session.id).state == "completed"
 
