@@ -11,9 +11,9 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.sessions.compile import PLAN_OUTPUTS, pinned_literals
+from ..sdgen_core.sessions.ordering import ON_EXISTING, SessionRequest
 from ..sdgen_core.sessions.parameters import Parameters
 from ..sdgen_core.sessions.plan import Plan
-from ..sdgen_core.sessions.service import ON_EXISTING, SessionRequest
 from ..sdgen_core.templates.library import ChosenTemplate
 from .schema import CATEGORY, ComboType, SeedsType, TemplateType, reporting, schema
 

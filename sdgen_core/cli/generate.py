@@ -17,8 +17,8 @@ import typer
 from ..comfy.client import ComfyClient, failure
 from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, nodes_of
+from ..sessions.ordering import ON_EXISTING
 from ..sessions.plan import Plan
-from ..sessions.service import ON_EXISTING
 from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
 from ..templates.library import TEXT_BELOW
 from .connection import Remote, server_url

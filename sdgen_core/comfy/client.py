@@ -100,6 +100,9 @@ class ComfyClient:
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 raise SDGenError("no-server", f"no ComfyUI answers at {self.url}: {_reason(error)}") from error
+            except BaseException:  # Ctrl-C in the middle of an exchange: the connection cannot be used again
+                self._drop()
+                raise
         try:
             answer = json.loads(text) if text else None
         except ValueError:

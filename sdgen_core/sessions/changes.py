@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import SDGenError
 from .ledger import SessionRow
+from .mix import single
+from .ordering import SessionRequest, add, replanned
 from .parameters import Parameters
 from .plan import Plan
 from .session_file import write_session_file
 
 if TYPE_CHECKING:
-    from .service import Sessions, Submitted
+    from .ordering import Submitted
+    from .service import Sessions
 
 
 def extend(sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequence[int] | None = None) -> Submitted:
@@ -23,8 +26,6 @@ def extend(sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequenc
     The template is the stored one, so its files need not be there. Raises ``bad-option``, and ``empty-plan`` when every
     combination is there already.
     """
-    from .service import SessionRequest
-
     if (more <= 0) == (seeds is None):
         raise SDGenError("bad-option", "say either how many more images, or which further seeds")
     row = sessions.ledger.session(session_id)
@@ -50,7 +51,7 @@ def extend(sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequenc
         name=row.name,
     )
     key = hashlib.sha256(f"{row.key}\0{json.dumps(plan.to_json(), sort_keys=True)}".encode()).hexdigest()
-    return sessions.add(row, request, plans, key, [])
+    return add(sessions, row, request, single(plan), plans, key, [])
 
 
 def shrink(sessions: Sessions, session_id: str, count: int) -> tuple[SessionRow, int]:
@@ -64,5 +65,5 @@ def shrink(sessions: Sessions, session_id: str, count: int) -> tuple[SessionRow,
     removed = sessions.ledger.shrink(row.id, count)
     if removed:
         write_session_file(sessions.ledger, row.id)
-        sessions.replanned(row.id)
+        replanned(sessions, row.id)
     return sessions.finish_if_done(row.id), removed

@@ -28,7 +28,12 @@ SEED_SWEEP = "SDGenSeedSweep"
 #: The planner's outputs in slot order; the node's schema and the slots of compiled graphs both follow it.
 PLAN_OUTPUTS = (
     "positive", "negative", "seed", "width", "height", "steps", "cfg", "sampler_name", "scheduler", "denoise", "file_name",
+    "checkpoint", "vae", "lora", "lora_strength", "image",
 )  # fmt: skip
+
+#: Outputs that came later, and what they give to items of images made before.
+_LATER_OUTPUTS: Mapping[str, Any] = {"checkpoint": "", "vae": "", "lora": "", "lora_strength": 1.0, "image": ""}
+_FIRST_OUTPUTS = tuple(name for name in PLAN_OUTPUTS if name not in _LATER_OUTPUTS)
 
 #: Inputs of loaders that name the model file: what PNG readers call the model.
 _CHECKPOINT_INPUTS = ("ckpt_name", "unet_name")
@@ -85,12 +90,18 @@ def descendants(prompt: Prompt, start: str) -> set[str]:
 
 @dataclass(frozen=True)
 class CompiledGraph:
-    """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save node, checkpoint."""
+    """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save node, and the
+    checkpoint written in it (None: there is none, or the planner gives it)."""
 
     nodes: Prompt
     slots: tuple[tuple[str, str, str], ...]
     saver: str
     checkpoint: str | None
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """The planner's outputs that the graph reads."""
+        return frozenset(output for _, _, output in self.slots)
 
     def child(self, literals: Mapping[str, Any], token: str = "") -> Prompt:
         """The API prompt of one item. ``literals``: planner output → value; ``token`` names the attempt to the save node.
@@ -201,10 +212,10 @@ def pinned_literals(item: object) -> dict[str, Any] | None:
         literals = json.loads(item)
     except ValueError as error:
         raise SDGenError("bad-item", f"the planner's item is no JSON: {error}") from error
-    missing = [name for name in PLAN_OUTPUTS if not isinstance(literals, dict) or name not in literals]
+    missing = [name for name in _FIRST_OUTPUTS if not isinstance(literals, dict) or name not in literals]
     if missing:
         raise SDGenError("bad-item", f"the planner's item lacks {', '.join(missing)}")
-    return dict(literals)
+    return {**_LATER_OUTPUTS, **literals}
 
 
 class WorkflowPin:

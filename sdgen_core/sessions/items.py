@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Host:
-    """What the engine asks of the ComfyUI it runs in. ``checkpoint_path`` gives None for names that are no file."""
+    """What the engine asks of the ComfyUI it runs in. ``checkpoint_path`` gives None for names that are no file,
+    ``files`` the names of a kind of ``parameters.FILES``.
+    """
 
     samplers: Callable[[], list[str]]
     schedulers: Callable[[], list[str]]
     checkpoint_path: Callable[[str], Path | None]
     version: str = ""
     metadata: bool = True
+    files: Callable[[str], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class LoadedPart:
         self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
         defaults = dict(part.defaults)
         position = int(defaults.pop("item_widget", 0))
-        self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers())
+        self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers(), host.files)
         resolved = self.plan.resolved
         output = resolved.output
         self.names = FileNames(
@@ -66,6 +69,27 @@ class LoadedPart:
             known=self.plan.names,
         )
         self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
+
+    def parameters(self, planned: PlanItem) -> Parameters:
+        """The parameters of one item. Without a LoRA, one of no strength stands in where the graph wants a name."""
+        found = self.rules.resolve(planned.parameters)
+        if not found.lora and "lora" in self.graph.outputs:
+            known = self.rules.files("loras") if self.rules.files is not None else ()
+            if not known:
+                raise SDGenError(
+                    "bad-parameter", "the graph takes a LoRA from the planner, and there is none", hint=_LORA_HINT
+                )
+            found = replace(found, lora=known[0], lora_strength=0.0)
+        return found
+
+    def checkpoint(self, parameters: Parameters) -> str | None:
+        """The checkpoint of an item: the graph's own, or the planner's."""
+        if "checkpoint" in self.graph.outputs:
+            return parameters.checkpoint or None
+        return self.graph.checkpoint
+
+
+_LORA_HINT = "Put a LoRA into ComfyUI's models/loras, or take the LoRA loader out of the graph."
 
 
 class LoadedSession:
@@ -95,7 +119,7 @@ class LoadedSession:
             requested_seed=planned.requested_seed,
             prompt=planned.prompt,
             negative=planned.negative,
-            checkpoint_name=part.graph.checkpoint,
+            checkpoint_name=part.checkpoint(parameters),
             checkpoint_hash=None,
             filename=name,
             extra={"parameters": parameters.to_dict()},
@@ -105,7 +129,7 @@ class LoadedSession:
         """The prompt of one item, and what savers write into its file beside it."""
         part = self.parts[item.part]
         planned = part.plan.item(item.n)
-        parameters = part.rules.resolve(planned.parameters)
+        parameters = part.parameters(planned)
         name = part.names(planned, item.idx)
         literals = literals_of(planned, parameters, name)
         prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
@@ -132,7 +156,7 @@ class LoadedSession:
         part = self.parts[item.part]
         planned = part.plan.item(item.n)
         names = [part.names(planned, item.idx, n) for n in range(len(images))]
-        record = self._record(item.idx, part, planned, names[0], part.rules.resolve(planned.parameters))
+        record = self._record(item.idx, part, planned, names[0], part.parameters(planned))
         record["checkpoint"]["hash"] = model_hash
         chunks: dict[str, str] = {}
         if self._host.metadata:

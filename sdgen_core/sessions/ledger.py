@@ -276,22 +276,22 @@ class Ledger:
         key: str,
         name: str,
         folder: Path,
-        part: Part,
-        items: Iterable[int],
+        parts: Sequence[Part],
+        items: Iterable[tuple[int, int]],
         client: str | None,
     ) -> None:
         """Write a session and all its items in one transaction: after a crash it is there whole or not at all.
 
-        ``items`` are item numbers of the part's plan, in the order of the session's indexes.
+        ``items`` are (place in ``parts``, item of that part's plan), in the order of the session's indexes.
         """
         now = time.time()
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO session(id,key,name,prefix,folder,state,created,updated,order_no,planner,client)"
                 f" VALUES(?,?,?,?,?,({_IN_LINE}),?,?,(SELECT coalesce(max(order_no),0)+1 FROM session),?,?)",
-                (session_id, key, name, name, str(folder), now, now, part.planner, client),
+                (session_id, key, name, name, str(folder), now, now, parts[-1].planner, client),
             )
-            self._add_part(db, session_id, part, items)
+            self._add_parts(db, session_id, parts, items)
 
     def restore(
         self,
@@ -313,43 +313,36 @@ class Ledger:
                 "(SELECT coalesce(max(order_no),0)+1 FROM session),?)",
                 (session_id, key, name, prefix, str(folder), created, time.time(), parts[-1].planner),
             )
-            for part in parts:
-                self._add_part(db, session_id, part, ())
+            self._add_parts(db, session_id, parts, ())
             before = db.total_changes
             db.executemany("INSERT INTO item(session,idx,part,n) VALUES(?,?,?,?)", ((session_id, *i) for i in items))
             db.execute("UPDATE session SET total=? WHERE id=?", (db.total_changes - before, session_id))
 
-    def extend(self, session_id: str, *, key: str, part: Part, items: Iterable[int]) -> int:
-        """Append a part with the chosen ``items`` of its plan, and put the session in line. Gives the number of items added."""
+    def extend(self, session_id: str, *, key: str, parts: Sequence[Part], items: Iterable[tuple[int, int]]) -> int:
+        """Append ``parts`` with the chosen ``items`` of their plans, and put the session in line. Gives how many items."""
         with self._transaction() as db:
-            added = self._add_part(db, session_id, part, items)
+            added = self._add_parts(db, session_id, parts, items)
             db.execute(
                 "UPDATE session SET key=?, planner=?, updated=? WHERE id=?",
-                (key, part.planner, time.time(), session_id),
+                (key, parts[-1].planner, time.time(), session_id),
             )
             self._line_up(db, session_id)
             return added
 
-    def _add_part(self, db: sqlite3.Connection, session_id: str, part: Part, items: Iterable[int]) -> int:
-        no = db.execute("SELECT count(*) FROM part WHERE session=?", (session_id,)).fetchone()[0]
+    def _add_parts(
+        self, db: sqlite3.Connection, session_id: str, parts: Sequence[Part], items: Iterable[tuple[int, int]]
+    ) -> int:
+        first = db.execute("SELECT count(*) FROM part WHERE session=?", (session_id,)).fetchone()[0]
         start = db.execute("SELECT coalesce(max(idx)+1,0) FROM item WHERE session=?", (session_id,)).fetchone()[0]
-        workflow = json.dumps(part.workflow) if part.workflow is not None else None
-        db.execute(
-            "INSERT INTO part(session,no,plan,graph,planner,workflow,defaults) VALUES(?,?,?,?,?,?,?)",
-            (
-                session_id,
-                no,
-                json.dumps(part.plan),
-                json.dumps(part.graph),
-                part.planner,
-                workflow,
-                json.dumps(part.defaults),
-            ),
-        )
+        for no, part in enumerate(parts, first):
+            workflow = None if part.workflow is None else json.dumps(part.workflow)
+            texts = (json.dumps(part.plan), json.dumps(part.graph), part.planner, workflow, json.dumps(part.defaults))
+            sql = "INSERT INTO part(session,no,plan,graph,planner,workflow,defaults) VALUES(?,?,?,?,?,?,?)"
+            db.execute(sql, (session_id, no, *texts))
         before = db.total_changes
         db.executemany(
             "INSERT INTO item(session,idx,part,n) VALUES(?,?,?,?)",
-            ((session_id, start + i, no, n) for i, n in enumerate(items)),
+            ((session_id, start + i, first + part, n) for i, (part, n) in enumerate(items)),
         )
         added = db.total_changes - before
         db.execute("UPDATE session SET total=total+? WHERE id=?", (added, session_id))

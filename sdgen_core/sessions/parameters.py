@@ -6,6 +6,7 @@ A template's ``parameters`` block wins over the planner's widgets. Sampler and s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,7 +20,19 @@ _SYNONYMS = {
     "sampler": "sampler_name",
     "schedule_type": "scheduler",
     "denoising_strength": "denoise",
+    "model": "checkpoint",
+    "sd_model": "checkpoint",
+    "sd_model_checkpoint": "checkpoint",
+    "sd_vae": "vae",
+    "lora_weight": "lora_strength",
+    "init_image": "image",
 }
+
+#: Parameter → the kind of file it names, by ComfyUI's folder names; ``input`` are the images of the input folder.
+FILES: Mapping[str, str] = {"checkpoint": "checkpoints", "vae": "vae", "lora": "loras", "image": "input"}
+
+#: Parameters whose change makes ComfyUI load a model, the dearest first; sweeps change these least often.
+DEAR = ("checkpoint", "vae", "lora")
 
 #: Known to the predecessor and kept in the manifest, but not a literal of the planner.
 _RECORDED_ONLY = frozenset(
@@ -32,7 +45,9 @@ _RECORDED_ONLY = frozenset(
 
 @dataclass(frozen=True)
 class Parameters:
-    """One image's parameters as ComfyUI's nodes take them. ``width`` and ``height`` in pixels, ``denoise`` in 0…1."""
+    """One image's parameters as ComfyUI's nodes take them. ``width`` and ``height`` in pixels, ``denoise`` in 0…1; of the
+    files an empty name means that nobody named one.
+    """
 
     width: int = 512
     height: int = 512
@@ -41,6 +56,11 @@ class Parameters:
     sampler_name: str = "euler"
     scheduler: str = "normal"
     denoise: float = 1.0
+    checkpoint: str = ""
+    vae: str = ""
+    lora: str = ""
+    lora_strength: float = 1.0
+    image: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -87,7 +107,35 @@ _NUMBERS: dict[str, Callable[[str, object], int | float]] = {
     "steps": _whole(1, 10000),
     "cfg": _real(0.0, 100.0),
     "denoise": _real(0.0, 1.0),
+    "lora_strength": _real(-100.0, 100.0),
 }
+
+
+def find_file(kind: str, name: str, known: Sequence[str]) -> str:
+    """A model's name as users write it (without folder, ending or A1111's ``[hash]``) → ComfyUI's. Raises ``bad-parameter``."""
+    wanted = re.sub(r"\s*\[[0-9a-fA-F]+\]\s*$", "", name.strip()).replace("\\", "/")
+    folded = [(k, k.replace("\\", "/").casefold()) for k in known]
+    for form in (str, _base_name, _stem):
+        found = [k for k, f in folded if form(f) == form(wanted.casefold())]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise SDGenError(
+                "bad-parameter", f"{name!r} may be any of {', '.join(found)}", hint="Write it with its folder."
+            )
+    raise SDGenError("bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest_names(name, known))
+
+
+_KIND_WORDS = {"checkpoints": "checkpoint", "vae": "VAE", "loras": "LoRA", "input": "image in ComfyUI's input folder"}
+
+
+def _base_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _stem(path: str) -> str:
+    base = _base_name(path)
+    return base.rpartition(".")[0] or base
 
 
 def _offered(kind: str, name: str, known: Sequence[str]) -> str:
@@ -98,16 +146,19 @@ def _offered(kind: str, name: str, known: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class ParameterRules:
-    """What the server offers, and the planner's widget values for what a template leaves open."""
+    """What the server offers, and the planner's widget values for what a template leaves open. ``files`` gives the names of a
+    kind of ``FILES``; without it names are taken as they are.
+    """
 
     defaults: Parameters
     samplers: Sequence[str]
     schedulers: Sequence[str]
+    files: Callable[[str], Sequence[str]] | None = None
 
     def resolve(self, written: Mapping[str, Any]) -> Parameters:
         """The parameters of one image from a template's ``parameters`` block. Raises ``bad-parameter``."""
         values: dict[str, Any] = self.defaults.to_dict()
-        given = {_SYNONYMS.get(name, name): (name, value) for name, value in written.items() if value is not None}
+        given = {canonical_name(name): (name, value) for name, value in written.items() if value is not None}
         for name, check in _NUMBERS.items():
             if name in given:
                 values[name] = check(*given[name])
@@ -117,10 +168,18 @@ class ParameterRules:
         scheduler = comfy_scheduler(str(given["scheduler"][1]), self.schedulers) if "scheduler" in given else None
         if "scheduler" in given or implied:
             values["scheduler"] = scheduler or implied or automatic_scheduler(values["sampler_name"])
+        for name, kind in FILES.items():
+            text = str(given[name][1]).strip() if name in given else str(values[name])
+            values[name] = find_file(kind, text, self.files(kind)) if text and self.files is not None else text
         # The widgets' values are checked too: ComfyUI before 0.8 accepts any text for a node's choice.
         values["sampler_name"] = _offered("sampler", values["sampler_name"], self.samplers)
         values["scheduler"] = _offered("scheduler", values["scheduler"], self.schedulers)
         return Parameters(**values)
+
+
+def canonical_name(name: str) -> str:
+    """A parameter under its one name: ``cfg_scale`` → ``cfg``."""
+    return _SYNONYMS.get(name, name)
 
 
 def ineffective_parameters(written: Iterable[str]) -> list[str]:

@@ -269,6 +269,10 @@ class Plan:
         limit = -1 if self.resolved.generation.combinatorial else goal
         return Plan.from_json({**self.to_json(), "count": goal, "limit": limit})
 
+    def cut(self, count: int) -> Plan:
+        """The first ``count`` items of this plan."""
+        return self if count == self.count else Plan.from_json({**self.to_json(), "count": count})
+
     def on_seeds(self, seeds: Sequence[int]) -> Plan:
         """Every combination of this plan on other seeds."""
         return Plan.from_json({**self.to_json(), "seeds": seeds_to_json(seeds)})

@@ -11,74 +11,33 @@ item whose "done" was not committed is made again under the same name. Changes o
 from __future__ import annotations
 
 import contextlib
-import copy
-import hashlib
 import json
 import logging
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
-from .compile import CompiledGraph, Prompt, compile_graph
+from . import ordering
 from .items import Child, Host, LoadedSession, parse_token
-from .ledger import ItemRow, Ledger, Part, SessionRow, new_session_id
-from .manifest import ManifestWriter, build_snapshot, manifest_may_wait
+from .ledger import ItemRow, Ledger, SessionRow
+from .manifest import manifest_may_wait
 from .models import ModelHashes
-from .naming import create_session_folder, safe_name, session_folder_name
-from .parameters import ParameterRules, Parameters, ineffective_parameters
-from .plan import Plan
+from .ordering import SessionRequest, Submitted
 from .reading import load_manifest
 from .recovery import rebuild
-from .session_file import SESSION_FILE, write_session_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 log = logging.getLogger("sdgen")
 
-#: More items than this in one session are more likely a slip than a wish; `count` or a limit says otherwise.
-MAX_ITEMS = 1_000_000
-
-ON_EXISTING = ("resume", "extend", "new")
-
 #: Errors of the machine, not of the item: the session waits for the user instead of failing item after item.
 _MACHINE_ERRORS = frozenset({"disk-full", "unwritable-folder", "ledger-unusable"})
-
-
-@dataclass(frozen=True)
-class SessionRequest:
-    """An order for a session, as the planner node gives it.
-
-    ``name`` overrides the template's session name when not empty; ``item_widget`` is the place of the planner's ``item`` widget
-    in the canvas workflow. ``credentials`` are what ComfyUI's API nodes sign in with; they stay in memory.
-    """
-
-    plan: Plan
-    graph: Prompt
-    planner: str
-    defaults: Parameters
-    workflow: dict[str, Any] | None = None
-    client: str | None = None
-    name: str = ""
-    on_existing: str = "resume"
-    item_widget: int = 0
-    credentials: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """What became of a request: ``action`` is created, resumed, extended or complete; ``added`` counts new items."""
-
-    session: SessionRow
-    action: str
-    added: int
-    warnings: list[str]
 
 
 class Sessions:
@@ -97,139 +56,23 @@ class Sessions:
         self.changed: list[Callable[[str], None]] = []
         self._loaded: OrderedDict[str, LoadedSession] = OrderedDict()
         self._saves: dict[str, deque[float]] = {}
-        self._credentials: dict[str, Mapping[str, str]] = {}
+        self.credentials: dict[str, Mapping[str, str]] = {}
         self._lock = threading.RLock()
 
-    # ---- ordering --------------------------------------------------------------------------------------------------------
-
     def submit(self, request: SessionRequest) -> Submitted:
-        """Make a session of ``request``, or attach to the one that is meant, by ``on_existing``.
-
-        Raises the errors of the plan, the graph and the parameters before anything is written.
-        """
-        if request.on_existing not in ON_EXISTING:
-            raise SDGenError(
-                "bad-option", f"on existing must be one of {', '.join(ON_EXISTING)}, not {request.on_existing!r}"
-            )
-        plan = request.plan
-        count = plan.count
-        if count == 0:
-            raise SDGenError("empty-plan", f"the plan of {plan.resolved.name!r} is empty: 0 images")
-        if count > MAX_ITEMS:
-            raise SDGenError(
-                "plan-too-large", f"the plan of {plan.resolved.name!r} has {count:,} images, more than {MAX_ITEMS:,}"
-            )
-        compiled = compile_graph(request.graph, request.planner)
-        rules = ParameterRules(request.defaults, self.host.samplers(), self.host.schedulers())
-        rules.resolve(plan.resolved.parameters)
-        warnings = [str(w) for w in plan.warnings]
-        warnings += [f"parameter {key!r} has no effect" for key in ineffective_parameters(plan.resolved.parameters)]
-        self._start_hashing(compiled.checkpoint)
-        name = safe_name(request.name.strip() or plan.resolved.session_name)
-        key = self._key(request, compiled, name)
-        # An extension pressed again is the same order too: it attaches and adds nothing.
-        same = self.ledger.find(key=key) if request.on_existing != "new" else None
-        if same is not None and same.folder.is_dir():
-            return self._attach(same, request, warnings)
-        older = self.ledger.find(named=request.name.strip() or name) if request.on_existing == "extend" else None
-        if older is not None and older.folder.is_dir():
-            plans = [Plan.from_json(part.plan) for part in self.ledger.parts(older.id)]
-            request = replace(request, plan=plan.drawn_as(plans[0]))
-            return self.add(older, request, plans, key, warnings)
-        return self._create(request, key, name, compiled, warnings)
-
-    def _part(self, request: SessionRequest) -> Part:
-        return Part(
-            plan=request.plan.to_json(),
-            graph=request.graph,
-            planner=request.planner,
-            workflow=request.workflow,
-            defaults={**request.defaults.to_dict(), "item_widget": request.item_widget},
-        )
-
-    def _key(self, request: SessionRequest, compiled: CompiledGraph, name: str) -> str:
-        """What was asked for. A random base seed is no part of it: pressing Run twice means the same session."""
-        nodes = {node_id: [node["class_type"], node["inputs"]] for node_id, node in compiled.nodes.items()}
-        asked = [request.plan.fingerprint(), nodes, compiled.slots, request.defaults.to_dict(), name]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
-
-    def _create(
-        self, request: SessionRequest, key: str, name: str, compiled: CompiledGraph, warnings: list[str]
-    ) -> Submitted:
-        resolved = request.plan.resolved
-        started = datetime.now()
-        folder = create_session_folder(self.root, session_folder_name(started, name, resolved.theme, resolved.style))
-        session_id = new_session_id()
-        try:
-            snapshot = self._snapshot(session_id, request.plan, started, compiled.checkpoint)
-            ManifestWriter(folder).start(snapshot)
-            self.ledger.create(
-                session_id=session_id,
-                key=key,
-                name=name,
-                folder=folder,
-                part=self._part(request),
-                items=range(request.plan.count),
-                client=request.client,
-            )
-            with manifest_may_wait(folder):
-                write_session_file(self.ledger, session_id)
-        except BaseException:
-            _remove_empty_session(folder)
-            raise
-        self._credentials[session_id] = request.credentials
-        self.notify(session_id)
-        return Submitted(self.ledger.session(session_id), "created", request.plan.count, warnings)
-
-    def _attach(self, row: SessionRow, request: SessionRequest, warnings: list[str]) -> Submitted:
-        self.ledger.set_client(row.id, request.client)
-        self._credentials[row.id] = request.credentials
-        _, again = self.retry(row.id)
-        row = self.ledger.session(row.id)
-        if row.left == 0:
-            row = self.finish_if_done(row.id)
-            return Submitted(row, "complete", 0, warnings)
-        if not again:
-            row = self.resume(row.id)
-        return Submitted(row, "resumed", 0, warnings)
-
-    def add(
-        self, row: SessionRow, request: SessionRequest, plans: list[Plan], key: str, warnings: list[str]
-    ) -> Submitted:
-        """Append what ``request`` asks for and the session (made of ``plans``) lacks."""
-        there = {_made_of(plans[item.part], item.n) for item in self.ledger.items(row.id)}
-        wanted = [n for n in range(request.plan.count) if _made_of(request.plan, n) not in there]
-        if not wanted:
-            return self._attach(row, request, warnings)
-        self.ledger.set_client(row.id, request.client)
-        self._credentials[row.id] = request.credentials
-        added = self.ledger.extend(row.id, key=key, part=self._part(request), items=wanted)
-        with manifest_may_wait(row.folder):
-            write_session_file(self.ledger, row.id)
-        self.replanned(row.id)
-        return Submitted(self.ledger.session(row.id), "extended", added, warnings)
-
-    def replanned(self, session_id: str) -> None:
-        """The plan of a session has changed: its manifest says so."""
-        self.forget(session_id)
-        row = self.ledger.session(session_id)
-        loaded = self.load(session_id)
-        checkpoint = loaded.parts[-1].graph.checkpoint
-        snapshots = [self._snapshot(row.id, part.plan, loaded.created, checkpoint) for part in loaded.parts]
-        with manifest_may_wait(row.folder):
-            loaded.manifest.extended(_merged(snapshots, total=row.total))
-        self.notify(session_id)
-
-    def _snapshot(self, session_id: str, plan: Plan, started: datetime, checkpoint: str | None) -> dict[str, Any]:
-        extra = {"session": session_id, "comfyui": self.host.version}
-        return build_snapshot(plan, started=started, checkpoint=checkpoint, extra=extra)
+        """See ``ordering.submit``."""
+        return ordering.submit(self, request)
 
     # ---- feeding ---------------------------------------------------------------------------------------------------------
 
     def child(self, item: ItemRow, attempt: int) -> Child:
         """The prompt of one item. Raises what rendering raises; the caller records it as the item's failure."""
-        child = self.load(item.session).child(item, attempt)
-        return Child(child.prompt, {**self._credentials.get(item.session, {}), **child.extra_data})
+        loaded = self.load(item.session)
+        child = loaded.child(item, attempt)
+        checkpoint = child.extra_data["extra_pnginfo"]["sdgen"]["checkpoint"]["name"]
+        if checkpoint and (path := self.host.checkpoint_path(checkpoint)):
+            self.models.start(checkpoint, path)  # its hash is known when the image comes
+        return Child(child.prompt, {**self.credentials.get(item.session, {}), **child.extra_data})
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
@@ -266,7 +109,8 @@ class Sessions:
         prompt: Mapping[str, Any],
         extra_pnginfo: Mapping[str, Any],
     ) -> list[Path]:
-        checkpoint = loaded.parts[item.part].graph.checkpoint
+        part = loaded.parts[item.part]
+        checkpoint = part.checkpoint(part.parameters(part.plan.item(item.n)))
         model_hash = self.models.wait(checkpoint, timeout=120) if checkpoint else None
         now = time.monotonic()
         seconds = now - loaded.last_saved
@@ -305,7 +149,7 @@ class Sessions:
                 self.load(session_id).manifest.status("completed")
                 self.forget(session_id)
             if self.ledger.close_session(session_id, state, reason):
-                self._credentials.pop(session_id, None)
+                self.credentials.pop(session_id, None)
                 self.notify(session_id)
             else:  # it was extended or retried in this moment
                 with manifest_may_wait(row.folder):
@@ -435,7 +279,6 @@ class Sessions:
             loaded = self._loaded.get(session_id)
             if loaded is None:
                 loaded = LoadedSession(self.ledger.session(session_id), self.ledger.parts(session_id), self.host)
-                self._start_hashing(loaded.parts[-1].graph.checkpoint)
                 self._loaded[session_id] = loaded
                 while len(self._loaded) > 8:
                     self._loaded.popitem(last=False)[1].manifest.close()
@@ -455,40 +298,10 @@ class Sessions:
                 self.forget(session_id)
         self.ledger.close()
 
-    def _start_hashing(self, checkpoint: str | None) -> None:
-        if checkpoint and (path := self.host.checkpoint_path(checkpoint)):
-            self.models.start(checkpoint, path)
-
     def notify(self, session_id: str) -> None:
         """Tell whoever listens that a session changed."""
         for listener in self.changed:
             listener(session_id)
-
-
-def _made_of(plan: Plan, n: int) -> tuple[str | None, str, str]:
-    """What tells the items of several plans apart: one key means another value in another theme."""
-    return plan.resolved.theme, plan.resolved.style, plan.identity(n)
-
-
-def _merged(snapshots: list[dict[str, Any]], *, total: int) -> dict[str, Any]:
-    """The snapshot of an extended session: that of its newest part, with the values of all parts."""
-    merged = copy.deepcopy(snapshots[-1])
-    merged["generation_params"]["num_images"] = total
-    for older in reversed(snapshots[:-1]):
-        for name, values in older["variations"].items():
-            target = merged["variations"].setdefault(name, {"available": [], "used": [], "count": 0})
-            for which in ("available", "used"):
-                target[which] = values[which] + [v for v in target[which] if v not in values[which]]
-            target["count"] = len(target["available"])
-    return merged
-
-
-def _remove_empty_session(folder: Path) -> None:
-    """Take back a folder that never became a session; a folder with images is never touched."""
-    for name in ("manifest.json", "manifest.jsonl", SESSION_FILE):
-        (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
 
 
 def status_text(status: dict[str, Any]) -> str:

@@ -5,9 +5,10 @@ from PIL import Image
 
 from sdgen_core.sessions.items import Host
 from sdgen_core.sessions.ledger import Ledger
+from sdgen_core.sessions.ordering import SessionRequest
 from sdgen_core.sessions.parameters import Parameters
 from sdgen_core.sessions.plan import Plan
-from sdgen_core.sessions.service import SessionRequest, Sessions
+from sdgen_core.sessions.service import Sessions
 from sdgen_core.templates import load_text
 
 TEMPLATE = """

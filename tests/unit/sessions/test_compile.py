@@ -170,4 +170,4 @@ def test_pinned_item_round_trip():
 
 
 def test_outputs_are_in_slot_order():
-    assert PLAN_OUTPUTS[0] == "positive" and PLAN_OUTPUTS[10] == "file_name" and len(PLAN_OUTPUTS) == 11
+    assert PLAN_OUTPUTS[0] == "positive" and PLAN_OUTPUTS[10] == "file_name" and len(PLAN_OUTPUTS) == 16

@@ -19,8 +19,8 @@ def make(ledger: Ledger, count: int, name: str = "cats", key: str = "k") -> str:
         key=key,
         name=name,
         folder=Path("out") / name,
-        part=PART,
-        items=range(count),
+        parts=[PART],
+        items=[(0, n) for n in range(count)],
         client="tab",
     )
     return session_id
@@ -49,11 +49,11 @@ def test_a_session_survives_reopening(tmp_path):
 
 def test_a_session_that_cannot_be_planned_leaves_nothing(ledger):
     def items():
-        yield 0
+        yield 0, 0
         raise RuntimeError("the disk")
 
     with pytest.raises(RuntimeError):
-        ledger.create(session_id="s", key="k", name="n", folder=Path("f"), part=PART, items=items(), client=None)
+        ledger.create(session_id="s", key="k", name="n", folder=Path("f"), parts=[PART], items=items(), client=None)
     assert ledger.sessions() == []
     make(ledger, 2)
     assert len(ledger.sessions()) == 1
@@ -106,7 +106,7 @@ def test_lookup_by_id_name_and_folder_name(ledger):
 def test_extension_appends_a_part(ledger):
     session = make(ledger, 3)
     other = Part(plan={"b": 2}, graph={}, planner="7", workflow={"nodes": []}, defaults={})
-    assert ledger.extend(session, key="k2", part=other, items=[5, 9]) == 2
+    assert ledger.extend(session, key="k2", parts=[other], items=[(0, 5), (0, 9)]) == 2
     rows = ledger.items(session)
     assert [(r.idx, r.part, r.n) for r in rows] == [(0, 0, 0), (1, 0, 1), (2, 0, 2), (3, 1, 5), (4, 1, 9)]
     assert ledger.parts(session)[1] == other and ledger.session(session).total == 5
