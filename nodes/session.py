@@ -13,7 +13,6 @@ from ..sdgen_core.comfy import host
 from ..sdgen_core.sessions.compile import PLAN_OUTPUTS, pinned_literals
 from ..sdgen_core.sessions.ordering import ON_EXISTING, SessionRequest
 from ..sdgen_core.sessions.parameters import Parameters
-from ..sdgen_core.sessions.plan import Plan
 from ..sdgen_core.templates.library import ChosenTemplate
 from .schema import CATEGORY, ComboType, SeedsType, TemplateType, reporting, schema
 
@@ -29,6 +28,11 @@ _OUTPUTS = {
     "scheduler": (ComboType, "Scheduler."),
     "denoise": (io.Float, "Denoising strength, 1 for text to image."),
     "file_name": (io.String, "The image's file name, for SDGen Session Save."),
+    "checkpoint": (ComboType, "Checkpoint, for a Load Checkpoint node."),
+    "vae": (ComboType, "VAE, for a Load VAE node."),
+    "lora": (ComboType, "LoRA, for a Load LoRA node; none gives one of strength 0."),
+    "lora_strength": (io.Float, "Strength of the LoRA."),
+    "image": (ComboType, "An image of ComfyUI's input folder, for a Load Image node."),
 }
 
 
@@ -106,6 +110,38 @@ class SessionPlan(io.ComfyNode):
                     dynamic_prompts=False,
                     tooltip="Empty: the whole session. An image dragged back has its own values here; clear them to run the session.",
                 ),
+                io.Combo.Input(
+                    "checkpoint",
+                    options=["", *host.model_files("checkpoints")],
+                    default="",
+                    tooltip=f"For the output of this name. {template_wins}",
+                ),
+                io.Combo.Input(
+                    "vae",
+                    options=["", *host.model_files("vae")],
+                    default="",
+                    tooltip=f"For the output of this name. {template_wins}",
+                ),
+                io.Combo.Input(
+                    "lora",
+                    options=["", *host.model_files("loras")],
+                    default="",
+                    tooltip=f"For the output of this name; empty means none. {template_wins}",
+                ),
+                io.Float.Input(
+                    "lora_strength",
+                    default=defaults.lora_strength,
+                    min=-100.0,
+                    max=100.0,
+                    step=0.05,
+                    tooltip=f"For the output of this name. {template_wins}",
+                ),
+                io.String.Input(
+                    "image",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip=f"An image of ComfyUI's input folder, for the output of this name. {template_wins}",
+                ),
             ],
             outputs=[
                 kind.Output(f"{name}_out", display_name=name, tooltip=tip) for name, (kind, tip) in _OUTPUTS.items()
@@ -132,7 +168,7 @@ class SessionPlan(io.ComfyNode):
         literals = pinned_literals(item)
         if literals is not None:
             return io.NodeOutput(*(literals[output] for output in PLAN_OUTPUTS))
-        plan = Plan.build(template.resolved, seeds=sweep, count=count or None, limit=template.limit)
+        plan = template.plan(seeds=sweep, count=count or None)
         submitted = host.engine().sessions.submit(
             SessionRequest(
                 plan=plan,

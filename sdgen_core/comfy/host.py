@@ -39,7 +39,9 @@ class Engine:
         self.sessions = Sessions(
             Ledger(user_dir / "ledger.db"),
             self.settings.output_folder(output_directory()),
-            Host(samplers, schedulers, checkpoint_path, version(), metadata=not _args().disable_metadata),
+            Host(
+                samplers, schedulers, checkpoint_path, version(), metadata=not _args().disable_metadata, files=model_files
+            ),
             user_dir=user_dir,
             places=self.settings.places(),
         )
@@ -199,6 +201,19 @@ def checkpoint_path(name: str) -> Path | None:
         if found:
             return Path(found)
     return None
+
+
+def model_files(kind: str) -> list[str]:
+    """The names of a kind of files as the loaders offer them; ``input`` are the images of the input folder."""
+    paths = _folder_paths()
+    if kind != "input":
+        return list(paths.get_filename_list(kind))
+    root = Path(paths.get_input_directory())
+    names = (p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in _IMAGES)
+    return sorted(name for name in names if not name.startswith("."))
+
+
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 
 def version() -> str:
