@@ -67,7 +67,9 @@ def load_theme(run: Run, block: ThemesBlock | None, prompt_name: str, name: str,
             nearest=nearest_names(name, themes),
         )
     path = themes[name]
-    return implicit_theme(run, path, name, style) if path.is_dir() else theme_from(run, path, name, style)
+    if path.is_dir() and not (path / THEME_FILE).is_file():
+        return implicit_theme(run, path, name, style)
+    return theme_from(run, path, name, style)
 
 
 def theme_from(run: Run, path: Path, name: str, style: str) -> Theme:
