@@ -106,6 +106,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-remove", "In a theme a name maps to a file or to [Remove], spelled exactly so."),
     ErrorCode("unknown-theme", "Choose one of the themes named, or add it under themes: explicit:."),
     ErrorCode("not-themable", "Add a themes: block to the prompt or to a template it implements, or use --theme-file."),
+    ErrorCode("theme-exists", "Choose another name or --folder: nothing is ever overwritten."),
     ErrorCode("bad-preset", "Compare the preset with the reference of its kind."),
     ErrorCode("unknown-fixed-key", "Use one of the keys of that placeholder; keys are case-sensitive."),
     ErrorCode("bad-fixed-spec", 'Write "Name:key|Other:key".'),
