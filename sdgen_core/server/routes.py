@@ -9,10 +9,12 @@ server without asking it first. Handlers run in a worker thread: no SQLite and n
 | GET | /sdgen/sessions/{id} | status (see ``Sessions.status``) with ``failures`` |
 | POST | /sdgen/sessions/{id}/pause, /resume, /retry | status |
 | POST | /sdgen/sessions/{id}/verify ``{"hashes": bool, "repair": bool}`` | report of files against manifest and ledger |
-| GET | /sdgen/templates | ``{"templates": [name, …]}`` |
+| GET | /sdgen/templates?since= | ``{"version", "templates": [name, …]}``; without the names when the version is ``since`` |
 | POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
+| POST | /sdgen/templates/choices ``TemplateQuery`` fields | every placeholder with its values, nothing queued |
 
-An error is ``{"error": code, "message", "hint", …}`` with status 400, 404 (unknown id or name) or 500 (the machine's fault).
+An error is ``{"error": code, "message", "hint", …}``, with ``errors`` when a template's files hold several, and status 400, 404
+(unknown id or name) or 500 (the machine's fault).
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SDGenError
-from .preview import preview
+from .preview import choices, preview
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from ..sessions.service import Sessions
-    from ..templates.library import TemplateLibrary
+    from ..templates.library import Listings
 
 _NOT_FOUND = frozenset({"unknown-session", "unknown-template", "unknown-item"})
 _OURS = frozenset({"ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"})
@@ -43,7 +45,8 @@ class Engine(Protocol):
     @property
     def sessions(self) -> Sessions: ...
 
-    def library(self) -> TemplateLibrary: ...
+    @property
+    def templates(self) -> Listings: ...
 
 
 def _list(engine: Engine, name: str, body: Body) -> Body:
@@ -73,11 +76,17 @@ def _verify(engine: Engine, name: str, body: Body) -> Body:
 
 
 def _templates(engine: Engine, name: str, body: Body) -> Body:
-    return {"templates": engine.library().names()}
+    listing = engine.templates.current()
+    names: Body = {} if body.get("since") == listing.version else {"templates": listing.names}
+    return {"version": listing.version, **names}
 
 
 def _preview(engine: Engine, name: str, body: Body) -> Body:
-    return preview(engine.library(), body)
+    return preview(engine.templates.library, body)
+
+
+def _choices(engine: Engine, name: str, body: Body) -> Body:
+    return choices(engine.templates.library, body)
 
 
 Handler = Callable[[Engine, str, Body], Body]
@@ -91,6 +100,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sdgen/sessions/{name}/verify", _verify),
     ("GET", "/sdgen/templates", _templates),
     ("POST", "/sdgen/templates/preview", _preview),
+    ("POST", "/sdgen/templates/choices", _choices),
 )
 
 
