@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SDGenError
@@ -90,7 +90,8 @@ def parse_fixed_spec(text: str) -> dict[str, str]:
     return out
 
 
-_CHOICE = re.compile(r"\s*(\w+)\[([^\]]{1,20000})\]\s*")
+_CHOICE = re.compile(r"\s*(\w+)\[([^\]]{1,400000})\]\s*")
+_OTHER_FORM = re.compile(r"[$#]|\d+$|(?:random|limit|keys?|index|indexes|indices|weight|range)\s*:", re.IGNORECASE)
 
 
 def parse_choice_spec(text: str) -> dict[str, str]:
@@ -112,3 +113,27 @@ def parse_choice_spec(text: str) -> dict[str, str]:
         out[m[1]] = m[2]
         at = m.end()
     return out
+
+
+def is_plain_key(key: str) -> bool:
+    """Whether a key can stand in a selector as itself: it has no ``,``, ``;``, ``]``, line break or blank at an end, and does not
+    read as another form of selector (``$2``, ``#1``, ``3``, ``limit:2``).
+    """
+    return bool(key) and key == key.strip() and not re.search(r"[,;\]\r\n]", key) and not _OTHER_FORM.match(key)
+
+
+def choice_spec(pools: Mapping[str, Iterable[str]], chosen: Mapping[str, Sequence[str]]) -> str:
+    """``chosen`` (placeholder -> keys) as ``parse_choice_spec`` reads it; ``pools`` holds all keys of each placeholder, in order.
+
+    The keys of a name are written as themselves if all of them can be, else as indexes (``#0,2``). No keys at all is ``[0]``, which
+    leaves the placeholder out. Raises ``KeyError`` for a name or key that is not in ``pools``.
+    """
+    pieces: list[str] = []
+    for name, keys in chosen.items():
+        if all(map(is_plain_key, keys)):
+            inside = ",".join(keys) or "0"
+        else:
+            index = {key: i for i, key in enumerate(pools[name])}
+            inside = "#" + ",".join(str(index[key]) for key in keys)
+        pieces.append(f"{name}[{inside}]")
+    return "; ".join(pieces)
