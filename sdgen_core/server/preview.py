@@ -53,6 +53,11 @@ def choices(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
     return {"name": resolved.name, "placeholders": placeholders}
 
 
+def themes(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
+    """The themes that the template can be given, each with its styles; the first, without a name, is none."""
+    return {"themes": [offer.to_json() for offer in library.themes(_query(body))]}
+
+
 def _query(body: dict[str, Any], limit: int = 0) -> TemplateQuery:
     return TemplateQuery(**{name: str(body[name]) for name in _TEXTS if name in body}, limit=limit)
 

@@ -12,6 +12,7 @@ server without asking it first. Handlers run in a worker thread: no SQLite and n
 | GET | /sdgen/templates?since= | ``{"version", "templates": [name, …]}``; without the names when the version is ``since`` |
 | POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
 | POST | /sdgen/templates/choices ``TemplateQuery`` fields | every placeholder with its values, nothing queued |
+| POST | /sdgen/templates/themes ``file``, ``text`` | the themes of the template with their styles; the first is none |
 
 An error is ``{"error": code, "message", "hint", …}``, with ``errors`` when a template's files hold several, and status 400, 404
 (unknown id or name) or 500 (the machine's fault).
@@ -25,7 +26,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SDGenError
-from .preview import choices, preview
+from .preview import choices, preview, themes
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -89,6 +90,10 @@ def _choices(engine: Engine, name: str, body: Body) -> Body:
     return choices(engine.templates.library, body)
 
 
+def _themes(engine: Engine, name: str, body: Body) -> Body:
+    return themes(engine.templates.library, body)
+
+
 Handler = Callable[[Engine, str, Body], Body]
 
 TABLE: tuple[tuple[str, str, Handler], ...] = (
@@ -101,6 +106,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sdgen/templates", _templates),
     ("POST", "/sdgen/templates/preview", _preview),
     ("POST", "/sdgen/templates/choices", _choices),
+    ("POST", "/sdgen/templates/themes", _themes),
 )
 
 

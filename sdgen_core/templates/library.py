@@ -13,9 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SDGenError, nearest_names
 from .resolved import ResolvedTemplate
+
+if TYPE_CHECKING:
+    from .offers import ThemeOffer
 
 #: The choice in place of a file's name that means the text typed in the node.
 TEXT_BELOW = "(the text below)"
@@ -123,6 +127,15 @@ class TemplateLibrary:
         else:
             raise SDGenError("no-template", "no template is chosen: the file is empty and so is the text")
         return ChosenTemplate(resolved, query.limit or None)
+
+    def themes(self, query: TemplateQuery) -> list[ThemeOffer]:
+        """The themes that the query's file or text can be given, no theme first. Raises the errors of the template's own files."""
+        from .offers import ThemeOffer, offers, offers_for_text
+
+        if query.file and query.file != TEXT_BELOW:
+            return offers(self.path(query.file))
+        roots = [root.absolute() for root in self.roots.values()]
+        return offers_for_text(query.text, roots[0], roots) if roots and query.text.strip() else [ThemeOffer("")]
 
 
 class Listings:
