@@ -147,3 +147,10 @@ def test_presets_are_complete_and_filled() -> None:
     assert detector["ad_use_steps"] is False
     (unit,) = item.parameters["controlnet"]["units"]
     assert (unit["weight"], unit["guidance_end"], unit["resize_mode"]) == (0.8, 0.7, "Crop and Resize")
+
+
+def test_the_table_of_themes_is_true() -> None:
+    text = (PORTRAIT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", text, re.M))
+    assert rows == {theme: ", ".join(sorted(styles(theme))) for theme in THEMES}
+    assert set(re.findall(r"`(\w+\.prompt\.yaml)`", text)) == set(PORTRAIT_PROMPTS)
