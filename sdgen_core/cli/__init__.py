@@ -14,6 +14,8 @@ from typing import Any
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "expand": ("expand", "expand", "Show what a template makes, without a ComfyUI."),
     "generate": ("generate", "generate", "Make a session of images from a template."),
+    "list": ("listing", "list_prompts", "Show which prompts can be run, and what they make."),
+    "themes": ("themes", "app", "Find, check and create themes."),
     "sessions": ("sessions", "app", "Look at sessions and steer them."),
 }
 

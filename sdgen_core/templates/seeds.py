@@ -124,6 +124,11 @@ def is_plain(word: str) -> bool:
     return bool(word) and word == word.strip() and not re.search(r"[,;\]]", word) and not _OTHER_FORM.match(word)
 
 
+def is_hash(key: str) -> bool:
+    """Whether a key is what a value without one gets: eight hexadecimal digits of its text's hash."""
+    return bool(_HASH.fullmatch(key))
+
+
 def write_selector(
     values: Mapping[str, Value], picked: Sequence[str], draw: int | None = None, weight: int | None = None
 ) -> str:
@@ -151,7 +156,7 @@ def write_selector(
 
 def _words(values: Mapping[str, Value], picked: Sequence[str]) -> list[str] | None:
     """How a selector names these values; None when one of them it cannot."""
-    by_text = {text: key for key, text in reversed(values.items()) if isinstance(text, str)}
+    by_text = {text: key for key, text in reversed(list(values.items())) if isinstance(text, str)}
     out: list[str] = []
     for key in picked:
         text = values[key]

@@ -77,7 +77,7 @@ def _bad_names(report: ThemeReport) -> Iterator[SDGenError]:
 def _slips(report: ThemeReport) -> Iterator[str]:
     plain = {e.name for e in report.entries if not e.style}
     for entry in report.entries:
-        if entry.style and entry.name not in plain:
+        if entry.style and entry.name not in plain and not report.merge:
             key = _key(entry.name, entry.style)
             yield (
                 f"{_place(report, key)}: {entry.name} is there only in the style {entry.style}; without it the theme has no {entry.name}"
@@ -149,9 +149,6 @@ def _judge(verdict: Verdict, needs: Needs) -> None:
             verdict.warnings.append(
                 f"{report.theme.shown}: {files} has no effect: {entry.name} is not among the template's style_sensitive_placeholders"
             )
-    unused = [n for n in report.names if all(n in fit.unused for fit in verdict.fits.values())]
-    if unused:
-        verdict.warnings.append(f"{report.theme.shown}: the template does not use {', '.join(unused)}")
     if not verdict.errors:
         _load(verdict, needs)
 

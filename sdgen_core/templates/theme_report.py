@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ class ThemeEntry:
     chunks: Mapping[str, Entry] = field(default_factory=dict)
     problem: SDGenError | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        return {
+    def to_json(self, first: int = 0) -> dict[str, Any]:
+        """``first``: how many of the values to show."""
+        out: dict[str, Any] = {
             "name": self.name,
             "style": self.style or None,
             "by_file": self.by_file,
@@ -50,6 +52,7 @@ class ThemeEntry:
             "values": len(self.values),
             "problem": None if self.problem is None else self.problem.to_dict(),
         }
+        return {**out, "first": dict(islice(self.values.items(), first))} if first else out
 
 
 @dataclass
@@ -108,7 +111,9 @@ class ThemeReport:
         """Whether the theme has all these tags, in whatever case."""
         return {t.casefold() for t in wanted} <= {t.casefold() for t in self.tags}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, first: int = 0, style: str | None = None) -> dict[str, Any]:
+        """``first``: how many values of an import to show; ``style``: only the imports that act in it."""
+        entries = self.entries if style is None else self.effective(style).values()
         return {
             "name": self.theme.name,
             "title": self.title,
@@ -121,7 +126,7 @@ class ThemeReport:
             "mood": self.mood,
             "merge": self.merge,
             "styles": list(self.styles),
-            "imports": [e.to_json() for e in self.entries],
+            "imports": [e.to_json(first) for e in entries],
             "import_count": len(self.names),
             "value_count": self.value_count,
             "errors": [e.to_dict() for e in self.errors],
@@ -221,7 +226,7 @@ def _entries(run: Run, name: str, style: str, entry: Entry, written: str, said: 
     if is_remove(entry.node):
         yield ThemeEntry(name, style, written, removed=True)
         return
-    files = tuple(_files(run, entry))
+    files = tuple(dict.fromkeys(_files(run, entry)))
     plain = _entry(run, name, style, entry, written, files)
     yield plain
     if style or plain.problem is not None:
