@@ -13,7 +13,8 @@ import pytest
 
 from sdgen_core.errors import CODES
 
-from .pages import ROOT, PageError, PageRun, check_command, every_option, prose
+from .page_run import ROOT, PageRun, check_command, every_option
+from .pages import PageError, prose
 
 PAGES = sorted(
     p.relative_to(ROOT).as_posix()
