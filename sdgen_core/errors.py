@@ -115,6 +115,13 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-choice-spec", 'Write "Name[Key,Key]; Other[#0-2]".'),
     ErrorCode("bad-seed-spec", "Write one seed (42), a list (1,5,9), a range (100-120) or count#start (20#1000)."),
     ErrorCode("schema", "Repair the fields named; see the reference of the file kind."),
+    # migration of old files
+    ErrorCode("bad-json", "Repair the JSON at the place named."),
+    ErrorCode("not-migratable", "migrate reads configs (.json), value lists (.txt) and YAML files of templates."),
+    ErrorCode("not-carried-over", "The old text is kept; write by hand what it should mean today."),
+    ErrorCode("unsafe-edit", "Edit the file by hand; the other files are migrated without it."),
+    ErrorCode("target-exists", "Rename or move the file that is there, then migrate again."),
+    ErrorCode("file-changed", "Run migrate again to see the changes of the file as it is now."),
     # plans
     ErrorCode(
         "bad-plan", "The stored plan was written by another version or is damaged; plan again from the template."
