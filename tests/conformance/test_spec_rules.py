@@ -1394,20 +1394,13 @@ def test_schema_accepts(expand: Expand, fields: dict[str, Any]) -> None:
         ({"implements": "a.template"}, "implements"),
         ({"prompt": "x {prompt}"}, "{prompt}"),
         ({"mode": "combinatoral"}, "combinatoral"),
-        pytest.param(
-            {"max_images": 0},
-            "max_images",
-            marks=pytest.mark.xfail(strict=True, reason="strict_problems() does not look at max_images"),
-        ),
+        ({"max_images": 0}, "max_images"),
     ],
 )
 def test_schema_refuses(expand: Expand, fields: dict[str, Any], word: str) -> None:
     expand(leaf("{Light}", **fields), "--schema").fails("schema", word)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the ranges of annotations belong to the strict check, the model has them always"
-)
 def test_ranges_of_annotations_are_strict_rules(expand: Expand) -> None:
     files = leaf("{Light}", output={"annotations": {"enabled": True, "font_size": 0}})
     assert len(expand(files).rows) == 2
