@@ -54,6 +54,14 @@ class Template(io.ComfyNode):
                     max=1_000_000,
                     tooltip="How many images at most, in place of the template's max_images. 0: as written, -1: all.",
                 ),
+                # Last and optional: workflows and prompts saved before there were choices stay valid.
+                io.String.Input(
+                    "choices",
+                    optional=True,
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="The values to use: Hair[Red,Blue]; Coat[#0-2]. Empty: as the template says. The Values button writes it.",
+                ),
             ],
             outputs=[TemplateType.Output("template", tooltip="The template, for a Session Plan.")],
         )
@@ -64,10 +72,23 @@ class Template(io.ComfyNode):
         return time.time_ns()
 
     @classmethod
+    def validate_inputs(cls, file: str = TEXT_BELOW) -> bool | str:
+        """In place of ComfyUI's own check against the list, which may be older than the file."""
+        if file in ("", TEXT_BELOW):
+            return True
+        try:
+            host.check_template(file)
+        except SDGenError as error:
+            return f"{error} [{error.code}]"
+        return True
+
+    @classmethod
     @reporting
-    def execute(cls, file: str, text: str, theme: str, style: str, mode: str, limit: int) -> io.NodeOutput:
-        query = TemplateQuery(file=file, text=text, theme=theme, style=style, mode=mode, limit=limit)
-        return io.NodeOutput(host.engine().library().choose(query))
+    def execute(
+        cls, file: str, text: str, theme: str, style: str, mode: str, limit: int, choices: str = ""
+    ) -> io.NodeOutput:
+        query = TemplateQuery(file, text, theme, style, mode, limit, choices)
+        return io.NodeOutput(host.engine().templates.library.choose(query))
 
 
 class SeedSweep(io.ComfyNode):
@@ -93,7 +114,8 @@ class SeedSweep(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, seeds: str) -> bool | str:
+    def validate_inputs(cls, seeds: str = "1") -> bool | str:
+        """``seeds`` is missing when another node gives them."""
         try:
             parse_seed_spec(seeds)
         except SDGenError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("absolute-path", "Write the path relative to the template's folder."),
     ErrorCode("yaml-syntax", "Repair the YAML at the place named."),
     ErrorCode("bad-structure", "Compare the file with the reference of its kind."),
+    ErrorCode("repeated-key", "Remove one of the two, or give it another name."),
+    ErrorCode("two-files", "Rename one of the two files, so that nobody is surprised which one is used."),
     ErrorCode(
         "unknown-template", "Put *.prompt.yaml files into a template folder; the node's list shows what is found."
     ),
@@ -110,12 +112,20 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-remove", "In a theme a name maps to a file or to [Remove], spelled exactly so."),
     ErrorCode("unknown-theme", "Choose one of the themes named, or add it under themes: explicit:."),
     ErrorCode("not-themable", "Add a themes: block to the prompt or to a template it implements, or use --theme-file."),
+    ErrorCode("theme-exists", "Choose another name or --folder: nothing is ever overwritten."),
     ErrorCode("bad-preset", "Compare the preset with the reference of its kind."),
     ErrorCode("unknown-fixed-key", "Use one of the keys of that placeholder; keys are case-sensitive."),
     ErrorCode("bad-fixed-spec", 'Write "Name:key|Other:key".'),
     ErrorCode("bad-choice-spec", 'Write "Name[Key,Key]; Other[#0-2]".'),
     ErrorCode("bad-seed-spec", "Write one seed (42), a list (1,5,9), a range (100-120) or count#start (20#1000)."),
     ErrorCode("schema", "Repair the fields named; see the reference of the file kind."),
+    # migration of old files
+    ErrorCode("bad-json", "Repair the JSON at the place named."),
+    ErrorCode("not-migratable", "migrate reads configs (.json), value lists (.txt) and YAML files of templates."),
+    ErrorCode("not-carried-over", "The old text is kept; write by hand what it should mean today."),
+    ErrorCode("unsafe-edit", "Edit the file by hand; the other files are migrated without it."),
+    ErrorCode("target-exists", "Rename or move the file that is there, then migrate again."),
+    ErrorCode("file-changed", "Run migrate again to see the changes of the file as it is now."),
     # plans
     ErrorCode(
         "bad-plan", "The stored plan was written by another version or is damaged; plan again from the template."
@@ -127,11 +137,14 @@ CODES: dict[str, ErrorCode] = _registry(
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a user's file. ``line`` and ``column`` count from 1; 0 means the whole file."""
+    """A place in a user's file. ``line`` and ``column`` count from 1; 0 means the whole file. ``text`` is what stands
+    there, as far as it is known and on one line.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         out = self.file
@@ -178,18 +191,35 @@ class SDGenError(Exception):
             out["file"] = self.place.file
             out["line"] = self.place.line
             out["column"] = self.place.column
+            if self.place.text:
+                out["text"] = self.place.text
         if self.nearest:
             out["nearest"] = self.nearest
         return out
 
 
+_LONGEST = 200  # characters; longer names are nobody's slip of the pen
+_MOST = 3000  # names compared; comparing 200,000 takes a quarter of a minute
+
+
 def nearest_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """The known names most like ``name``, best first; case differences count as near."""
-    names = list(dict.fromkeys(known))
+    """The known names most like ``name``, best first; case differences count as near. Of very many names only those of
+    about the same length are looked at.
+    """
+    wanted = name.casefold()
+    if len(wanted) > _LONGEST:
+        return []
     folded: dict[str, str] = {}
-    for n in names:
-        folded.setdefault(n.casefold(), n)
-    hits = difflib.get_close_matches(name.casefold(), list(folded), n=limit, cutoff=0.6)
+    for n in dict.fromkeys(known):
+        if len(n) <= _LONGEST:
+            folded.setdefault(n.casefold(), n)
+    names = list(folded)
+    if len(names) > _MOST:
+        if wanted in folded:
+            return [folded[wanted]]
+        names.sort(key=lambda n: (abs(len(n) - len(wanted)), n[:1] != wanted[:1]))
+        del names[_MOST:]
+    hits = difflib.get_close_matches(wanted, names, n=limit, cutoff=0.6)
     return [folded[h] for h in hits]
 
 

@@ -14,6 +14,9 @@ from typing import Any
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "expand": ("expand", "expand", "Show what a template makes, without a ComfyUI."),
     "generate": ("generate", "generate", "Make a session of images from a template."),
+    "list": ("listing", "list_prompts", "Show which prompts can be run, and what they make."),
+    "themes": ("themes", "app", "Find, check and create themes."),
+    "migrate": ("migrate", "migrate", "Turn files of earlier versions into current ones."),
     "sessions": ("sessions", "app", "Look at sessions and steer them."),
 }
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import SDGenError
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 #: States in which a session makes images, or will by itself.
@@ -65,6 +66,17 @@ def working(what: str) -> AbstractContextManager[Any]:
     from rich.console import Console
 
     return Console(stderr=True).status(what)
+
+
+def track(things: Sequence[T], what: str) -> Iterator[T]:
+    """The things one by one, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track as bar
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return iter(things)
+    return iter(bar(things, what, console=console, transient=True))
 
 
 def fail(code: int = 1) -> NoReturn:

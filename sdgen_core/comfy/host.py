@@ -19,7 +19,7 @@ from ..sessions.items import Host
 from ..sessions.ledger import Ledger
 from ..sessions.service import Sessions, status_text
 from ..sessions.upkeep import recover
-from ..templates.library import TemplateLibrary
+from ..templates.library import Listings, TemplateLibrary
 from .client import ComfyClient
 from .feeder import Feeder
 from .settings import Settings
@@ -35,6 +35,7 @@ class Engine:
     def __init__(self, user_dir: Path) -> None:
         self.user_dir = user_dir
         self.settings = Settings.load(user_dir / "settings.json")
+        self.templates = Listings(TemplateLibrary(self.settings.template_roots(user_dir, PACK)))
         self._claim = _claim(user_dir)
         self.sessions = Sessions(
             Ledger(user_dir / "ledger.db"),
@@ -70,10 +71,6 @@ class Engine:
         """At ComfyUI's end: write the manifests that are behind. Nothing depends on it; a kill loses nothing."""
         self.feeder.stop()
         self.sessions.close()
-
-    def library(self) -> TemplateLibrary:
-        """The user's template folders."""
-        return TemplateLibrary(self.settings.template_roots(self.user_dir, PACK))
 
 
 class StatusLine:
@@ -257,28 +254,15 @@ def current_client() -> str | None:
 
 
 def template_names() -> list[str]:
-    """The templates a node offers. ComfyUI asks on its event loop and often, so the folders are walked in a thread: the answer
-    is the last listing."""
-    global _names
-    now = time.monotonic()
-    if _names is None:
-        _names = (now, _list_templates())
-    elif now - _names[0] > 2.0:
-        _names = (now, _names[1])
-        threading.Thread(target=_refresh_names, name="sdgen-templates", daemon=True).start()
-    return _names[1]
+    """The templates a node offers. ComfyUI asks on its event loop, so a slow disk is not waited for."""
+    return list(_engine.templates.soon().names) if isinstance(_engine, Engine) else []
 
 
-_names: tuple[float, list[str]] | None = None
-
-
-def _list_templates() -> list[str]:
-    return _engine.library().names() if isinstance(_engine, Engine) else []
-
-
-def _refresh_names() -> None:
-    global _names
-    _names = (time.monotonic(), _list_templates())
+def check_template(name: str) -> None:
+    """Raise ``unknown-template`` unless there is such a file. Asked on ComfyUI's event loop: the nearest names come from the last
+    listing."""
+    library = engine().templates.library
+    library.path(name, known=template_names)
 
 
 def saved_result(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a template would make, before anything runs: names, counts, total and the first prompts."""
+"""What a template offers and what it would make, before anything runs: themes, values, counts, total, the first prompts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from ..errors import SDGenError
 from ..sessions.plan import Plan
 from ..templates import parse_seed_spec
 from ..templates.library import TemplateLibrary, TemplateQuery
+from ..templates.space import left_out, occurrences
+from ..templates.syntax import deciding, parse_selector
 
 _TEXTS = ("file", "text", "theme", "style", "mode", "choices")
 _FIRST = 3
@@ -15,18 +17,49 @@ _FIRST = 3
 
 def preview(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
     """The plan's summary and its first prompts. Raises the template's own errors and ``bad-request``."""
-    values: dict[str, Any] = {name: str(body[name]) for name in _TEXTS if name in body}
-    chosen = library.choose(TemplateQuery(**values, limit=_number(body, "limit")))
+    chosen = library.choose(_query(body, limit=_number(body, "limit")))
     seeds = parse_seed_spec(str(body["seeds"])) if body.get("seeds") else None
     plan = Plan.build(chosen.resolved, seeds=seeds, count=_number(body, "count") or None, limit=chosen.limit)
     first = [plan.item(n) for n in range(min(plan.count, _FIRST))]
     return {
         "name": chosen.resolved.name,
         **plan.summary(),
+        "left_out": sorted(left_out(chosen.resolved) & set(chosen.resolved.values)),
         "first": [
             {"prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed, "keys": i.keys} for i in first
         ],
     }
+
+
+def choices(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
+    """Every placeholder of the template under its theme, in order of appearance: ``values`` (key and text, or key and
+    part: text), the ``selector`` written in the template and its loop ``weight``. What was chosen beside the template
+    is left out of account, so that a choice of what is no longer there can be repaired.
+    """
+    resolved = library.choose(_query({**body, "choices": ""})).resolved
+    written = {name: p.selector or "" for name, p in deciding(occurrences(resolved)).items()}
+    placeholders = []
+    for name, pool in resolved.values.items():
+        selector = written.get(name, "")
+        weight = parse_selector(selector).weight
+        placeholders.append(
+            {
+                "name": name,
+                "values": list(pool.items()),
+                "selector": selector,
+                "weight": resolved.weights.get(name, 1) if weight is None else weight,
+            }
+        )
+    return {"name": resolved.name, "placeholders": placeholders}
+
+
+def themes(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
+    """The themes that the template can be given, each with its styles; the first, without a name, is none."""
+    return {"themes": [offer.to_json() for offer in library.themes(_query(body))]}
+
+
+def _query(body: dict[str, Any], limit: int = 0) -> TemplateQuery:
+    return TemplateQuery(**{name: str(body[name]) for name in _TEXTS if name in body}, limit=limit)
 
 
 def _number(body: dict[str, Any], name: str) -> int:

@@ -9,10 +9,13 @@ server without asking it first. Handlers run in a worker thread: no SQLite and n
 | GET | /sdgen/sessions/{id} | status (see ``Sessions.status``) with ``failures`` |
 | POST | /sdgen/sessions ``{"folder": name}`` | status of the session taken in from its folder |
 | POST | /sdgen/sessions/{id}/ and one of ``sessions.actions.ACTIONS`` | status, and what the action adds |
-| GET | /sdgen/templates | ``{"templates": [name, …]}`` |
+| GET | /sdgen/templates?since= | ``{"version", "templates": [name, …]}``; without the names when the version is ``since`` |
 | POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
+| POST | /sdgen/templates/choices ``TemplateQuery`` fields | every placeholder with its values, nothing queued |
+| POST | /sdgen/templates/themes ``file``, ``text`` | the themes of the template with their styles; the first is none |
 
-An error is ``{"error": code, "message", "hint", …}`` with status 400, 404 (unknown id or name) or 500 (the machine's fault).
+An error is ``{"error": code, "message", "hint", …}``, with ``errors`` when a template's files hold several, and status 400, 404
+(unknown id or name) or 500 (the machine's fault).
 """
 
 from __future__ import annotations
@@ -24,13 +27,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SDGenError
 from ..sessions.actions import ACTIONS, take_in
-from .preview import preview
+from .preview import choices, preview, themes
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from ..sessions.service import Sessions
-    from ..templates.library import TemplateLibrary
+    from ..templates.library import Listings
 
 _NOT_FOUND = frozenset({"unknown-session", "unknown-template", "unknown-item"})
 _OURS = frozenset({"ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"})
@@ -45,7 +48,8 @@ class Engine(Protocol):
     @property
     def sessions(self) -> Sessions: ...
 
-    def library(self) -> TemplateLibrary: ...
+    @property
+    def templates(self) -> Listings: ...
 
 
 def _list(engine: Engine, name: str, body: Body) -> Body:
@@ -66,11 +70,21 @@ def _action(action: str) -> Handler:
 
 
 def _templates(engine: Engine, name: str, body: Body) -> Body:
-    return {"templates": engine.library().names()}
+    listing = engine.templates.current()
+    names: Body = {} if body.get("since") == listing.version else {"templates": listing.names}
+    return {"version": listing.version, **names}
 
 
 def _preview(engine: Engine, name: str, body: Body) -> Body:
-    return preview(engine.library(), body)
+    return preview(engine.templates.library, body)
+
+
+def _choices(engine: Engine, name: str, body: Body) -> Body:
+    return choices(engine.templates.library, body)
+
+
+def _themes(engine: Engine, name: str, body: Body) -> Body:
+    return themes(engine.templates.library, body)
 
 
 TABLE: tuple[tuple[str, str, Handler], ...] = (
@@ -80,6 +94,8 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     *(("POST", f"/sdgen/sessions/{{name}}/{action}", _action(action)) for action in ACTIONS),
     ("GET", "/sdgen/templates", _templates),
     ("POST", "/sdgen/templates/preview", _preview),
+    ("POST", "/sdgen/templates/choices", _choices),
+    ("POST", "/sdgen/templates/themes", _themes),
 )
 
 

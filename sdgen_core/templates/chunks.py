@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SDGenError, nearest_names
+from .documents import Document
 from .model import ChunkFile
-from .run import Entry, Run
+from .run import Entry, Run, few
 from .syntax import Reference, placeholders, references
 from .text import Text
 
@@ -19,7 +20,9 @@ MAX_EXPANSIONS = 5000
 
 @dataclass
 class Chunk:
-    """One chunk file, merged with its parents. ``chunks`` are the references its text may use besides the prompt's."""
+    """One chunk file, merged with its parents. ``chunks`` are the references its text may use besides the prompt's. A
+    ``broken`` one is not whole, because what is wrong with it was reported.
+    """
 
     name: str
     text: Text
@@ -28,6 +31,7 @@ class Chunk:
     imports: dict[str, Entry] = field(default_factory=dict)
     defaults: dict[str, Entry] = field(default_factory=dict)
     chunks: dict[str, Entry] = field(default_factory=dict)
+    broken: bool = False
 
 
 class ChunkBook:
@@ -39,7 +43,7 @@ class ChunkBook:
         self._run = run
         self._chunks = chunks
         self._groups = groups
-        self._loaded: dict[Path, Chunk] = {}
+        self._loaded: dict[Path, Chunk | None] = {}
         self.used: dict[Path, Chunk] = {}
         self._expansions = 0
 
@@ -53,21 +57,21 @@ class ChunkBook:
     def load_all(self) -> None:
         """Load every declared chunk, used or not; failures become problems that name chunk and path."""
         for name, entry in self._chunks.items():
-            try:
-                self.load(name, entry)
-            except SDGenError as e:
-                self._run.problem(e)
+            self.load(name, entry)
 
-    def load(self, name: str, entry: Entry) -> Chunk:
-        node = entry.node
-        if node.kind != "scalar" or node.is_null:
-            raise SDGenError("chunk-load", f"{entry.where}: the chunk {name} needs a file path", place=entry.place)
-        path = self._run.find(str(node.value), entry)
-        if path is None:
-            raise SDGenError("missing-file", f"{entry.where}: no such file", place=entry.place)
-        return self._load(name, path, ())
+    def load(self, name: str, entry: Entry) -> Chunk | None:
+        """The chunk an entry names; None when it cannot be used, which was recorded."""
+        with self._run.collecting():
+            node = entry.node
+            if node.kind != "scalar" or node.is_null:
+                raise SDGenError("chunk-load", f"{entry.where}: the chunk {name} needs a file path", place=entry.place)
+            path = self._run.find(str(node.value), entry)
+            if path is None:
+                raise SDGenError("missing-file", f"{entry.where}: no such file", place=entry.place)
+            return self._load(name, path, ())
+        return None
 
-    def _load(self, name: str, path: Path, chain: tuple[Path, ...]) -> Chunk:
+    def _load(self, name: str, path: Path, chain: tuple[Path, ...]) -> Chunk | None:
         shown = self._run.name_of(path)
         if path in chain or len(chain) > MAX_CHAIN:
             circle = " -> ".join(
@@ -76,47 +80,46 @@ class ChunkBook:
             raise SDGenError("cycle", f"the chunk {name} implements itself: {circle}")
         if path in self._loaded:
             return self._loaded[path]
+        self._loaded[path] = None
         try:
-            document = self._run.open(path)
-            model = self._run.model(document, ChunkFile, "chunk-load")
+            chunk = self._read(name, path, shown, chain)
         except SDGenError as e:
-            if e.code in ("chunk-load", "missing-file"):
-                raise SDGenError(
-                    e.code, f"chunk {name} ({shown}): {e.message}", place=e.place, nearest=e.nearest
-                ) from None
+            if e.code in ("chunk-load", "missing-file") and not e.message.startswith("chunk "):
+                message = f"chunk {name} ({shown}): {e.message}"
+                raise SDGenError(e.code, message, place=e.place, nearest=e.nearest, hint=e.hint) from None
             raise
+        self._loaded[path] = chunk
+        return chunk
+
+    def _read(self, name: str, path: Path, shown: str, chain: tuple[Path, ...]) -> Chunk:
+        """One chunk file with its parents. Mistakes that leave something to use are recorded, others raised."""
+        run = self._run
+        failures = run.failures
+        prefix = f"chunk {name} ({shown}): "
+        document = run.salvage(path)
+        model = run.rough_model(document, ChunkFile, "chunk-load", prefix=prefix)
         kind = model.type or "chunk"
         root = document.root
         chunk = Chunk(name, Text(""), kind, path)
         if model.implements:
-            node = root.get("implements")
-            assert node is not None
-            parent_path = self._run.find(
-                model.implements, Entry(node, document, False, f"chunk {name} ({shown}), implements"), only_own=True
-            )
-            assert parent_path is not None
-            parent = self._load(name, parent_path, (*chain, path))
-            if parent.kind != kind:
-                text = f"chunk {name} ({shown}): its type is {kind!r}, but "
-                text += f"the type of {self._run.name_of(parent_path)} is {parent.kind!r}"
-                raise SDGenError("chunk-load", text, place=document.place(node))
-            chunk.text = parent.text
-            chunk.imports.update(parent.imports)
-            chunk.defaults.update(parent.defaults)
-            chunk.chunks.update(parent.chunks)
-        if model.template is not None:
-            node = root.get("template")
-            assert node is not None
+            parent = self._parent(chunk, model.implements, document, prefix, (*chain, path))
+            if parent is None:
+                run.unsure.add(document.name)
+            else:
+                chunk.text = parent.text
+                chunk.imports.update(parent.imports)
+                chunk.defaults.update(parent.defaults)
+                chunk.chunks.update(parent.chunks)
+        node = root.get("template")
+        if node is not None and node.kind == "scalar" and not node.is_null:
             chunk.text = Text.of(document, node)
-        elif not model.implements:
-            raise SDGenError(
-                "chunk-load", f"chunk {name} ({shown}): the field 'template' is missing", place=document.place()
-            )
+        elif node is None and not model.implements and not document.lost("template"):
+            run.problem(SDGenError("chunk-load", f"{prefix}the field 'template' is missing", place=document.place()))
         for reserved in RESERVED:
             at = chunk.text.string.find(reserved)
             if at >= 0:
-                text = f"chunk {name} ({shown}): {reserved} cannot stand in a chunk"
-                raise SDGenError("reserved-in-chunk", text, place=chunk.text.place(at, reserved))
+                message = f"{prefix}{reserved} cannot stand in a chunk"
+                run.problem(SDGenError("reserved-in-chunk", message, place=chunk.text.place(at, reserved)))
         for field_name, into in (("imports", chunk.imports), ("defaults", chunk.defaults), ("chunks", chunk.chunks)):
             block = root.get(field_name)
             if block is not None and block.kind == "map":
@@ -126,14 +129,29 @@ class ChunkBook:
                         for k, _, v in block.pairs()
                     }
                 )
-        self._loaded[path] = chunk
+        chunk.broken = run.failures > failures
         return chunk
+
+    def _parent(
+        self, chunk: Chunk, implements: str, document: Document, prefix: str, chain: tuple[Path, ...]
+    ) -> Chunk | None:
+        run = self._run
+        node = document.root.get("implements")
+        assert node is not None
+        with run.collecting():
+            where = prefix.removesuffix(": ") + ", implements"
+            path = run.find(implements, Entry(node, document, False, where), only_own=True)
+            assert path is not None
+            parent = self._load(chunk.name, path, chain)
+            if parent is not None and parent.kind != chunk.kind:
+                message = f"{prefix}its type is {chunk.kind!r}, but the type of {run.name_of(path)} is {parent.kind!r}"
+                run.problem(SDGenError("chunk-load", message, place=document.place(node)))
+            return parent
+        return None
 
     def expand(self, text: Text, *, lenient: bool = False) -> Text:
         """The text with all references replaced, also those inside chunks. ``lenient`` leaves unknown names alone
-        (negative prompts).
-
-        Raises ``unknown-chunk``, ``cycle``, ``bad-chunk-argument``, ``too-large`` and what loading a chunk raises.
+        (negative prompts). What is wrong is recorded, and the reference becomes nothing. Raises ``too-large``.
         """
         return self._expand(text, self._chunks, (), lenient, 0)
 
@@ -146,17 +164,21 @@ class ChunkBook:
             raw = text.string[ref.start : ref.end]
             found = self._resolve(ref, scope)
             if found is None:
-                if not (ref.optional or lenient):
+                if not (ref.optional or lenient or self._run.full or self._run.unknown(ref.name)):
                     self._run.problem(self._unknown(ref, raw, text, scope))
                 continue
             entry, end = found
             label = ref.name if ref.member is None or end < ref.end else f"{ref.name}.{ref.member}"
             chunk = self.load(label, entry)
+            if chunk is None:
+                edits.append((ref.start, end, Text("")))
+                continue
             if chunk.path in stack or len(stack) > MAX_CHAIN:
                 circle = " -> ".join(self._run.name_of(p) for p in (*stack, chunk.path))
-                raise SDGenError(
-                    "cycle", f"the chunk {label} contains itself: {circle}", place=text.place(ref.start, raw)
-                )
+                message = f"the chunk {label} contains itself: {circle}"
+                self._run.problem(SDGenError("cycle", message, place=text.place(ref.start, raw)))
+                edits.append((ref.start, end, Text("")))
+                continue
             self.used[chunk.path] = chunk
             self._expansions += 1
             if self._expansions > MAX_EXPANSIONS:
@@ -169,13 +191,12 @@ class ChunkBook:
             arguments: list[tuple[str, Text]] = []
             for name, start, stop in ref.arguments:
                 literal = "{" + name + "}"
-                if literal not in body.string:
-                    near = nearest_names(name, [p.name for p in placeholders(chunk.text.string)])
-                    tail = "; did you mean " + " or ".join(near) + "?" if near else ""
+                if literal not in body.string and not chunk.broken:
                     self._run.warn(
-                        f"{literal} does not occur in the chunk {label}{tail}",
+                        f"{literal} does not occur in the chunk {label}",
                         text.place(ref.start, raw),
                         "bad-chunk-argument",
+                        nearest_names(name, [p.name for p in placeholders(chunk.text.string)]),
                     )
                 # a value belongs to the text that says it: it is expanded there, and put in when the chunk is done
                 mark = f"\0{len(arguments)}\0"
@@ -217,7 +238,7 @@ class ChunkBook:
     def _unknown(self, ref: Reference, raw: str, text: Text, scope: dict[str, Entry]) -> SDGenError:
         full = ref.name if ref.member is None else f"{ref.name}.{ref.member}"
         known = list(dict.fromkeys([*scope, *self.names]))
-        listed = "known chunks: " + ", ".join(known) if known else "no chunks are declared"
+        listed = "known chunks: " + few(known) if known else "no chunks are declared"
         return SDGenError(
             "unknown-chunk",
             f"@{full} is not a chunk ({listed})",

@@ -3,6 +3,9 @@
 PyYAML's own composer is recursive in C and dies on deep nesting, and it expands nothing but also limits nothing. Here
 the event stream (libyaml's when it is there) is folded into light nodes by a loop: depth, size and alias expansion
 are bounded, an alias to an open node is refused, and every node keeps the marks that errors need.
+
+The limits keep the worst file under ten seconds: about 5 microseconds an entry, and half a microsecond an entry that
+aliases repeat.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import stat
 import threading
 from collections import OrderedDict
@@ -20,10 +24,14 @@ from typing import Any, cast
 import yaml
 
 from ..errors import Place, SDGenError, shown
+from .yaml_faults import Fault, YamlFault, at, explained, is_tab, without_block, without_tabs
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 64
-MAX_NODES = 4_000_000
+MAX_NODES = 1_500_000
+MAX_ALIASED = 200_000  # entries that exist only because aliases repeat them
+MAX_FAULTS = 5  # faulty blocks put aside in one file before it is given up
+_LONGEST_TEXT = 200  # characters of a faulty text that an error carries
 _CACHE_BYTES = 96 * 1024 * 1024
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -39,7 +47,7 @@ class Node:
     written.
     """
 
-    __slots__ = ("end", "kind", "plain", "size", "start", "tag", "value")
+    __slots__ = ("_merged", "depth", "end", "kind", "plain", "size", "start", "tag", "value")
 
     def __init__(
         self, kind: str, value: Any, start: Any, end: Any, tag: str | None = None, plain: bool = False
@@ -51,6 +59,8 @@ class Node:
         self.tag = tag
         self.plain = plain
         self.size = 1
+        self.depth = 1
+        self._merged: list[tuple[str, Node, Node]] | None = None
 
     def resolved_tag(self) -> str:
         """The YAML 1.1 type of a scalar, without its prefix: ``str``, ``int``, ``float``, ``bool``, ``null``, ..."""
@@ -104,9 +114,13 @@ class Node:
         """(key text, key node, value node) with merge keys applied; a repeated key keeps the first place and the last
         value.
         """
+        if self._merged is not None:
+            return self._merged
         out: dict[str, tuple[str, Node, Node]] = {}
+        merges = False
         for key_node, value in self.value:
             if key_node.plain and key_node.value == "<<":
+                merges = True
                 sources = value.value if value.kind == "list" else [value]
                 for source in sources:
                     if source.kind == "map":
@@ -117,7 +131,10 @@ class Node:
                 continue
             key = key_node.key_text()
             out[key] = (key, key_node, value)
-        return list(out.values())
+        pairs = list(out.values())
+        if merges:  # merges of merges are worked out once, not once a look
+            self._merged = pairs
+        return pairs
 
     def get(self, key: str) -> Node | None:
         if self.kind != "map":
@@ -162,9 +179,11 @@ class Node:
 
 
 class Parsed:
-    """What one reading of a file gave; shared by all runs until the file changes."""
+    """What one reading of a file gave; shared by all runs until the file changes. ``lost`` is the text put aside to make
+    the rest readable, None for a sound file.
+    """
 
-    __slots__ = ("root", "sha256", "text", "values", "warned")
+    __slots__ = ("fault", "lost", "root", "salvaged", "sha256", "text", "values", "warned")
 
     def __init__(self, text: str, sha256: str) -> None:
         self.text = text
@@ -172,6 +191,9 @@ class Parsed:
         self.root: Node | None = None
         self.values: Any = None  # cache of the variation reader, see imports.py
         self.warned: list[tuple[str, Any]] = []
+        self.fault: Fault | None = None
+        self.lost: str | None = None
+        self.salvaged: tuple[Parsed | None, list[Fault]] | None = None
 
 
 class Document:
@@ -190,11 +212,36 @@ class Document:
 
     @property
     def root(self) -> Node:
-        """The top node; parsed on first use. Raises ``yaml-syntax`` or ``too-large``."""
-        if self.parsed.root is None:
-            self.parsed.root = fold(self.parsed.text, self.name)
-            self.parsed.warned = [(key, node.start) for key, node in self.parsed.root.repeated_keys()]
-        return self.parsed.root
+        """The top node; parsed on first use. Raises ``yaml-syntax``, ``cycle`` or ``too-large``."""
+        parsed = self.parsed
+        if parsed.root is None:
+            if parsed.fault is None:
+                try:
+                    parsed.root = _fold(parsed.text)
+                except YamlFault as e:
+                    parsed.fault = e.fault
+                else:
+                    parsed.warned = [(key, node.start) for key, node in parsed.root.repeated_keys()]
+                    return parsed.root
+            raise parsed.fault.error(self.name)
+        return parsed.root
+
+    def salvage(self) -> tuple[Document | None, list[SDGenError]]:
+        """What can be read of a document whose ``root`` raised, and all its faults. None when nothing can."""
+        parsed = self.parsed
+        if parsed.salvaged is None:
+            parsed.salvaged = _salvage(parsed)
+        rest, faults = parsed.salvaged
+        return None if rest is None else Document(rest, self.path, self.name), [f.error(self.name) for f in faults]
+
+    @property
+    def damaged(self) -> bool:
+        """Whether this is what was left of a file after faulty blocks were put aside."""
+        return self.parsed.lost is not None
+
+    def lost(self, word: str) -> bool:
+        """Whether ``word`` stood in a block that was put aside."""
+        return self.parsed.lost is not None and re.search(rf"\b{re.escape(word)}\b", self.parsed.lost) is not None
 
     def release(self) -> None:
         """Forget the tree (a later error parses again): values of variation files are kept in a smaller form."""
@@ -203,7 +250,11 @@ class Document:
     def place(self, node: Node | None = None) -> Place:
         if node is None or node.start is None:
             return Place(self.name)
-        return Place(self.name, node.start.line + 1, node.start.column + 1)
+        text = ""
+        if node.end is not None and node.end.index - node.start.index <= _LONGEST_TEXT:
+            text = self.parsed.text[node.start.index : node.end.index]
+            text = "" if "\n" in text else text.strip()
+        return Place(self.name, node.start.line + 1, node.start.column + 1, text)
 
     def place_in(self, node: Node, offset: int, token: str) -> Place:
         """The place of ``token``, which stands at ``offset`` of the scalar's text, whatever style the scalar is
@@ -217,22 +268,60 @@ class Document:
                 return self.place(node)
             at = found + 1
         at -= 1
-        line = self.parsed.text.count("\n", 0, at) + 1
-        return Place(self.name, line, at - self.parsed.text.rfind("\n", 0, at))
+        line = node.start.line + self.parsed.text.count("\n", node.start.index, at) + 1
+        text = token if len(token) <= _LONGEST_TEXT and "\n" not in token else ""
+        return Place(self.name, line, at - self.parsed.text.rfind("\n", 0, at), text)
+
+
+def _salvage(parsed: Parsed) -> tuple[Parsed | None, list[Fault]]:
+    """Put faulty blocks aside until the rest is YAML. Limits and cycles are final."""
+    assert parsed.fault is not None
+    text, lost = parsed.text, ""
+    fault = parsed.fault
+    faults = [fault]
+    detabbed = False
+    while fault.code == "yaml-syntax" and fault.line and len(faults) <= MAX_FAULTS:
+        if not detabbed and is_tab(text, fault):
+            text, detabbed = without_tabs(text), True
+        else:
+            step = without_block(text, fault.line)
+            if step is None:
+                break
+            text, aside = step
+            lost += aside + "\n"
+        try:
+            root = _fold(text)
+        except YamlFault as e:
+            fault = e.fault
+            if not any(fault.line == f.line for f in faults):
+                faults.append(fault)
+            continue
+        if root.kind != "map":
+            break
+        rest = Parsed(text, parsed.sha256)
+        rest.root, rest.lost = root, lost
+        rest.warned = [(key, node.start) for key, node in root.repeated_keys()]
+        return rest, faults
+    return None, faults
 
 
 def fold(text: str, name: str) -> Node:
-    """Events to nodes, iteratively. An empty document gives an empty ``scalar`` of null type."""
+    """A text as a tree; an empty one gives an empty ``scalar`` of null type. ``name`` stands in errors: ``yaml-syntax``,
+    ``cycle``, ``too-large``.
+    """
+    try:
+        return _fold(text)
+    except YamlFault as e:
+        raise e.fault.error(name) from None
 
-    def fail(code: str, message: str, mark: Any = None) -> SDGenError:
-        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
-        return SDGenError(code, message, place=place)
 
+def _fold(text: str) -> Node:
+    """Events to nodes, iteratively. Raises ``YamlFault``."""
     anchors: dict[str, Node] = {}
     open_nodes: list[Node] = []
     pending_key: list[Node | None] = []
     root: Node | None = None
-    count = 0
+    count = aliased = 0
     try:
         for event in yaml.parse(text, Loader=_Loader):
             node: Node | None = None
@@ -246,21 +335,26 @@ def fold(text: str, name: str) -> Node:
             elif isinstance(event, yaml.AliasEvent):
                 node = anchors.get(str(event.anchor))
                 if node is None:
-                    raise fail("yaml-syntax", f"alias *{event.anchor} names no anchor", event.start_mark)
+                    hint = "Put the text in quotes: at the start of a value * names an anchor (&) of the file."
+                    raise at("yaml-syntax", f"alias *{event.anchor} names no anchor", event.start_mark, hint)
                 if any(o is node for o in open_nodes):
-                    raise fail("cycle", f"alias *{event.anchor} stands inside the node it names", event.start_mark)
+                    raise at("cycle", f"alias *{event.anchor} stands inside the node it names", event.start_mark)
+                aliased += node.size
+                if aliased > MAX_ALIASED or node.size > MAX_ALIASED:
+                    raise at("too-large", "the aliases of this file expand to too many entries", event.start_mark)
+                if len(open_nodes) + node.depth > MAX_DEPTH:
+                    raise at("too-large", f"aliases nested more than {MAX_DEPTH} levels deep", event.start_mark)
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 done = open_nodes.pop()
                 pending_key.pop()
                 done.end = event.end_mark
                 if open_nodes:
                     open_nodes[-1].size += done.size
-                if done.size > MAX_NODES:
-                    raise fail("too-large", "the aliases of this file expand to millions of entries", done.start)
+                    open_nodes[-1].depth = max(open_nodes[-1].depth, done.depth + 1)
                 continue
             elif isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise fail(
+                    raise at(
                         "yaml-syntax",
                         "a second document starts here (---); one file holds one document",
                         event.start_mark,
@@ -270,10 +364,11 @@ def fold(text: str, name: str) -> Node:
                 continue
             count += 1
             if count > MAX_NODES:
-                raise fail("too-large", f"more than {MAX_NODES} entries", event.start_mark)
+                raise at("too-large", f"more than {MAX_NODES} entries", event.start_mark)
             if not isinstance(event, yaml.AliasEvent):
                 if node.tag and node.tag not in _PLAIN_TAGS:
-                    raise fail("yaml-syntax", f"the tag {node.tag!r} is not allowed here", event.start_mark)
+                    hint = "Put the text in quotes: at the start of a value ! names a type."
+                    raise at("yaml-syntax", f"the tag {node.tag!r} is not allowed here", event.start_mark, hint)
                 if event.anchor:
                     anchors[event.anchor] = node
             if open_nodes:
@@ -283,7 +378,7 @@ def fold(text: str, name: str) -> Node:
                 elif pending_key[-1] is None:
                     if node.kind != "scalar":
                         mark = event.start_mark
-                        raise fail(
+                        raise at(
                             "yaml-syntax",
                             "a mapping key must be plain text (quote a value that starts with { or [)",
                             mark,
@@ -294,20 +389,18 @@ def fold(text: str, name: str) -> Node:
                     pending_key[-1] = None
                 if node.kind == "scalar" or isinstance(event, yaml.AliasEvent):
                     parent.size += node.size
+                    parent.depth = max(parent.depth, node.depth + 1)
             else:
                 root = node
             if node.kind != "scalar" and not isinstance(event, yaml.AliasEvent):
                 open_nodes.append(node)
                 pending_key.append(None)
                 if len(open_nodes) > MAX_DEPTH:
-                    raise fail("too-large", f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
-    except yaml.MarkedYAMLError as e:
-        problem = ", ".join(p for p in (e.context, e.problem) if p) or "not valid YAML"
-        raise fail("yaml-syntax", problem, e.problem_mark or e.context_mark) from None
-    except yaml.YAMLError as e:  # reader errors carry a position but no mark
-        raise fail("yaml-syntax", str(e).splitlines()[0] if str(e) else "not valid YAML") from None
+                    raise at("too-large", f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
+    except yaml.YAMLError as e:
+        raise explained(text, e) from None
     except RecursionError:
-        raise fail("too-large", "nested too deeply") from None
+        raise at("too-large", "nested too deeply") from None
     return root if root is not None else Node("scalar", "", None, None, None, True)
 
 
@@ -326,35 +419,53 @@ def read(path: Path, name: str) -> Document:
     except PermissionError:
         raise SDGenError("unreadable-file", "no permission to read this file", place=Place(name)) from None
     except (OSError, ValueError):
-        raise SDGenError("missing-file", f"the file does not exist: {name}") from None
-    if stat.S_ISDIR(info.st_mode):
-        raise SDGenError("unreadable-file", "this is a folder, not a file", place=Place(name))
-    if not stat.S_ISREG(info.st_mode):
-        raise SDGenError("unreadable-file", "this is not a regular file", place=Place(name))
-    if info.st_size > MAX_BYTES:
-        raise SDGenError(
-            "too-large",
-            f"the file has {info.st_size // 2**20} MiB; {MAX_BYTES // 2**20} are allowed",
-            place=Place(name),
-        )
+        link = ": it is a link that leads nowhere" if os.path.islink(path) else ""  # noqa: PTH114 - of any name
+        raise SDGenError("missing-file", f"the file does not exist: {name}{link}") from None
+    _regular(info, name)
     stamp = (info.st_mtime_ns, info.st_size, info.st_ino)
     with _lock:
         hit = _cache.get(key)
         if hit and hit[0] == stamp:
             _cache.move_to_end(key)
             return Document(hit[1], path, name)
-    try:
-        data = path.read_bytes()
-    except OSError as e:
-        raise SDGenError("unreadable-file", f"cannot be read: {e.strerror or e}", place=Place(name)) from None
-    document = Document(parse_bytes(data, name), path, name)
+    document = Document(parse_bytes(_bytes(path, name), name), path, name)
+    size = len(document.parsed.text)
     with _lock:
         _cache[key] = (stamp, document.parsed)
-        total = sum(len(p.text) for _, p in _cache.values()) if len(_cache) % 64 == 0 or len(data) > 2**20 else 0
+        total = sum(len(p.text) for _, p in _cache.values()) if len(_cache) % 64 == 0 or size > 2**20 else 0
         while total > _CACHE_BYTES and len(_cache) > 1:
             _, (_, old) = _cache.popitem(last=False)
             total -= len(old.text)
     return document
+
+
+def _regular(info: os.stat_result, name: str) -> None:
+    if stat.S_ISDIR(info.st_mode):
+        raise SDGenError("unreadable-file", "this is a folder, not a file", place=Place(name))
+    if not stat.S_ISREG(info.st_mode):
+        raise SDGenError("unreadable-file", "this is not a regular file", place=Place(name))
+    if info.st_size > MAX_BYTES:
+        message = f"the file has {info.st_size // 2**20} MiB; {MAX_BYTES // 2**20} are allowed"
+        raise SDGenError("too-large", message, place=Place(name))
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    """The file's bytes; waits for nothing (a pipe put in its place, a kernel file) and reads no more than the limit."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags)
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            _regular(os.fstat(handle), name)
+            parts: list[bytes] = []
+            left = MAX_BYTES + 1
+            while left > 0 and (part := file.read(min(left, 2**20))):
+                parts.append(part)
+                left -= len(part)
+    except OSError as e:
+        raise SDGenError("unreadable-file", f"cannot be read: {e.strerror or e}", place=Place(name)) from None
+    if not left:
+        raise SDGenError("too-large", f"the file has more than {MAX_BYTES // 2**20} MiB", place=Place(name))
+    return b"".join(parts)
 
 
 def parse_bytes(data: bytes, name: str) -> Parsed:
@@ -365,9 +476,16 @@ def parse_bytes(data: bytes, name: str) -> Parsed:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         line = data.count(b"\n", 0, e.start) + 1
-        message = f"not UTF-8 text (byte {e.start}); save the file as UTF-8"
-        raise SDGenError("unreadable-file", message, place=Place(name, line)) from None
-    return Parsed(text.replace("\r\n", "\n"), hashlib.sha256(data).hexdigest())
+        begin = data.rfind(b"\n", 0, e.start) + 1
+        column = len(data[begin : e.start].decode("utf-8-sig", "replace")) + 1
+        message = f"byte {data[e.start]:#04x} is no UTF-8 text; save the file as UTF-8"
+        raise SDGenError("unreadable-file", message, place=Place(name, line, column)) from None
+    return Parsed(plain_lines(text), hashlib.sha256(data).hexdigest())
+
+
+def plain_lines(text: str) -> str:
+    """The text with the line ends of every system as ``\\n``."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def relative(path: Path, base: Path) -> str:

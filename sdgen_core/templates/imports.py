@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import SDGenError
 from .documents import Document, Node
 from .resolved import Value
-from .run import Entry, Run
+from .run import MAX_PROBLEMS, Entry, Run, TemplateErrors, flat, is_file
 
 REMOVE = "[Remove]"
 _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
@@ -22,8 +22,8 @@ _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
 
 @dataclass
 class Pool:
-    """The ordered values of one name. ``missing`` explains why there are none; ``groups`` are chunk files, not
-    values.
+    """The ordered values of one name. ``missing`` explains why there are none; ``chunks`` and ``chunk`` are chunk files,
+    not values. A ``broken`` pool is not whole, because what is wrong with it was reported.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
@@ -32,6 +32,24 @@ class Pool:
     removed: bool = False
     chunks: dict[str, Entry] | None = None
     chunk: Entry | None = None
+    broken: bool = False
+
+
+class _Faults:
+    """Collects what is wrong in one import or file, to raise it together."""
+
+    def __init__(self) -> None:
+        self.errors: list[SDGenError] = []
+
+    def add(self, error: SDGenError) -> None:
+        if len(self.errors) <= MAX_PROBLEMS:
+            self.errors += flat(error)
+
+    def check(self) -> None:
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise TemplateErrors(self.errors)
 
 
 def inline_key(raw: str) -> str:
@@ -78,7 +96,7 @@ class ImportReader:
         self._sensitive = sensitive
 
     def read(self, name: str, entry: Entry) -> Pool:
-        """Raises what cannot be skipped: an own missing file, a bad value, a bad list item."""
+        """Raises all that is wrong with the import together: own missing files, bad values, bad list items."""
         node = entry.node
         if node.kind == "scalar":
             if node.is_null:
@@ -90,9 +108,9 @@ class ImportReader:
             path = self._path(name, node.value, entry, missing_ok=not entry.own)
             if path is None:
                 text = f"the file {node.value.strip()} of {entry.where} does not exist"
-                self._run.note(text, entry.place)
-                return Pool(missing=text)
-            return Pool(dict(variation_values(self._run, self._run.open(path))))
+                self._run.warn(text, entry.place, "missing-file")
+                return Pool(missing=text, broken=self._run.strict)
+            return Pool(dict(self._values(path)))
         if is_remove(node):
             return Pool(removed=True)
         if node.kind == "list":
@@ -103,9 +121,9 @@ class ImportReader:
         path = self._run.find(text, entry, missing_ok=missing_ok)
         if path is not None and name in self._sensitive and self._style != "default":
             for ending in (".yaml", ".yml"):
-                styled = path.with_name(f"{path.stem}.{self._style}{ending}")
-                if styled.is_file():
-                    return styled
+                styled = f"{str(path).removesuffix(path.suffix)}.{self._style}{ending}"
+                if not set(self._style) & set("/\\:") and is_file(styled):
+                    return Path(styled)
         return path
 
     def _inline(self, entry: Entry, node: Node) -> dict[str, Value]:
@@ -127,31 +145,55 @@ class ImportReader:
     def _file(self, name: str, text: str, entry: Entry) -> dict[str, Value]:
         path = self._path(name, text, entry)
         assert path is not None
-        return variation_values(self._run, self._run.open(path))
+        return self._values(path)
+
+    def _values(self, path: Path) -> dict[str, Value]:
+        """A file's values. Raises all that is wrong with it together, YAML mistakes and bad values alike."""
+        faults = _Faults()
+        document, faults.errors = self._run.parts(path)
+        values: dict[str, Value] = {}
+        try:
+            values = variation_values(self._run, document)
+        except SDGenError as error:
+            faults.add(error)
+        faults.check()
+        self._run.spend(len(values))
+        return values
 
     def _list(self, name: str, entry: Entry) -> dict[str, Value]:
         out: dict[str, Value] = {}
+        faults = _Faults()
         for position, node in enumerate(entry.node.value):
             item = Entry(node, entry.document, entry.own, f"{entry.where}[{position}]")
-            if node.kind == "map":
-                merge_clash(out, self._map(name, item).values, f"{position}")
-            elif node.kind == "list":
-                raise SDGenError("bad-variation-value", f"{item.where}: a list inside a list", place=item.place)
-            elif node.is_null:
-                self._run.warn(f"{item.where} is empty and gives no value", item.place)
-            elif is_path(node.value) and (node.value.strip().endswith(".yaml") or self._exists(node.value, item)):
-                merge_clash(out, self._file(name, node.value, item), clash_prefix(node.value))
-            else:
-                if is_path(node.value):
-                    self._run.warn(
-                        f"{item.where}: there is no file {node.value.strip()}; it is read as a text",
-                        item.place,
-                        "missing-file",
-                    )
-                out[inline_key(node.value)] = node.value.strip("\"'")
+            try:
+                self._item(name, out, item, position)
+            except SDGenError as error:
+                faults.add(error)
+                if error.code == "too-large":
+                    break
+        faults.check()
         if not out:
             raise SDGenError("empty-choice", f"{entry.where}: the list is empty", place=entry.place)
         return out
+
+    def _item(self, name: str, out: dict[str, Value], item: Entry, position: int) -> None:
+        node = item.node
+        if node.kind == "map":
+            merge_clash(out, self._map(name, item).values, f"{position}")
+        elif node.kind == "list":
+            raise SDGenError("bad-variation-value", f"{item.where}: a list inside a list", place=item.place)
+        elif node.is_null:
+            self._run.warn(f"{item.where} is empty and gives no value", item.place, "bad-variation-value")
+        elif is_path(node.value) and (node.value.strip().endswith(".yaml") or self._exists(node.value, item)):
+            merge_clash(out, self._file(name, node.value, item), clash_prefix(node.value))
+        else:
+            if is_path(node.value):
+                self._run.warn(
+                    f"{item.where}: there is no file {node.value.strip()}; it is read as a text",
+                    item.place,
+                    "missing-file",
+                )
+            out[inline_key(node.value)] = node.value.strip("\"'")
 
     def _exists(self, text: str, entry: Entry) -> bool:
         return self._run.find(text, entry, missing_ok=True) is not None
@@ -179,13 +221,16 @@ class ImportReader:
                     chunks={key: Entry(node, entry.document, entry.own, f"{entry.where}.{key}") for key, node in paths},
                 )
             out: dict[str, Value] = {}
+            faults = _Faults()
             for key, node in paths:
                 item = Entry(node, entry.document, entry.own, f"{entry.where}.{key}")
-                merge_clash(out, self._file(name, node.value, item), key)
+                try:
+                    merge_clash(out, self._file(name, node.value, item), key)
+                except SDGenError as error:
+                    faults.add(error)
+            faults.check()
             return Pool(out)
-        values: dict[str, Value] = {}
-        for key, _, node in pairs:
-            values[key] = _value(self._run, entry.document, key, node)
+        values = _values(self._run, entry.document, entry.node)
         if not values:
             return Pool(missing=f"{entry.where} is an empty map")
         return Pool(values)
@@ -198,8 +243,8 @@ def merge_clash(out: dict[str, Value], new: dict[str, Value], prefix: str) -> No
 
 
 def variation_values(run: Run, document: Document) -> dict[str, Value]:
-    """The values of a variation file, parsed once per file version. Raises ``bad-variation-value``,
-    ``bad-structure``.
+    """The values of a variation file, parsed once per file version. Raises ``bad-structure``, or all its
+    ``bad-variation-value`` together.
     """
     cached = document.parsed.values
     if isinstance(cached, dict):
@@ -211,40 +256,44 @@ def variation_values(run: Run, document: Document) -> dict[str, Value]:
     inner = root
     if root.kind == "map":
         found = root.get("variations")
+        kind = root.get("type")
+        word = kind.value if kind is not None and kind.kind == "scalar" else None
         if found is not None:
             inner = found
-        elif (kind := root.get("type")) is not None and kind.value == "variations":
+        elif word == "variations" and not document.lost("variations"):
             raise SDGenError("bad-structure", "the field 'variations' is missing", place=document.place(root))
-        elif (
-            kind is not None and kind.kind == "scalar" and kind.value in ("prompt", "template", "theme_config")
-        ) or root.get("generation"):
+        elif word in ("prompt", "template", "theme_config") or root.get("generation"):
             raise SDGenError("bad-structure", "this is no variation file but another kind", place=document.place(root))
-    before = len(run.warnings)
-    values: dict[str, Value] = {}
+    before = run.oddities
     if inner.kind == "scalar":
         what = "is empty" if inner.is_null else "is not a map"
         raise SDGenError("bad-variation-value", f"'variations' {what}", place=document.place(inner))
-    if inner.kind == "list":
-        for node in inner.value:
-            if node.kind == "map":
-                for key, _, value in node.pairs():
-                    values[key] = _value(run, document, key, value)
-            elif node.kind == "scalar" and not node.is_null:
-                values[node.value.strip()] = node.value
-            else:
-                raise SDGenError(
-                    "bad-variation-value",
-                    "an item of the list is neither a text nor 'key: text'",
-                    place=document.place(node),
-                )
-    else:
-        for key, _, node in inner.pairs():
-            values[key] = _value(run, document, key, node)
-    if not values:
+    values = _values(run, document, inner)
+    if not values and not document.damaged:
         raise SDGenError("bad-structure", "the variation file holds no values", place=document.place(inner))
-    if len(run.warnings) == before and not run.strict:
+    if run.oddities == before and not run.strict and not document.damaged:
         document.parsed.values = values
         document.release()
+    return values
+
+
+def _values(run: Run, document: Document, node: Node) -> dict[str, Value]:
+    """The values of a map ``key: value`` or of a list of texts and such maps. Raises all bad ones together."""
+    values: dict[str, Value] = {}
+    faults = _Faults()
+    for item in [node] if node.kind == "map" else node.value:
+        if item.kind == "map":
+            for key, _, value in item.pairs():
+                try:
+                    values[key] = _value(run, document, key, value)
+                except SDGenError as error:
+                    faults.add(error)
+        elif item.kind == "scalar" and not item.is_null:
+            values[item.value.strip()] = item.value
+        else:
+            message = "an item of the list is neither a text nor 'key: text'"
+            faults.add(SDGenError("bad-variation-value", message, place=document.place(item)))
+    faults.check()
     return values
 
 
@@ -258,7 +307,7 @@ def _value(run: Run, document: Document, key: str, node: Node) -> Value:
         parts: dict[str, str] = {}
         for part, _, inner in node.pairs():
             if inner.kind != "scalar":
-                text = f"the part {part!r} of {key!r} is a {'list' if inner.kind == 'list' else 'map'}, not a text"
+                text = f"the part {part!r} of {key!r} is a {inner.kind}, not a text"
                 raise SDGenError("bad-variation-value", text, place=document.place(inner))
             parts[part] = "" if inner.is_null else str(inner.value)
         return parts

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError
+from ..errors import SDGenError, nearest_names
 from .chunks import MAX_TEXT
 from .documents import Document
 from .model import ChunkFile, FileModel, PromptFile, TemplateFile, ThemesBlock
@@ -33,12 +33,16 @@ class Merged:
 
 @dataclass
 class Layer:
-    """One file of the chain, checked."""
+    """One file of the chain, checked. ``text`` is None where it could not be read; ``imports_name`` is the field that
+    holds the imports.
+    """
 
     document: Document
     kind: str
     model: Any
     path: Path | None
+    text: Text | None
+    imports_name: str = "imports"
 
 
 def kind_of(document: Document, leaf_name: str | None) -> type[FileModel]:
@@ -52,90 +56,94 @@ def kind_of(document: Document, leaf_name: str | None) -> type[FileModel]:
     if root.get("generation") is not None:
         return PromptFile
     node = root.get("type")
-    word = None if node is None or node.is_null else str(node.value)
-    if word is None or word == "template":
+    if node is None or node.is_null:
         return TemplateFile
-    if word == "prompt":
-        return PromptFile
-    if word == "chunk":
-        return ChunkFile
-    raise SDGenError(
-        "bad-structure", f"a file of type {word!r} cannot be a parent", place=document.place(node), nearest=[]
-    )
+    for kind in (TemplateFile, PromptFile, ChunkFile):
+        if node.kind == "scalar" and node.value == kind.KIND:
+            return kind
+    word = repr(node.value) if node.kind == "scalar" else f"a {node.kind}"
+    raise SDGenError("bad-structure", f"a file of type {word} cannot be a parent", place=document.place(node))
 
 
 def chain(run: Run, leaf: Document, leaf_kind: type[FileModel]) -> list[Layer]:
-    """The files from the root parent to the leaf. Raises ``cycle``, ``missing-file``, ``bad-structure``."""
-    layers: list[Layer] = []
-    document, kind = leaf, leaf_kind
-    seen: list[Path] = []
+    """The files from the root parent to the leaf. Faults of the files are recorded; where a parent cannot be read at all,
+    the chain begins with its child and the run is ``partial``. Raises only what makes the leaf itself unusable.
+    """
+    layers = [_layer(run, leaf, leaf_kind)]
+    seen: list[Path] = [] if leaf.path is None else [leaf.path]
     while True:
-        if document.path is not None:
-            if document.path in seen:
-                circle = " -> ".join(run.name_of(p) for p in [*seen[seen.index(document.path) :], document.path])
-                raise SDGenError(
-                    "cycle",
-                    f"implements goes in a circle: {circle}",
-                    place=document.place(document.root.get("implements")),
-                )
-            seen.append(document.path)
-        layer = _layer(run, document, kind)
-        layers.insert(0, layer)
-        implements = layer.model.implements
-        if not implements:
-            return layers
-        if len(layers) > MAX_CHAIN:
-            raise SDGenError("too-large", f"more than {MAX_CHAIN} files implement each other", place=document.place())
+        document = layers[0].document
         node = document.root.get("implements")
-        assert node is not None
-        path = run.find(implements, Entry(node, document, layer is layers[-1], "implements"), only_own=True)
-        assert path is not None
-        document = run.open(path)
-        kind = kind_of(document, None)
+        implements = layers[0].model.implements
+        if not implements or node is None:
+            run.partial = run.partial or document.lost("implements")
+            return layers
+        try:
+            if len(layers) > MAX_CHAIN:
+                message = f"more than {MAX_CHAIN} files implement each other"
+                raise SDGenError("too-large", message, place=document.place(node))
+            path = run.find(implements, Entry(node, document, document is leaf, "implements"), only_own=True)
+            assert path is not None
+            if path in seen:
+                circle = " -> ".join(run.name_of(p) for p in [*seen[seen.index(path) :], path])
+                raise SDGenError("cycle", f"implements goes in a circle: {circle}", place=document.place(node))
+            seen.append(path)
+            parent = run.salvage(path)
+            layers.insert(0, _layer(run, parent, kind_of(parent, None)))
+        except SDGenError as error:
+            run.problem(error)
+            run.partial = True
+            return layers
 
 
 def _layer(run: Run, document: Document, kind: type[FileModel]) -> Layer:
+    """One file, checked as far as it can be."""
     root = document.root
-    if kind is PromptFile and root.kind == "map":
-        # the two mistakes people make most, named before the model complains about what they lead to
-        if (node := root.get("template")) is not None:
-            raise SDGenError(
-                "bad-structure", "a prompt file has 'prompt:', not 'template:'", place=document.place(node)
-            )
-        if (node := root.get("variations")) is not None:
-            raise SDGenError(
-                "bad-structure", "a prompt file has 'imports:', not 'variations:'", place=document.place(node)
-            )
-    model: Any = run.model(document, kind)
-    if isinstance(model, PromptFile) and not model.prompt.strip():
-        raise SDGenError("bad-structure", "the field 'prompt' is empty", place=document.place(root.get("prompt")))
-    if isinstance(model, TemplateFile) and "{prompt}" not in model.template:
-        node = root.get("template")
-        raise SDGenError(
-            "bad-structure",
-            "a template's text must contain {prompt}, where the child's text goes",
-            place=document.place(node),
-        )
-    if isinstance(model, ChunkFile) and model.template is None:
-        raise SDGenError("bad-structure", "the field 'template' is missing", place=document.place())
+    data = root.python()
+    field_name = "prompt" if kind is PromptFile else "template"
+    imports_name = "imports"
+    if kind is PromptFile and isinstance(data, dict):
+        # the two mistakes people make most; what was meant is clear
+        for wrong, right in (("template", "prompt"), ("variations", "imports")):
+            if data.get(wrong) is None:
+                continue
+            message = f"a prompt file has '{right}:', not '{wrong}:'"
+            run.problem(SDGenError("bad-structure", message, place=document.place(root.get(wrong))))
+            value = data.pop(wrong)
+            if data.get(right) is None:
+                data[right] = value
+                field_name = wrong if wrong == "template" else field_name
+                imports_name = wrong if wrong == "variations" else imports_name
+    model: Any = run.rough_model(document, kind, data=data)
+    node = root.get(field_name)
+    text = Text.of(document, node) if node is not None and node.kind == "scalar" and not node.is_null else None
+    if isinstance(model, PromptFile) and text is not None and text.string and not text.string.strip():
+        run.problem(SDGenError("bad-structure", "the field 'prompt' is empty", place=document.place(node)))
+    if isinstance(model, TemplateFile) and text is not None and text.string and "{prompt}" not in text.string:
+        message = "a template's text must contain {prompt}, where the child's text goes"
+        run.problem(SDGenError("bad-structure", message, place=document.place(node)))
+    if isinstance(model, ChunkFile) and node is None and not document.lost("template"):
+        run.problem(SDGenError("bad-structure", "the field 'template' is missing", place=document.place()))
     if model.type and model.TYPES and model.type not in model.TYPES:
+        expected = " or ".join(map(repr, model.TYPES))
         run.warn(
-            f"the type is {model.type!r}; {' or '.join(map(repr, model.TYPES))} was expected",
+            f"the type is {model.type!r}; {expected} was expected",
             document.place(root.get("type")),
             "schema",
+            nearest_names(model.type, model.TYPES),
         )
-    return Layer(document, kind.KIND, model, document.path)
+    return Layer(document, kind.KIND, model, document.path, text, imports_name)
 
 
 def merge(run: Run, layers: list[Layer]) -> Merged:
-    """Fold the chain; texts keep the places they came from."""
+    """Fold the chain; texts keep the places they came from. A text that could not be read counts as a bare frame, or as
+    nothing in a prompt. Raises ``too-large``.
+    """
     merged: Merged | None = None
     for layer in layers:
         document, model, leaf = layer.document, layer.model, layer is layers[-1]
         root = document.root
-        text_node = root.get("prompt" if layer.kind == "prompt" else "template")
-        assert text_node is not None
-        text = Text.of(document, text_node)
+        text = layer.text if layer.text is not None else Text("" if layer.kind == "prompt" else "{prompt}")
         negative_node = root.get("negative_prompt")
         has_negative = negative_node is not None and negative_node.kind == "scalar" and not negative_node.is_null
         negative = Text.of(document, negative_node) if negative_node is not None and has_negative else None
@@ -144,15 +152,13 @@ def merge(run: Run, layers: list[Layer]) -> Merged:
         else:
             merged.text = _merge_text(run, merged, text, layer)
             if merged.negative is not None and "{negprompt}" in merged.negative.string:
-                merged.negative = merged.negative.replace("{negprompt}", negative or Text(""))
+                merged.negative = _put(merged.negative, "{negprompt}", negative or Text(""), layer)
             elif negative:
                 merged.negative = negative
             merged.kind = layer.kind
         if len(merged.text.string) > MAX_TEXT:
-            raise SDGenError(
-                "too-large", f"the merged text has more than {MAX_TEXT:,} characters", place=document.place()
-            )
-        for name, entry in _entries(layer, "imports", leaf).items():
+            raise _too_long(layer)
+        for name, entry in _entries(layer, layer.imports_name, leaf).items():
             merged.imports[name] = entry
             if leaf:
                 merged.own_imports[name] = entry
@@ -172,13 +178,22 @@ def _entries(layer: Layer, block_name: str, own: bool) -> dict[str, Entry]:
     return {key: Entry(node, layer.document, own, f"{block_name}.{key}") for key, _, node in block.pairs()}
 
 
+def _put(frame: Text, mark: str, text: Text, layer: Layer) -> Text:
+    if len(frame.string) + frame.string.count(mark) * len(text.string) > 4 * MAX_TEXT:
+        raise _too_long(layer)
+    return frame.replace(mark, text)
+
+
+def _too_long(layer: Layer) -> SDGenError:
+    message = f"the merged text has more than {MAX_TEXT:,} characters"
+    return SDGenError("too-large", message, place=layer.document.place())
+
+
 def _merge_text(run: Run, merged: Merged, text: Text, layer: Layer) -> Text:
     if "{prompt}" in merged.text.string:
-        if len(merged.text.string) + merged.text.string.count("{prompt}") * len(text.string) > 4 * MAX_TEXT:
-            raise SDGenError(
-                "too-large", f"the merged text has more than {MAX_TEXT:,} characters", place=layer.document.place()
-            )
-        return merged.text.replace("{prompt}", text)
+        return _put(merged.text, "{prompt}", text, layer)
+    if layer.text is None:
+        return merged.text
     place = layer.document.place(layer.document.root.get("implements"))
     if layer.kind == "prompt":
         run.note("the parent's text has no {prompt}, so it is used and this file's own text is not", place)

@@ -6,13 +6,20 @@ out of its root is unknown.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SDGenError, nearest_names
 from .resolved import ResolvedTemplate
+
+if TYPE_CHECKING:
+    from .offers import ThemeOffer
 
 #: The choice in place of a file's name that means the text typed in the node.
 TEXT_BELOW = "(the text below)"
@@ -21,6 +28,7 @@ TEXT_BELOW = "(the text below)"
 MODES = ("as written", "combinatorial", "random")
 
 _ENDINGS = (".prompt.yaml", ".prompt.yml")
+_YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -46,28 +54,40 @@ class ChosenTemplate:
     limit: int | None
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What the template folders hold: every runnable template (``*.prompt.yaml``), sorted within its root, and a
+    fingerprint that changes with any YAML file in them.
+    """
+
+    names: tuple[str, ...]
+    version: str
+
+
 class TemplateLibrary:
     """The template roots of a user: name → folder. Folders that are missing are simply empty."""
 
     def __init__(self, roots: Mapping[str, Path]) -> None:
         self.roots = dict(roots)
 
-    def names(self) -> list[str]:
-        """Every runnable template (``*.prompt.yaml``), sorted within its root. Hidden folders are left out."""
-        found: list[str] = []
+    def listing(self) -> Listing:
+        """Walk the folders; nothing is opened. Hidden folders are left out."""
+        names: list[str] = []
+        digest = hashlib.blake2b(digest_size=12)
         for root_name, root in self.roots.items():
-            names: list[str] = []
-            for folder, folders, files in os.walk(root):
-                folders[:] = sorted(f for f in folders if not f.startswith("."))
-                for file in files:
-                    if file.lower().endswith(_ENDINGS):
-                        below = (Path(folder) / file).relative_to(root)
-                        names.append(f"{root_name}/{below.as_posix()}")
-            found += sorted(names)
-        return found
+            files = sorted(_yaml_files(root))
+            names += [f"{root_name}/{name}" for name, _, _ in files if name.lower().endswith(_ENDINGS)]
+            digest.update(repr((root_name, files)).encode("utf-8", "surrogatepass"))
+        return Listing(tuple(names), digest.hexdigest())
 
-    def path(self, name: str) -> Path:
-        """The file of a template's name. Raises ``unknown-template`` with the nearest names."""
+    def names(self) -> list[str]:
+        """The names of all runnable templates."""
+        return list(self.listing().names)
+
+    def path(self, name: str, known: Callable[[], Sequence[str]] | None = None) -> Path:
+        """The file of a template's name. Raises ``unknown-template`` with the nearest names (of ``known``, for those who may
+        not wait for a walk of the folders).
+        """
         root_name, _, below = name.partition("/")
         root = self.roots.get(root_name)
         if root is not None and below:
@@ -78,7 +98,7 @@ class TemplateLibrary:
             if plain and below.lower().endswith(_ENDINGS) and path.is_file():
                 return path
         raise SDGenError(
-            "unknown-template", f"there is no template {name!r}", nearest=nearest_names(name, self.names())
+            "unknown-template", f"there is no template {name!r}", nearest=nearest_names(name, (known or self.names)())
         )
 
     def choose(self, query: TemplateQuery) -> ChosenTemplate:
@@ -107,3 +127,70 @@ class TemplateLibrary:
         else:
             raise SDGenError("no-template", "no template is chosen: the file is empty and so is the text")
         return ChosenTemplate(resolved, query.limit or None)
+
+    def themes(self, query: TemplateQuery) -> list[ThemeOffer]:
+        """The themes that the query's file or text can be given, no theme first. Raises the errors of the template's own files."""
+        from .offers import ThemeOffer, offers, offers_for_text
+
+        if query.file and query.file != TEXT_BELOW:
+            return offers(self.path(query.file))
+        roots = [root.absolute() for root in self.roots.values()]
+        return offers_for_text(query.text, roots[0], roots) if roots and query.text.strip() else [ThemeOffer("")]
+
+
+class Listings:
+    """A library's listing for those who ask often (every open page) or may not wait (ComfyUI's event loop).
+
+    All askers together spend one twentieth of the time on walking the folders at most, however large these are.
+    """
+
+    def __init__(self, library: TemplateLibrary) -> None:
+        self.library = library
+        self._lock = threading.Lock()
+        self._last: Listing | None = None
+        self._due = 0.0
+        self._walker: threading.Thread | None = None
+
+    def current(self) -> Listing:
+        """The folders as they are; as they were a moment ago when that was asked just now."""
+        with self._lock:
+            begun = time.monotonic()
+            if self._last is None or begun >= self._due:
+                self._last = self.library.listing()
+                ended = time.monotonic()
+                self._due = ended + 19 * (ended - begun)
+            return self._last
+
+    def soon(self, patience_s: float = 0.1) -> Listing:
+        """``current`` when that takes no longer than ``patience_s``, else the listing before; the walk goes on for the
+        next one who asks. The first one waits longer.
+        """
+        if self._last is not None and time.monotonic() < self._due:
+            return self._last
+        if self._walker is None or not self._walker.is_alive():
+            self._walker = threading.Thread(target=self.current, name="sdgen-templates", daemon=True)
+            self._walker.start()
+        self._walker.join(5.0 if self._last is None else patience_s)
+        return self._last or Listing((), "")
+
+
+def _yaml_files(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Path below ``root``, time of change in ns and size of every YAML file."""
+    folders = [(str(root), "")]
+    while folders:
+        folder, below = folders.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        folders.append((entry.path, f"{below}{entry.name}/"))
+                elif entry.name.lower().endswith(_YAML):
+                    info = entry.stat()
+                    yield below + entry.name, info.st_mtime_ns, info.st_size
+            except OSError:
+                continue  # a link to nothing, or just removed

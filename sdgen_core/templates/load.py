@@ -12,19 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Place, SDGenError, nearest_names, shown
+from ..errors import SDGenError, nearest_names, shown
 from . import documents
 from .chunks import ChunkBook
 from .documents import Document
 from .imports import ImportReader, Pool
 from .inherit import Layer, Merged, chain, kind_of, merge
-from .model import GenerationBlock, PromptFile, TemplateFile
-from .parameters import loose_names, parameter_names
+from .model import FileModel, GenerationBlock, PromptFile, TemplateFile
+from .names import Dressed, apply_fixed, check_selectors, checked_choices, used_values
 from .presets import expand_presets
 from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate, Value
 from .run import Entry, Run
-from .space import selected
-from .syntax import Placeholder, Selector, deciding, parse_selector, placeholders
 from .text import Text
 from .themes import Theme, load_theme, theme_from
 from .validate import strict_problems
@@ -38,7 +36,8 @@ class Options:
     template's (``choices``), another mode.
 
     ``strict`` turns remarks into errors; ``schema`` checks the leaf against the strict rules of its kind; ``within``
-    confines the files of a text to these folders.
+    confines the files of a text to these folders; ``frame`` takes a template for what it is, a frame that a prompt will
+    fill.
     """
 
     theme: str | None = None
@@ -50,21 +49,32 @@ class Options:
     strict: bool = False
     schema: bool = False
     within: tuple[Path, ...] = ()
+    frame: bool = False
 
 
 def load_template(source: Path, options: Options | None = None) -> ResolvedTemplate:
-    """Load a prompt file (or a template whose imports give ``prompt``). Raises ``SDGenError`` for every mistake of
-    the user.
+    """Load a prompt file (or a template whose imports give ``prompt``). Raises ``SDGenError`` for the user's mistakes,
+    all of the file set together.
     """
     options = options or Options()
     source = Path(source)
-    try:
-        path = Path(os.path.normpath(source.absolute()))
-    except (OSError, ValueError):
-        raise SDGenError("missing-file", f"the file does not exist: {shown(source)}") from None
+    path = absolute(source)
     run = Run(path.parent, shown(source.parent) if source.parent != Path() else "", options.strict)
-    leaf = run.open(path)
-    return _resolve(run, leaf, kind_of(leaf, path.name), options, shown(source), path)
+    frame = None
+    with run.collecting():
+        leaf = run.salvage(path)
+        frame = read_frame(run, leaf, kind_of(leaf, path.name), options)
+    return _resolved(run, frame, options, shown(source), path)
+
+
+def absolute(source: Path) -> Path:
+    """The absolute path of what a user named. Raises ``missing-file`` for what can be no path."""
+    try:
+        if "\0" not in str(source):
+            return Path(os.path.normpath(source.absolute()))
+    except (OSError, ValueError):
+        pass
+    raise SDGenError("missing-file", f"the file does not exist: {shown(source)}") from None
 
 
 def load_text(
@@ -80,20 +90,21 @@ def load_text(
     if len(text) > documents.MAX_BYTES:
         raise SDGenError("too-large", "the text is too long")
     data = text.encode("utf-8", "surrogatepass")
-    parsed = documents.Parsed(text.replace("\r\n", "\n"), hashlib.sha256(data).hexdigest())
+    parsed = documents.Parsed(documents.plain_lines(text), hashlib.sha256(data).hexdigest())
     folder = None if base is None else Path(os.path.normpath(base.absolute()))
     leaf = Document(parsed, None if folder is None else folder / f"{name}.prompt.yaml", name)
     run = Run(folder, shown(base) if base is not None else "", options.strict, within=options.within)
-    root = leaf.root
-    if root.kind != "map":
-        raise SDGenError(
-            "bad-structure", "the text is no template: write prompt: and generation: at least", place=leaf.place()
-        )
-    for key, mark in parsed.warned:
-        run.warn(f"the key {key!r} is written twice; the last one counts", Place(name, mark.line + 1, mark.column + 1))
-    kind = TemplateFile if root.get("template") is not None and root.get("prompt") is None else PromptFile
-    _complete(root, name)
-    return _resolve(run, leaf, kind, options, name, None)
+    frame = None
+    with run.collecting():
+        leaf = run.sound(leaf)
+        root = leaf.root
+        if root.kind != "map":
+            message = "the text is no template: write prompt: and generation: at least"
+            raise SDGenError("bad-structure", message, place=leaf.place())
+        kind = TemplateFile if root.get("template") is not None and root.get("prompt") is None else PromptFile
+        _complete(root, name)
+        frame = read_frame(run, leaf, kind, options)
+    return _resolved(run, frame, options, name, None)
 
 
 def _complete(root: documents.Node, name: str) -> None:
@@ -121,10 +132,10 @@ def _from_json(text: str, options: Options) -> ResolvedTemplate:
         raise SDGenError("bad-plan", "this JSON is damaged") from None
     resolved = ResolvedTemplate.from_json(data)
     values = {n: dict(p) for n, p in resolved.values.items()}
-    fixed = apply_fixed(values, options.fixed)
-    generation = resolved.generation if options.mode is None else replace(resolved.generation, mode=options.mode)
     run = Run(None)
-    choices = {**resolved.choices, **_choices(run, values, options.choices)}
+    fixed = _fixed(run, values, options)
+    generation = resolved.generation if options.mode is None else replace(resolved.generation, mode=options.mode)
+    choices = {**resolved.choices, **checked_choices(run, values, options.choices)}
     run.check()
     return replace(
         resolved,
@@ -136,26 +147,51 @@ def _from_json(text: str, options: Options) -> ResolvedTemplate:
     )
 
 
-def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str, path: Path | None) -> ResolvedTemplate:
-    if options.theme and options.theme_file:
-        raise SDGenError("bad-option", "a theme and a theme file exclude each other")
+@dataclass
+class Frame:
+    """A file merged with its parents: what is the same under every theme."""
+
+    leaf: Document
+    layers: list[Layer]
+    merged: Merged
+
+    @property
+    def model(self) -> Any:
+        """The leaf's own fields."""
+        return self.layers[-1].model
+
+
+def read_frame(run: Run, leaf: Document, kind: type[FileModel], options: Options) -> Frame:
+    """Read the parents and merge. Raises what leaves nothing to go on with."""
     if options.schema:
         for problem in strict_problems(leaf, kind):
             run.problem(problem)
-        run.check()
     layers = chain(run, leaf, kind)
-    merged = merge(run, layers)
-    model = layers[-1].model
-    style = options.style or "default"
-    theme = _theme(run, merged, options, model.name, style)
-    imports, removed = _with_theme(merged, theme)
+    return Frame(leaf, layers, merge(run, layers))
 
+
+def dress(run: Run, frame: Frame, options: Options) -> Dressed:
+    """Read everything the merged file names: theme, imports, chunks, presets. Mistakes are recorded."""
+    merged = frame.merged
+    style = options.style or "default"
+    theme: Theme | None = None
+    known = True
+    with run.collecting():
+        known = False
+        theme = _theme(run, merged, options, frame.model.name, style)
+        known = True
+    if known:
+        imports, removed = _with_theme(merged, theme)
+    else:  # what the theme would have brought is not known, and what it replaces does not matter
+        imports, removed = merged.own_imports, []
+        run.partial = True
     reader = ImportReader(run, style, frozenset(merged.sensitive))
     pools: dict[str, Pool] = {}
+    for name in theme.broken if theme is not None else ():
+        pools[name] = Pool(broken=True)
     for name, entry in imports.items():
-        _read(run, reader, pools, name, entry)
+        pools[name] = _read(run, reader, name, entry)
     removed += [n for n, p in pools.items() if p.removed and n not in removed]
-    run.check()
 
     book = ChunkBook(
         run,
@@ -163,53 +199,74 @@ def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str,
         {n: p.chunks for n, p in pools.items() if p.chunks},
     )
     book.load_all()
-    run.check()
-    merged.text = book.expand(merged.text)
-    if merged.negative is not None:
-        merged.negative = book.expand(merged.negative, lenient=True)
-    run.check()
-    for chunk in list(book.used.values()):
-        for name, entry in chunk.imports.items():
-            if (name not in pools or pools[name].missing) and name not in removed:
-                _read(run, reader, pools, name, entry)
-    for chunk in book.used.values():
-        for name, entry in chunk.defaults.items():
-            if (name not in pools or pools[name].missing) and name not in removed:
-                _read(run, reader, pools, name, entry)
+    prompt, negative = merged.text, merged.negative or Text("")
+    with run.collecting():
+        prompt = book.expand(merged.text)
+        negative = book.expand(negative, lenient=True)
+    for block in ("imports", "defaults"):
+        for chunk in list(book.used.values()):
+            for name, entry in getattr(chunk, block).items():
+                if (name not in pools or pools[name].missing) and name not in removed:
+                    pools[name] = _read(run, reader, name, entry)
+    parameters: dict[str, Any] = {}
+    with run.collecting():
+        parameters = expand_presets(run, merged.parameters)
+    return Dressed(prompt, negative, book, pools, removed, parameters, theme, options.frame)
+
+
+def _read(run: Run, reader: ImportReader, name: str, entry: Entry) -> Pool:
+    try:
+        return reader.read(name, entry)
+    except SDGenError as error:
+        run.problem(error)
+        return Pool(broken=True)
+
+
+def _fixed(run: Run, values: dict[str, dict[str, Value]], options: Options) -> dict[str, str]:
+    fixed: dict[str, str] = {}
+    for name, key in options.fixed.items():
+        with run.collecting():
+            fixed |= apply_fixed(values, {name: key})
+    return fixed
+
+
+def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path: Path | None) -> ResolvedTemplate:
+    """The template, or everything that was wrong on the way to it."""
+    if options.theme and options.theme_file:
+        raise SDGenError("bad-option", "a theme and a theme file exclude each other")
+    if frame is None:
+        run.check()
+        raise AssertionError("unreachable: without a frame there are problems")
+    dressed = dress(run, frame, options)
+    values = used_values(run, dressed)
+    fixed = _fixed(run, values, options)
+    choices = checked_choices(run, values, options.choices, dressed)
+    check_selectors(run, dressed, values, fixed, choices)
+    generation = _generation(run, frame.layers[-1], options)
     run.check()
 
-    parameters = expand_presets(run, merged.parameters)
-    prompt = merged.text
-    negative = merged.negative or Text("")
-    values = _check_names(run, prompt, negative, parameters, pools, removed, theme, book)
-    fixed = apply_fixed(values, options.fixed)
-    choices = _choices(run, values, options.choices)
-    _check_selectors(run, prompt, negative, values, fixed, choices)
-    run.check()
-
-    generation = _generation(run, layers[-1], options)
-    files = (
-        sorted(run.files.values()) if path is not None else [(source, leaf.parsed.sha256), *sorted(run.files.values())]
-    )
+    files = sorted(run.files.values())
+    if path is None:
+        files.insert(0, (source, frame.leaf.parsed.sha256))
     digest = hashlib.sha256()
     for _, sha in sorted(files):
         digest.update(sha.encode())
-    output = _output(model)
+    output = _output(frame.model)
     return ResolvedTemplate(
-        name=model.name,
-        session_name=session_name(output.session_name, model.name, path.name if path else source),
+        name=frame.model.name,
+        session_name=session_name(output.session_name, frame.model.name, path.name if path else source),
         source=source,
         source_hash=digest.hexdigest(),
         files=tuple(files),
-        prompt=prompt.string,
-        negative=negative.string,
+        prompt=dressed.prompt.string,
+        negative=dressed.negative.string,
         values=values,
         generation=generation,
-        removed=tuple(removed),
-        weights={n: p.weight for n, p in pools.items() if p.weight is not None and n in values},
-        parameters=parameters,
+        removed=tuple(dressed.removed),
+        weights={n: p.weight for n, p in dressed.pools.items() if p.weight is not None and n in values},
+        parameters=dressed.parameters,
         theme=options.theme,
-        style=style,
+        style=options.style or "default",
         fixed=fixed,
         choices=choices,
         output=output,
@@ -217,16 +274,9 @@ def _resolve(run: Run, leaf: Document, kind: Any, options: Options, source: str,
     )
 
 
-def _read(run: Run, reader: ImportReader, pools: dict[str, Pool], name: str, entry: Entry) -> None:
-    try:
-        pools[name] = reader.read(name, entry)
-    except SDGenError as e:
-        run.problem(e)
-
-
 def _theme(run: Run, merged: Merged, options: Options, prompt_name: str, style: str) -> Theme | None:
     if options.theme_file is not None:
-        file = Path(os.path.normpath(options.theme_file.absolute()))
+        file = absolute(options.theme_file)
         return theme_from(run, file, file.stem, style)
     if options.theme is not None:
         theme = load_theme(run, merged.themes, prompt_name, options.theme, style)
@@ -251,185 +301,23 @@ def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], 
     return imports, [n for n in theme.removed if n not in imports]
 
 
-def _check_names(
-    run: Run,
-    prompt: Text,
-    negative: Text,
-    parameters: Mapping[str, Any],
-    pools: dict[str, Pool],
-    removed: list[str],
-    theme: Theme | None,
-    book: ChunkBook,
-) -> dict[str, dict[str, Value]]:
-    """The values of all names in use, in order of appearance. Unknown names in the prompt are errors, elsewhere
-    remarks.
-    """
-    usable = {n: p.values for n, p in pools.items() if p.values}
-    values: dict[str, dict[str, Value]] = {}
-    for text, required in ((prompt, True), (negative, False)):
-        for p in placeholders(text.string):
-            if p.selector is not None and p.part is not None:
-                message = f"{p.raw} has both a selector and a part"
-                run.problem(SDGenError("selector-with-part", message, place=text.place(p.start, p.raw)))
-            if p.name in usable:
-                values.setdefault(p.name, usable[p.name])
-            elif p.name in removed:
-                continue
-            elif required:
-                run.problem(_unresolved(p, text, pools, usable, theme, book))
-            elif p.name != "negprompt":
-                run.warn(
-                    f"{p.raw} in the negative prompt has no import and stays as text",
-                    text.place(p.start, p.raw),
-                    "unresolved-placeholder",
-                )
-    for name in (*parameter_names(parameters), *loose_names(parameters)):
-        if name in usable:
-            values.setdefault(name, usable[name])
-        elif name not in removed and name not in values:
-            run.warn(f"{{{name}}} in the parameters has no import and stays as text", code="unresolved-placeholder")
-    return values
-
-
-def _unresolved(
-    p: Placeholder, text: Text, pools: dict[str, Pool], usable: Mapping[str, Any], theme: Theme | None, book: ChunkBook
-) -> SDGenError:
-    message = f"the placeholder {p.raw} has no import"
-    hint = None
-    if p.name in pools and pools[p.name].missing:
-        message += f": {pools[p.name].missing}"
-    if p.name == "prompt":
-        message += (
-            " ({prompt} is filled by a prompt file that implements this template; a template is not run by itself)"
-        )
-    elif book.has(p.name):
-        message += f"; {p.name} is a chunk, written @{p.name}"
-    if theme is not None:
-        message += f". The theme {theme.name!r} ({theme.shown}) replaces the template's imports and does not name it"
-        hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
-    listed = ", ".join(usable) or "none"
-    return SDGenError(
-        "unresolved-placeholder",
-        f"{message} (imports: {listed})",
-        place=text.place(p.start, p.raw),
-        nearest=nearest_names(p.name, usable),
-        hint=hint,
-    )
-
-
-def _check_selectors(
-    run: Run,
-    prompt: Text,
-    negative: Text,
-    values: Mapping[str, Mapping[str, Value]],
-    fixed: Mapping[str, str],
-    choices: Mapping[str, str],
-) -> None:
-    occurrences = [(p, prompt) for p in placeholders(prompt.string)] + [
-        (p, negative) for p in placeholders(negative.string)
-    ]
-    last = deciding([p for p, _ in occurrences])
-    for p, text in occurrences:
-        if p.selector is None or p.name not in values:
-            continue
-        place = text.place(p.start, p.raw)
-        selector = parse_selector(p.selector)
-        for message in selector.errors:
-            run.problem(SDGenError("bad-selector", f"{p.raw}: {message}", place=place))
-        for message in selector.remarks:
-            run.warn(f"{p.raw}: {message}", place, "bad-selector")
-        decides = last[p.name]
-        if decides.selector != p.selector:
-            run.warn(
-                f"{p.raw} and {decides.raw} disagree; the last one counts for every {{{p.name}}}", place, "bad-selector"
-            )
-        if selector.errors or p is not decides or p.name in choices:
-            continue
-        _check_choice(run, p.raw, selector, p.name, values[p.name], p.name in fixed, place)
-
-
-def _check_choice(
-    run: Run,
-    raw: str,
-    selector: Selector,
-    name: str,
-    pool: Mapping[str, Value],
-    fixed: bool,
-    place: Place | None = None,
-) -> None:
-    """A selector that names what is not there: a remark, and an error when nothing is left."""
-    keys = tuple(pool)
-    chosen = selected(name, selector, keys, pool, 0, fixed)
-    unknown = [] if fixed else list(chosen.unknown)
-    near = [n for u in unknown for n in nearest_names(u, keys, 1)]
-    if not chosen.pool and not selector.leaves_out:
-        listed = ", ".join(keys[:30]) + (", ..." if len(keys) > 30 else "")
-        message = f"{raw} selects none of the {len(keys)} values (keys: {listed})"
-        run.problem(SDGenError("empty-choice", message, place=place, nearest=near))
-    elif unknown:
-        tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
-        run.warn(f"{raw}: not there: {', '.join(unknown)}{tail}", place, "bad-selector")
-
-
-def _choices(run: Run, values: Mapping[str, Mapping[str, Value]], wanted: Mapping[str, str]) -> dict[str, str]:
-    """The choices that act. One for a name that the template does not use is a remark: the template may have changed."""
-    out: dict[str, str] = {}
-    for name, text in wanted.items():
-        raw = f"{name}[{text}]"
-        if name not in values:
-            near = nearest_names(name, values)
-            tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
-            run.warn(f"the choice {raw} has no effect: the template does not use {name}{tail}", code="bad-selector")
-            continue
-        selector = parse_selector(text)
-        for message in selector.errors:
-            run.problem(SDGenError("bad-selector", f"{raw}: {message}"))
-        if not selector.errors:
-            _check_choice(run, raw, selector, name, values[name], False)
-            out[name] = text
-    return out
-
-
-def apply_fixed(values: dict[str, dict[str, Value]], fixed: Mapping[str, str]) -> dict[str, str]:
-    """Reduce the pools of fixed names to one key, in place; gives name -> key. The key counts first, then an equal
-    text, then an index.
-
-    Names without values are ignored. Raises ``unknown-fixed-key``.
-    """
-    out: dict[str, str] = {}
-    for name, wanted in fixed.items():
-        pool = values.get(name)
-        if pool is None:
-            continue
-        key = wanted if wanted in pool else next((k for k, v in pool.items() if v == wanted), None)
-        if key is None and wanted.startswith("#") and wanted[1:].isdecimal() and int(wanted[1:]) < len(pool):
-            key = list(pool)[int(wanted[1:])]
-        if key is None:
-            listed = ", ".join(list(pool)[:30]) + (", ..." if len(pool) > 30 else "")
-            raise SDGenError(
-                "unknown-fixed-key",
-                f"{name} has no key {wanted!r} (keys: {listed})",
-                nearest=nearest_names(wanted, pool),
-            )
-        values[name] = {key: pool[key]}
-        out[name] = key
-    return out
-
-
 def _generation(run: Run, layer: Layer, options: Options) -> Generation:
     if layer.kind != "prompt":
         return DIRECT if options.mode is None else replace(DIRECT, mode=options.mode)
     block: GenerationBlock = layer.model.generation
-    node = layer.document.root.get("generation")
-    for word, known, meaning in (
-        (block.mode, ("combinatorial", "random"), "random"),
-        (block.seed_mode, ("fixed", "progressive", "random"), "random"),
-    ):
-        if word not in known:
-            run.note(
-                f"generation: {word!r} is none of {', '.join(known)} and counts as {meaning}",
-                layer.document.place(node),
-            )
+    words = (
+        ("mode", block.mode, ("combinatorial", "random")),
+        ("seed_mode", block.seed_mode, ("fixed", "progressive", "random")),
+    )
+    for name, word, known in words:
+        if word in known:
+            continue
+        place = layer.document.place(layer.document.root.at(("generation", name)))
+        message = f"generation.{name}: {word!r} is none of {', '.join(known)} and counts as random"
+        if word == "ask":
+            run.note(message, place)
+        else:
+            run.warn(message, place, "schema", nearest_names(word, known))
     return Generation(options.mode or block.mode, block.seed, block.seed_mode, block.max_images, block.variation_seed)
 
 

@@ -1,6 +1,6 @@
 """ADetailer and ControlNet settings: preset files, inline maps and overrides become complete detectors and units.
 
-The fields and their defaults are those of the two A1111 extensions' API, as users' presets name them.
+What a detector and a unit consist of stands in ``preset_model``.
 """
 
 from __future__ import annotations
@@ -11,69 +11,11 @@ from typing import Any
 from ..errors import Place, SDGenError, nearest_names
 from .documents import Document, Node
 from .parameters import unquoted
+from .preset_model import Detector, UnitFields, defaults
 from .run import Entry, Run
 
-DETECTOR: dict[str, Any] = {
-    "ad_model": "face_yolov8n.pt",
-    "ad_model_classes": "",
-    "ad_tab_enable": True,
-    "ad_confidence": 0.3,
-    "ad_mask_k_largest": 0,
-    "ad_prompt": "",
-    "ad_negative_prompt": "",
-    "ad_mask_filter_method": "Area",
-    "ad_mask_min_ratio": 0.0,
-    "ad_mask_max_ratio": 1.0,
-    "ad_dilate_erode": 4,
-    "ad_x_offset": 0,
-    "ad_y_offset": 0,
-    "ad_mask_merge_invert": "None",
-    "ad_mask_blur": 4,
-    "ad_denoising_strength": 0.4,
-    "ad_inpaint_only_masked": True,
-    "ad_inpaint_only_masked_padding": 32,
-    "ad_use_inpaint_width_height": False,
-    "ad_inpaint_width": 512,
-    "ad_inpaint_height": 512,
-    "ad_use_steps": False,
-    "ad_steps": 28,
-    "ad_use_cfg_scale": False,
-    "ad_cfg_scale": 7.0,
-    "ad_use_checkpoint": False,
-    "ad_checkpoint": None,
-    "ad_use_vae": False,
-    "ad_vae": None,
-    "ad_use_sampler": False,
-    "ad_sampler": "DPM++ 2M Karras",
-    "ad_scheduler": "Use same scheduler",
-    "ad_use_noise_multiplier": False,
-    "ad_noise_multiplier": 1.0,
-    "ad_use_clip_skip": False,
-    "ad_clip_skip": 1,
-    "ad_restore_face": False,
-    "ad_controlnet_model": "None",
-    "ad_controlnet_module": "None",
-    "ad_controlnet_weight": 1.0,
-    "ad_controlnet_guidance_start": 0.0,
-    "ad_controlnet_guidance_end": 1.0,
-}
-
-UNIT: dict[str, Any] = {
-    "model": None,
-    "image": None,
-    "module": "none",
-    "weight": 1.0,
-    "guidance_start": 0.0,
-    "guidance_end": 1.0,
-    "processor_res": 512,
-    "threshold_a": 64.0,
-    "threshold_b": 128.0,
-    "resize_mode": "Crop and Resize",
-    "control_mode": "Balanced",
-    "pixel_perfect": False,
-    "low_vram": False,
-    "guess_mode": False,
-}
+DETECTOR = defaults(Detector)
+UNIT = defaults(UnitFields)
 
 
 def expand_presets(run: Run, parameters: Mapping[str, tuple[Any, Document]]) -> dict[str, Any]:

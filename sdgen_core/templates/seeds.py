@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import SDGenError
+from .resolved import Value
 from .syntax import parse_selector
 
 _RANGE = re.compile(r"(-?\d+)\s*-\s*(-?\d+)")
@@ -90,7 +91,9 @@ def parse_fixed_spec(text: str) -> dict[str, str]:
     return out
 
 
-_CHOICE = re.compile(r"\s*(\w+)\[([^\]]{1,20000})\]\s*")
+_CHOICE = re.compile(r"\s*(\w+)\[([^\]]{1,400000})\]\s*")
+_HASH = re.compile(r"[0-9a-f]{8}")
+_OTHER_FORM = re.compile(r"[$#]|\d+$|(?:random|limit|keys?|index|indexes|indices|weight|range)\s*:", re.IGNORECASE)
 
 
 def parse_choice_spec(text: str) -> dict[str, str]:
@@ -112,3 +115,79 @@ def parse_choice_spec(text: str) -> dict[str, str]:
         out[m[1]] = m[2]
         at = m.end()
     return out
+
+
+def is_plain(word: str) -> bool:
+    """Whether a key or text can stand in a selector as itself: it has no ``,``, ``;``, ``]``, no blank at an end, and does not read
+    as another form of selector (``$2``, ``#1``, ``3``, ``limit:2``).
+    """
+    return bool(word) and word == word.strip() and not re.search(r"[,;\]]", word) and not _OTHER_FORM.match(word)
+
+
+def is_hash(key: str) -> bool:
+    """Whether a key is what a value without one gets: eight hexadecimal digits of its text's hash."""
+    return bool(_HASH.fullmatch(key))
+
+
+def write_selector(
+    values: Mapping[str, Value], picked: Sequence[str], draw: int | None = None, weight: int | None = None
+) -> str:
+    """The selector that takes the keys ``picked`` of ``values``, ``draw`` of them at random; empty when no selector means the same.
+
+    Keys are written as themselves (a value whose key is only a hash of its text: as the text) if all of them can be, else as
+    indexes. None at all is ``0``, which leaves the placeholder out. ``parse_selector``'s inverse; the panel's list writes the same.
+    Raises ``KeyError`` for a key that is not in ``values``.
+    """
+    index = {key: i for i, key in enumerate(values)}
+    places = [index[key] for key in picked]
+    everything = places == list(range(len(values)))
+    parts: list[str] = []
+    if not places:
+        parts.append("0")
+    elif not everything:
+        words = _words(values, picked)
+        parts.append(",".join(words) if words is not None else _indexes(places))
+    if draw is not None and draw < len(places):
+        parts.append(str(draw) if everything else f"limit:{draw}")
+    if weight is not None:
+        parts.append(f"${weight}")
+    return ";".join(parts)
+
+
+def _words(values: Mapping[str, Value], picked: Sequence[str]) -> list[str] | None:
+    """How a selector names these values; None when one of them it cannot."""
+    by_text = {text: key for key, text in reversed(list(values.items())) if isinstance(text, str)}
+    out: list[str] = []
+    for key in picked:
+        text = values[key]
+        # a word means the key that is equal to it, else the first value with that text
+        if (
+            _HASH.fullmatch(key)
+            and isinstance(text, str)
+            and text not in values
+            and by_text[text] == key
+            and is_plain(text)
+        ):
+            out.append(text)
+        elif is_plain(key):
+            out.append(key)
+        else:
+            return None
+    return out
+
+
+def _indexes(places: Sequence[int]) -> str:
+    if len(places) > 1 and list(places) == list(range(places[0], places[0] + len(places))):
+        return f"#{places[0]}-{places[-1]}"
+    return "#" + ",".join(map(str, places))
+
+
+def choice_spec(pools: Mapping[str, Mapping[str, Value]], chosen: Mapping[str, Sequence[str]]) -> str:
+    """``chosen`` (placeholder -> keys) in the form of ``parse_choice_spec``; ``pools`` holds every value of each placeholder.
+
+    All keys of a name are written too (``#0-4``): in the template a selector may take fewer.
+    """
+    return "; ".join(
+        f"{name}[{write_selector(pools[name], keys) or _indexes(range(len(pools[name])))}]"
+        for name, keys in chosen.items()
+    )

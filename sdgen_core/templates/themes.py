@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,20 +10,24 @@ from ..errors import SDGenError, nearest_names
 from .documents import Node
 from .imports import is_remove
 from .model import ThemeFile, ThemesBlock
-from .run import Entry, Run
+from .run import Entry, Run, few, is_file, is_folder
 
 THEME_FILE = "theme.yaml"
 
 
 @dataclass
 class Theme:
-    """A theme for one style: what it sets and what it removes."""
+    """A theme for one style: what it sets and what it removes. ``broken`` are names whose entries are faulty, ``styles``
+    those that the theme has entries for, besides the default one.
+    """
 
     name: str
     shown: str
     imports: dict[str, Entry] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     merge: bool = False
+    broken: set[str] = field(default_factory=set)
+    styles: tuple[str, ...] = ()
 
 
 def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
@@ -33,13 +38,14 @@ def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
         raise SDGenError("no-base-folder", "themes cannot be found: this text has no folder")
     out = {name: run.base / path.replace("\\", "/") for name, path in block.explicit.items()}
     if block.enable_autodiscovery:
-        for search in block.search_paths or ["."]:
+        searched = [os.path.normpath(run.base / s.replace("\\", "/")) for s in block.search_paths or ["."]]
+        for search in dict.fromkeys(searched):
             try:
-                folders = sorted(p for p in (run.base / search).iterdir() if p.is_dir() and run.allowed(p))
-            except OSError:
+                folders = sorted(p for p in Path(search).iterdir() if is_folder(p) and run.allowed(p))
+            except (OSError, ValueError):
                 continue
             for folder in folders:
-                if (folder / THEME_FILE).is_file():
+                if is_file(folder / THEME_FILE):
                     out.setdefault(folder.name, folder / THEME_FILE)
                 elif next(folder.glob(f"{glob_safe(folder.name)}_*.y*ml"), None) is not None:
                     out.setdefault(folder.name, folder)
@@ -60,57 +66,68 @@ def load_theme(run: Run, block: ThemesBlock | None, prompt_name: str, name: str,
         )
     themes = known_themes(run, block)
     if name not in themes:
-        listed = ", ".join(themes) or "none"
+        listed = few(themes) or "none"
         raise SDGenError(
             "unknown-theme",
             f"the theme {name!r} is unknown (known themes: {listed})",
             nearest=nearest_names(name, themes),
         )
     path = themes[name]
-    return implicit_theme(run, path, name, style) if path.is_dir() else theme_from(run, path, name, style)
+    if is_folder(path) and not is_file(path / THEME_FILE):
+        return implicit_theme(run, path, name, style)
+    return theme_from(run, path, name, style)
 
 
 def theme_from(run: Run, path: Path, name: str, style: str) -> Theme:
     """Read ``path`` (a file, or a folder with ``theme.yaml`` in it) for one style; the order of its keys does not
-    matter.
+    matter. Mistakes that leave something to use are recorded, others raised.
     """
-    if path.is_dir():
+    if is_folder(path):
         path = path / THEME_FILE
-    document = run.open(path)
+    document = run.salvage(path)
     if document.root.is_null:
         return Theme(name, document.name)
-    model = run.model(document, ThemeFile)
+    model = run.rough_model(document, ThemeFile)
     theme = Theme(name, document.name, merge=model.merge)
     block = document.root.get("imports")
     plain: dict[str, Entry | None] = {}
     styled: dict[str, Entry | None] = {}
+    styles: dict[str, None] = {}
     for key, _, node in block.pairs() if block is not None and block.kind == "map" else []:
         base, dot, of_style = key.partition(".")
-        if dot and of_style != style:
-            _check(run, key, Entry(node, document, False, f"imports.{key}"))
-            continue
         entry = Entry(node, document, False, f"imports.{key}")
-        _check(run, key, entry)
-        (styled if dot else plain)[base] = None if is_remove(node) else entry
+        sound = _check(run, key, entry)
+        if dot:
+            styles[of_style] = None
+            if of_style != style:
+                continue
+        if sound:
+            (styled if dot else plain)[base] = None if is_remove(node) else entry
+        else:
+            theme.broken.add(base)
     for base, wanted in {**plain, **styled}.items():
         if wanted is None:
             theme.removed.append(base)
         else:
             theme.imports[base] = wanted
-    run.check()
+    theme.styles = tuple(s for s in styles if s != "default")
     return theme
 
 
-def _check(run: Run, key: str, entry: Entry) -> None:
+def _check(run: Run, key: str, entry: Entry) -> bool:
+    """Record lists that are not ``[Remove]``; whether there are none."""
+    sound = True
     stack: list[Node] = [entry.node]
     while stack:
         node = stack.pop()
         if node.kind == "map":
             stack += [v for _, _, v in node.pairs()]
         elif node.kind == "list" and not is_remove(node):
-            items = ", ".join(str(n.value) if n.kind == "scalar" else "..." for n in node.value)
+            items = few(str(n.value) if n.kind == "scalar" else "..." for n in node.value)
             message = f"the theme's entry {key} is the list [{items}]; only [Remove] is allowed"
             run.problem(SDGenError("bad-remove", message, place=entry.document.place(node)))
+            sound = False
+    return sound
 
 
 def implicit_theme(run: Run, folder: Path, name: str, style: str) -> Theme:
@@ -119,14 +136,24 @@ def implicit_theme(run: Run, folder: Path, name: str, style: str) -> Theme:
     """
     theme = Theme(name, run.name_of(folder))
     styled: dict[str, Entry] = {}
+    styles: dict[str, None] = {}
     for path in sorted(folder.glob(f"{glob_safe(name)}_*")):
         if path.suffix not in (".yaml", ".yml"):
             continue
         thing, _, of_style = path.name.removesuffix(path.suffix)[len(name) + 1 :].partition(".")
         base = "".join(w[:1].upper() + w[1:] for w in thing.split("_"))
-        if of_style and of_style != style:
+        if of_style:
+            styles[of_style] = None
+            if of_style != style:
+                continue
+        try:
+            document = run.open(path)
+        except SDGenError as error:
+            run.problem(error)
+            theme.broken.add(base)
             continue
-        entry = Entry(Node("scalar", path.name, None, None), run.open(path), False, f"{name}/{path.name}", True)
+        entry = Entry(Node("scalar", path.name, None, None), document, False, f"{name}/{path.name}", True)
         (styled if of_style else theme.imports)[base] = entry
     theme.imports.update(styled)
+    theme.styles = tuple(s for s in styles if s != "default")
     return theme
