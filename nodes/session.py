@@ -11,6 +11,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.sessions.compile import PLAN_OUTPUTS, pinned_literals
+from ..sdgen_core.sessions.mix import plan_of
 from ..sdgen_core.sessions.ordering import ON_EXISTING, SessionRequest
 from ..sdgen_core.sessions.parameters import Parameters
 from ..sdgen_core.templates.library import ChosenTemplate
@@ -110,26 +111,31 @@ class SessionPlan(io.ComfyNode):
                     dynamic_prompts=False,
                     tooltip="Empty: the whole session. An image dragged back has its own values here; clear them to run the session.",
                 ),
+                # Last and optional: workflows and prompts saved before there were these stay valid.
                 io.Combo.Input(
                     "checkpoint",
+                    optional=True,
                     options=["", *host.model_files("checkpoints")],
                     default="",
                     tooltip=f"For the output of this name. {template_wins}",
                 ),
                 io.Combo.Input(
                     "vae",
+                    optional=True,
                     options=["", *host.model_files("vae")],
                     default="",
                     tooltip=f"For the output of this name. {template_wins}",
                 ),
                 io.Combo.Input(
                     "lora",
+                    optional=True,
                     options=["", *host.model_files("loras")],
                     default="",
                     tooltip=f"For the output of this name; empty means none. {template_wins}",
                 ),
                 io.Float.Input(
                     "lora_strength",
+                    optional=True,
                     default=defaults.lora_strength,
                     min=-100.0,
                     max=100.0,
@@ -138,6 +144,7 @@ class SessionPlan(io.ComfyNode):
                 ),
                 io.String.Input(
                     "image",
+                    optional=True,
                     default="",
                     dynamic_prompts=False,
                     tooltip=f"An image of ComfyUI's input folder, for the output of this name. {template_wins}",
@@ -168,7 +175,7 @@ class SessionPlan(io.ComfyNode):
         literals = pinned_literals(item)
         if literals is not None:
             return io.NodeOutput(*(literals[output] for output in PLAN_OUTPUTS))
-        plan = template.plan(seeds=sweep, count=count or None)
+        plan = plan_of(template, seeds=sweep, count=count or None)
         submitted = host.engine().sessions.submit(
             SessionRequest(
                 plan=plan,

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..sdgen_core.comfy import host
 from ..sdgen_core.errors import SDGenError
 from ..sdgen_core.templates import parse_seed_spec
-from ..sdgen_core.templates.library import MODES, TEXT_BELOW, TemplateQuery
+from ..sdgen_core.templates.library import DISTRIBUTIONS, MODES, TEXT_BELOW, TemplateQuery
 from .schema import CATEGORY, SeedsType, TemplateType, reporting, schema
 
 
@@ -39,7 +39,11 @@ class Template(io.ComfyNode):
                     dynamic_prompts=False,
                     tooltip="A template typed here (YAML), used when no file is chosen. Imports are found in the first template folder.",
                 ),
-                io.String.Input("theme", default="", tooltip="Name of a theme of this template; empty for none."),
+                io.String.Input(
+                    "theme",
+                    default="",
+                    tooltip="A theme of this template, or several that share the images: gala:2, cyberpunk:1. Empty for none.",
+                ),
                 io.String.Input("style", default="", tooltip="Style within the theme; empty for the default style."),
                 io.Combo.Input(
                     "mode",
@@ -61,6 +65,13 @@ class Template(io.ComfyNode):
                     default="",
                     dynamic_prompts=False,
                     tooltip="The values to use: Hair[Red,Blue]; Coat[#0-2]. Empty: as the template says. The Values button writes it.",
+                ),
+                io.Combo.Input(
+                    "distribution",
+                    optional=True,
+                    options=list(DISTRIBUTIONS),
+                    default=DISTRIBUTIONS[0],
+                    tooltip="How several themes share the images: by their shares, all the same, or drawn by their shares.",
                 ),
             ],
             outputs=[TemplateType.Output("template", tooltip="The template, for a Session Plan.")],
@@ -85,9 +96,17 @@ class Template(io.ComfyNode):
     @classmethod
     @reporting
     def execute(
-        cls, file: str, text: str, theme: str, style: str, mode: str, limit: int, choices: str = ""
+        cls,
+        file: str,
+        text: str,
+        theme: str,
+        style: str,
+        mode: str,
+        limit: int,
+        choices: str = "",
+        distribution: str = DISTRIBUTIONS[0],
     ) -> io.NodeOutput:
-        query = TemplateQuery(file, text, theme, style, mode, limit, choices)
+        query = TemplateQuery(file, text, theme, style, mode, limit, choices, distribution)
         return io.NodeOutput(host.engine().templates.library.choose(query))
 
 

@@ -117,6 +117,9 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("unknown-fixed-key", "Use one of the keys of that placeholder; keys are case-sensitive."),
     ErrorCode("bad-fixed-spec", 'Write "Name:key|Other:key".'),
     ErrorCode("bad-choice-spec", 'Write "Name[Key,Key]; Other[#0-2]".'),
+    ErrorCode(
+        "bad-theme-spec", "Write one theme, or several with their shares: gala:2, cyberpunk:1; a style as gala/dark:2."
+    ),
     ErrorCode("bad-seed-spec", "Write one seed (42), a list (1,5,9), a range (100-120) or count#start (20#1000)."),
     ErrorCode("schema", "Repair the fields named; see the reference of the file kind."),
     # migration of old files

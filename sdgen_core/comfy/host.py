@@ -41,7 +41,12 @@ class Engine:
             Ledger(user_dir / "ledger.db"),
             self.settings.output_folder(output_directory()),
             Host(
-                samplers, schedulers, checkpoint_path, version(), metadata=not _args().disable_metadata, files=model_files
+                samplers,
+                schedulers,
+                checkpoint_path,
+                version(),
+                metadata=not _args().disable_metadata,
+                files=model_files,
             ),
             user_dir=user_dir,
             places=self.settings.places(),

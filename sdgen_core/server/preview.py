@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import SDGenError
-from ..sessions.plan import Plan
+from ..sessions.mix import plan_of
 from ..templates import parse_seed_spec
 from ..templates.library import TemplateLibrary, TemplateQuery
 from ..templates.space import left_out, occurrences
 from ..templates.syntax import deciding, parse_selector
 
-_TEXTS = ("file", "text", "theme", "style", "mode", "choices")
+_TEXTS = ("file", "text", "theme", "style", "mode", "choices", "distribution")
 _FIRST = 3
 
 
@@ -19,7 +19,7 @@ def preview(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
     """The plan's summary and its first prompts. Raises the template's own errors and ``bad-request``."""
     chosen = library.choose(_query(body, limit=_number(body, "limit")))
     seeds = parse_seed_spec(str(body["seeds"])) if body.get("seeds") else None
-    plan = Plan.build(chosen.resolved, seeds=seeds, count=_number(body, "count") or None, limit=chosen.limit)
+    plan = plan_of(chosen, seeds=seeds, count=_number(body, "count") or None)
     first = [plan.item(n) for n in range(min(plan.count, _FIRST))]
     return {
         "name": chosen.resolved.name,

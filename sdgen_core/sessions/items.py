@@ -102,6 +102,8 @@ class LoadedSession:
         self.folder = row.folder
         self.created = datetime.fromtimestamp(row.created)
         self.parts = [LoadedPart(part, host, row.prefix) for part in parts]
+        #: Whether images must say which theme they are of.
+        self.mixed = len({(p.plan.resolved.theme, p.plan.resolved.style) for p in self.parts}) > 1
         self.manifest = ManifestWriter(row.folder)
         self.last_saved = time.monotonic()
 
@@ -174,7 +176,7 @@ class LoadedSession:
                 make_folder(path.parent)
             write_atomic(path, data)
             hashes[n] = hashlib.sha256(data).hexdigest()
-        return [_entry(name, planned, item.idx, hashes[n], seconds, n) for n, name in enumerate(names)]
+        return [self._entry(name, part, planned, item.idx, hashes[n], seconds, n) for n, name in enumerate(names)]
 
     def found(self, item: ItemRow) -> list[dict[str, Any]]:
         """Manifest entries of an item whose files are there already, whole and its own; empty when they are not."""
@@ -189,7 +191,27 @@ class LoadedSession:
             record = read_sdgen_chunk(path) or {}
             if self._host.metadata and (record.get("session"), record.get("index")) != (self.id, item.idx):
                 return entries
-            entries.append(_entry(name, planned, item.idx, sha256_file(path), 0.0, len(entries)))
+            entries.append(self._entry(name, part, planned, item.idx, sha256_file(path), 0.0, len(entries)))
+
+    def _entry(
+        self, name: str, part: LoadedPart, planned: PlanItem, idx: int, sha256: str, seconds: float, batch_index: int
+    ) -> dict[str, Any]:
+        """An image's entry in the manifest."""
+        extra: dict[str, Any] = {"batch_index": batch_index} if batch_index else {}
+        if self.mixed:
+            extra |= {"theme": part.plan.resolved.theme, "style": part.plan.resolved.style}
+        return image_entry(
+            filename=name,
+            seed=planned.seed,
+            prompt=planned.prompt,
+            negative=planned.negative,
+            values=planned.values,
+            index=idx,
+            keys=planned.keys,
+            sha256=sha256,
+            seconds=seconds,
+            extra=extra,
+        )
 
 
 def parse_token(token: str) -> tuple[str, int]:
@@ -209,22 +231,6 @@ def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[
         **parameters.to_dict(),
         "file_name": file_name,
     }
-
-
-def _entry(name: str, planned: PlanItem, idx: int, sha256: str, seconds: float, batch_index: int) -> dict[str, Any]:
-    """An image's entry in the manifest."""
-    return image_entry(
-        filename=name,
-        seed=planned.seed,
-        prompt=planned.prompt,
-        negative=planned.negative,
-        values=planned.values,
-        index=idx,
-        keys=planned.keys,
-        sha256=sha256,
-        seconds=seconds,
-        extra={"batch_index": batch_index} if batch_index else {},
-    )
 
 
 def _parameters_text(record: Mapping[str, Any]) -> str:

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import SDGenError
+from ..templates.library import DISTRIBUTIONS, ChosenTemplate
 from ..templates.resolved import ResolvedTemplate
 from ..templates.streams import below, stream_key, word
 from .parameters import DEAR, canonical_name
-from .plan import Plan
-
-DISTRIBUTIONS = ("balanced", "weighted", "random")
+from .plan import Plan, PlanItem
 
 Order = Sequence[tuple[int, int]]
 
@@ -35,7 +34,7 @@ class Mix:
         templates: Sequence[ResolvedTemplate],
         *,
         shares: Sequence[int] | None = None,
-        distribution: str = "balanced",
+        distribution: str = DISTRIBUTIONS[0],
         seeds: Sequence[int] | None = None,
         count: int | None = None,
         limit: int | None = None,
@@ -65,6 +64,20 @@ class Mix:
     def count(self) -> int:
         return len(self.order)
 
+    def item(self, index: int) -> PlanItem:
+        """Item ``index`` of the session. Raises ``unknown-item``."""
+        if not 0 <= index < self.count:
+            raise SDGenError("unknown-item", f"item {index} of a plan of {self.count} items")
+        part, n = self.order[index]
+        return self.plans[part].item(n)
+
+    def summary(self) -> dict[str, Any]:
+        """What a person wants to see before anything runs: of one plan its own, of several the first one's with their numbers."""
+        if len(self.plans) == 1:
+            return self.plans[0].summary()
+        themes = [{"theme": p.resolved.theme, "style": p.resolved.style, "images": p.count} for p in self.plans]
+        return {**self.plans[0].summary(), "images": self.count, "themes": themes, "warnings": self.warnings}
+
     @property
     def warnings(self) -> list[str]:
         return list(dict.fromkeys(w for plan in self.plans for w in plan.warnings))
@@ -84,6 +97,20 @@ class Mix:
     def drawn_as(self, other: Plan) -> Mix:
         """The same order with the numbers that were drawn for ``other``."""
         return Mix([plan.drawn_as(other) for plan in self.plans], self.order)
+
+
+def plan_of(
+    chosen: ChosenTemplate,
+    *,
+    seeds: Sequence[int] | None = None,
+    count: int | None = None,
+    variation_seed: int | None = None,
+) -> Mix:
+    """The plan of what a Template node or the command line chose. Raises what ``Plan.build`` raises."""
+    options: dict[str, Any] = {"seeds": seeds, "count": count, "limit": chosen.limit, "variation_seed": variation_seed}
+    if len(chosen.templates) == 1:
+        return single(Plan.build(chosen.resolved, **options))
+    return Mix.build(chosen.templates, shares=chosen.shares, distribution=chosen.distribution, **options)
 
 
 class _Straight(Sequence[tuple[int, int]]):

@@ -178,6 +178,8 @@ class FileNames:
         folders = [safe_name(self._part(part, item, index), PART_LIMIT) for part in self._parts[:-1]]
         batch = f"-{batch_index + 1}" if batch_index else ""
         name = self._part(self._parts[-1], item, index)
+        if len(name.encode("utf-8", "replace")) > PART_LIMIT - 20:
+            name = f"{_cut(name, PART_LIMIT - 40)}_{index:04d}"
         if self._per_folder > 0:
             first = index // self._per_folder * self._per_folder
             folders.append(f"{first:05d}-{first + self._per_folder - 1:05d}")

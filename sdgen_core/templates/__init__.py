@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .normalise import normalise, one_line
 from .render import Rendered, Renderer
 from .resolved import Generation, OutputSettings, ResolvedTemplate, Value
-from .seeds import parse_choice_spec, parse_fixed_spec, parse_seed_spec
+from .seeds import parse_choice_spec, parse_fixed_spec, parse_seed_spec, parse_theme_spec
 from .space import Space
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "parse_choice_spec",
     "parse_fixed_spec",
     "parse_seed_spec",
+    "parse_theme_spec",
 ]
 
 

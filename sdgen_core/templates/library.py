@@ -7,16 +7,17 @@ out of its root is unknown.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError, nearest_names
-from .resolved import ResolvedTemplate
+from .resolved import ResolvedTemplate, whole
 
 if TYPE_CHECKING:
     from .offers import ThemeOffer
@@ -27,6 +28,11 @@ TEXT_BELOW = "(the text below)"
 #: What the node's mode may be; the first leaves it to the template.
 MODES = ("as written", "combinatorial", "random")
 
+#: How several themes share the images of a session: numbers by shares, the same number for all, or drawn by shares.
+DISTRIBUTIONS = ("weighted", "balanced", "random")
+
+MIX_MARKER = "sdgen_mix"
+
 _ENDINGS = (".prompt.yaml", ".prompt.yml")
 _YAML = (".yaml", ".yml")
 
@@ -34,7 +40,8 @@ _YAML = (".yaml", ".yml")
 @dataclass(frozen=True)
 class TemplateQuery:
     """A template as the node's widgets say it; ``limit`` 0 means as written, ``mode`` "as written" likewise,
-    ``choices`` as in ``parse_choice_spec``.
+    ``choices`` as in ``parse_choice_spec``, ``theme`` as in ``parse_theme_spec``: several themes share the images by
+    ``distribution``.
     """
 
     file: str = TEXT_BELOW
@@ -44,14 +51,30 @@ class TemplateQuery:
     mode: str = MODES[0]
     limit: int = 0
     choices: str = ""
+    distribution: str = DISTRIBUTIONS[0]
 
 
 @dataclass(frozen=True)
 class ChosenTemplate:
-    """A resolved template and the limit of images that replaces its ``max_images`` (None: as written, -1: all)."""
+    """A resolved template, once for each theme that shares the session, and the limit of images that replaces its
+    ``max_images`` (None: as written, -1: all).
+    """
 
-    resolved: ResolvedTemplate
-    limit: int | None
+    templates: tuple[ResolvedTemplate, ...]
+    limit: int | None = None
+    shares: tuple[int, ...] = (1,)
+    distribution: str = DISTRIBUTIONS[0]
+
+    @property
+    def resolved(self) -> ResolvedTemplate:
+        return self.templates[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the text of a Template node may hold in place of a template."""
+        if len(self.templates) == 1:
+            return self.resolved.to_json()
+        templates = [t.to_json() for t in self.templates]
+        return {MIX_MARKER: 1, "templates": templates, "shares": list(self.shares), "distribution": self.distribution}
 
 
 @dataclass(frozen=True)
@@ -108,25 +131,35 @@ class TemplateLibrary:
             load_template,
             load_text,
             parse_choice_spec,
+            parse_theme_spec,
         )  # the loader is heavy, and ComfyUI's start need not wait for it
 
         if query.mode not in MODES:
             raise SDGenError("bad-option", f"mode must be one of {', '.join(MODES)}, not {query.mode!r}")
-        options = Options(
-            theme=query.theme.strip() or None,
-            style=query.style.strip() or None,
+        if query.distribution not in DISTRIBUTIONS:
+            raise SDGenError("bad-option", f"a distribution is {', '.join(DISTRIBUTIONS)}, not {query.distribution!r}")
+        themes = parse_theme_spec(query.theme)
+        common = Options(
             choices=parse_choice_spec(query.choices),
             mode=None if query.mode == MODES[0] else query.mode,
         )
+        every = [
+            replace(common, theme=t.theme or None, style=t.style or query.style.strip() or None) for t in themes
+        ] or [replace(common, style=query.style.strip() or None)]
+        shares = tuple(t.share for t in themes) or (1,)
+        distribution = query.distribution
         if query.file and query.file != TEXT_BELOW:
-            resolved = load_template(self.path(query.file), options)
+            path = self.path(query.file)
+            templates = [load_template(path, options) for options in every]
+        elif MIX_MARKER in query.text and query.text.lstrip().startswith("{"):
+            templates, shares, distribution = _read_mix(query.text)
         elif query.text.strip():
             base = next(iter(self.roots.values()), None)
-            confined = replace(options, within=tuple(root.absolute() for root in self.roots.values()))
-            resolved = load_text(query.text, confined, base=base)
+            within = tuple(root.absolute() for root in self.roots.values())
+            templates = [load_text(query.text, replace(options, within=within), base=base) for options in every]
         else:
             raise SDGenError("no-template", "no template is chosen: the file is empty and so is the text")
-        return ChosenTemplate(resolved, query.limit or None)
+        return ChosenTemplate(tuple(templates), query.limit or None, shares, distribution)
 
     def themes(self, query: TemplateQuery) -> list[ThemeOffer]:
         """The themes that the query's file or text can be given, no theme first. Raises the errors of the template's own files."""
@@ -136,6 +169,16 @@ class TemplateLibrary:
             return offers(self.path(query.file))
         roots = [root.absolute() for root in self.roots.values()]
         return offers_for_text(query.text, roots[0], roots) if roots and query.text.strip() else [ThemeOffer("")]
+
+
+def _read_mix(text: str) -> tuple[list[ResolvedTemplate], tuple[int, ...], str]:
+    """What ``ChosenTemplate.to_json`` gave for several themes. Raises ``bad-plan``."""
+    try:
+        data = json.loads(text)
+        shares = tuple(whole(s) for s in data["shares"])
+        return [ResolvedTemplate.from_json(t) for t in data["templates"]], shares, str(data["distribution"])
+    except (KeyError, TypeError, ValueError, RecursionError) as e:
+        raise SDGenError("bad-plan", f"this is no order of several themes: {type(e).__name__} {e}") from None
 
 
 class Listings:

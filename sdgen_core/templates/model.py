@@ -172,8 +172,8 @@ class OutputBlock(FileModel):
         "{style} and placeholders.",
         examples=["{session}_{index}_{Hair}"],
     )
-    images_per_folder: Annotated[Whole, Field(ge=0)] = Field(
-        0, description="Spread the images over sub-folders of so many; 0 keeps them together.", examples=[1000]
+    images_per_folder: Whole = Field(
+        0, ge=0, description="Spread the images over sub-folders of so many; 0 keeps them together.", examples=[1000]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SDGenError
@@ -191,3 +192,31 @@ def choice_spec(pools: Mapping[str, Mapping[str, Value]], chosen: Mapping[str, S
         f"{name}[{write_selector(pools[name], keys) or _indexes(range(len(pools[name])))}]"
         for name, keys in chosen.items()
     )
+
+
+@dataclass(frozen=True)
+class ThemeShare:
+    """One theme of a session, in a style of its own or not, and its share of the images."""
+
+    theme: str
+    style: str
+    share: int
+
+
+def parse_theme_spec(text: str) -> list[ThemeShare]:
+    """``gala``, ``gala:2, cyberpunk:1`` or ``gala/dark:2, gala``: themes, their styles and shares. Raises ``bad-theme-spec``."""
+    out: list[ThemeShare] = []
+    for piece in text.split(","):
+        if not piece.strip():
+            continue
+        name, colon, share = (p.strip() for p in piece.partition(":"))
+        theme, slash, style = (p.strip() for p in name.partition("/"))
+        if not theme or (slash and not style):
+            raise SDGenError("bad-theme-spec", f"{piece.strip()!r} names no theme")
+        if colon and not (share.isdecimal() and int(share[:9]) > 0 and len(share) < 10):
+            raise SDGenError("bad-theme-spec", f"the share {share!r} of {name} is no whole number above 0")
+        found = ThemeShare(theme, style, int(share or 1))
+        if any((t.theme, t.style) == (theme, style) for t in out):
+            raise SDGenError("bad-theme-spec", f"{name} is named twice")
+        out.append(found)
+    return out

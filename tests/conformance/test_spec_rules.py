@@ -21,7 +21,8 @@ import pytest
 from typer.main import get_command
 
 from sdgen_core.cli import build_app
-from sdgen_core.sessions.naming import image_name
+from sdgen_core.sessions.naming import FileNames
+from sdgen_core.sessions.plan import PlanItem
 from sdgen_core.templates import Renderer, load_text, normalise, one_line
 
 COMMON = {
@@ -229,6 +230,10 @@ def test_session_name_is_the_leafs(expand: Expand) -> None:
     assert plain.info["session_name"] == "My_first_run"
     named = expand({**leaf(implements="a.template.yaml", **mine), **base}, "--info")
     assert named.info["session_name"] == "My own-name"
+
+
+def image_name(session: str, index: int, seed: int) -> str:
+    return FileNames(session)(PlanItem(index, "", "", seed, seed, {}, {}, {}, ""), index)
 
 
 def test_image_names() -> None:
