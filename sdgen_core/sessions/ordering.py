@@ -117,7 +117,7 @@ def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph) -> list[s
     fill = ParameterFiller(written, resolved.values, frozenset(resolved.removed))
     start = plan.choice(0)
     read = compiled.outputs
-    for name, key in [("", ""), *((n, k) for n in parameter_names(written) for k in plan.pools.get(n, ()))]:
+    for name, key in [*((n, k) for n in parameter_names(written) for k in plan.pools.get(n, ())), ("", "")]:
         choice = {**start, name: key} if name else start
         try:
             found = rules.resolve(fill(choice))

@@ -91,14 +91,15 @@ def _real(low: float, high: float) -> Callable[[str, object], float]:
 
 
 def _number(name: str, value: object) -> float:
+    found = value
     if isinstance(value, str):
         try:
-            value = float(value)
+            found = float(value)
         except ValueError:
-            value = math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            found = math.nan
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
         raise SDGenError("bad-parameter", f"parameter {name!r} must be a number, not {value!r}")
-    return value
+    return found
 
 
 _NUMBERS: dict[str, Callable[[str, object], int | float]] = {
