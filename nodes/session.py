@@ -191,7 +191,14 @@ class SessionPlan(io.ComfyNode):
             )
         )
         status = host.engine().sessions.status(submitted.session)
-        report = {**status, "action": submitted.action, "added": submitted.added, "warnings": submitted.warnings}
+        cost = submitted.estimate.to_json() if submitted.estimate else {}
+        report = {
+            **status,
+            **cost,
+            "action": submitted.action,
+            "added": submitted.added,
+            "warnings": submitted.warnings,
+        }
         # The images come from the child prompts; in this prompt nothing behind the planner runs.
         blocked = [ExecutionBlocker(None) for _ in PLAN_OUTPUTS]
         return io.NodeOutput(*blocked, ui={"text": [host.submitted_text(report)], "sdgen": [report]})

@@ -19,6 +19,7 @@ from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, nodes_of
 from ..sessions.ordering import ON_EXISTING
 from ..sessions.plan import Plan
+from ..sessions.service import duration
 from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
 from ..templates.library import TEXT_BELOW
 from .connection import Remote, server_url
@@ -100,6 +101,8 @@ def generate(
     session = submit(client, graph, planner)
     for warning in session["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
+    if not (json or jsonl) and session.get("seconds"):
+        print(f"about {duration(session['seconds'])}, as session {session['like']} went", file=sys.stderr)
     status = attend(Remote(client), session, quiet=json, lines=jsonl)
     if json:
         print_json(status)

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import SDGenError, shown
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
-from ..sessions.service import Sessions, status_text
+from ..sessions.service import Sessions, duration, status_text
 from ..sessions.upkeep import recover
 from ..templates.library import Listings, TemplateLibrary
 from .client import ComfyClient
@@ -279,10 +279,17 @@ def saved_result(path: Path) -> dict[str, str]:
     return {"filename": inside.name, "subfolder": shown(inside.parent), "type": "output"}
 
 
+def _cost(report: dict[str, Any]) -> str:
+    parts = [f"{report['model_loads']} model loads"] if report.get("model_loads", 1) > 1 else []
+    if report.get("seconds"):
+        parts.append(f"about {duration(report['seconds'])} by session {report['like']}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def submitted_text(report: dict[str, Any]) -> str:
     """What a press did, for the planner node."""
     doing = {
-        "created": f"{report['planned']:,} images planned",
+        "created": f"{report['planned']:,} images planned{_cost(report)}",
         "resumed": f"goes on: {report['done']:,} of {report['planned']:,} are there",
         "extended": f"{report['added']:,} images added to {report['planned'] - report['added']:,}",
         "complete": f"all {report['planned']:,} images are there; set 'on existing' to new for another session",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError
 from ..templates.parameters import ParameterFiller, parameter_names
 from .compile import CompiledGraph, Prompt, compile_graph
+from .estimate import Estimate, estimate
 from .items import LoadedPart
 from .ledger import Part, SessionRow, new_session_id
 from .manifest import ManifestWriter, build_snapshot, manifest_may_wait
@@ -71,6 +72,7 @@ class Submitted:
     action: str
     added: int
     warnings: list[str]
+    estimate: Estimate | None = None
 
 
 def submit(sessions: Sessions, request: SessionRequest) -> Submitted:
@@ -165,6 +167,7 @@ def _create(
     parts = request.parts(mix.plans)
     try:
         loaded = [LoadedPart(part, sessions.host, name) for part in parts]
+        cost = estimate(sessions, mix, loaded)
         ManifestWriter(folder).start(_merged([_snapshot(sessions, session_id, p, started) for p in loaded], mix.count))
         sessions.ledger.create(
             session_id=session_id,
@@ -182,7 +185,7 @@ def _create(
         raise
     sessions.credentials[session_id] = request.credentials
     sessions.notify(session_id)
-    return Submitted(sessions.ledger.session(session_id), "created", mix.count, warnings)
+    return Submitted(sessions.ledger.session(session_id), "created", mix.count, warnings, cost)
 
 
 def _attach(sessions: Sessions, row: SessionRow, request: SessionRequest, warnings: list[str]) -> Submitted:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
+from sdgen_core.sessions.estimate import model_loads
 from sdgen_core.sessions.mix import Mix, plan_of
 from sdgen_core.templates import load_text, parse_theme_spec
 from sdgen_core.templates.library import ChosenTemplate, TemplateLibrary, TemplateQuery
@@ -155,3 +156,25 @@ def test_the_node_and_the_command_line_say_the_same(tmp_path):
         with pytest.raises(SDGenError):
             library.choose(TemplateQuery(file="t/c.prompt.yaml", **bad))
     assert [(t.theme, t.style, t.share) for t in parse_theme_spec(" a/x : 2 ,b,")] == [("a", "x", 2), ("b", "", 1)]
+
+
+def test_what_a_session_will_cost(make):
+    sessions = make()
+    text = (TEXT % 6).replace("parameters: {", "parameters: {steps: 10, ")
+    first = sessions.submit(request(text))
+    assert first.estimate is not None and first.estimate.seconds is None and first.estimate.model_loads == 1
+    for item in sessions.ledger.items(first.session.id):
+        make_item(sessions, first.session.id, item.idx)
+    spent = sessions.ledger.session(first.session.id).seconds
+    bigger = (
+        text.replace("steps: 10", "steps: 20")
+        .replace("width: 64", "width: 128")
+        .replace("max_images: 6", "max_images: 9")
+    )
+    cost = sessions.submit(request(bigger)).estimate
+    assert cost.like == "cats" and cost.seconds == pytest.approx(spent / 6 * 9 * 4, abs=0.1)
+    models = "imports: {Model: {A: a.safetensors, B: b.safetensors}, "
+    mix = plan_of(
+        ChosenTemplate((load_text(text.replace("imports: {", models).replace("{steps", "{model: '{Model}', steps")),))
+    )
+    assert mix.count == 6 and model_loads(mix) == 2

@@ -1,0 +1,85 @@
+"""What a session will cost, said before it starts: model loads, and time by what earlier sessions took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError
+from .items import LoadedPart
+from .mix import Mix, dear_names
+from .parameters import DEAR, canonical_name
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .service import Sessions
+
+_LOOKED_AT = 10  # sessions, newest first
+_FEW = 3  # images that make a rate worth something
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``model_loads``: how often a checkpoint, VAE or LoRA has to be loaded. ``seconds``: None when no earlier session is like
+    this one; ``like`` names the session it was judged by.
+    """
+
+    model_loads: int
+    seconds: float | None = None
+    like: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def model_loads(mix: Mix) -> int:
+    """Once for every plan's models, and once at every change of the placeholders that name models."""
+    names = [dear_names(plan.resolved.parameters) for plan in mix.plans]
+    models = [_models(plan) for plan in mix.plans]
+    if not any(names):
+        return len(set(models))
+    loads = 0
+    last: tuple[object, ...] | None = None
+    for part, n in mix.order:
+        choice = mix.plans[part].choice(n)
+        now = (models[part], *(choice.get(name) for name in names[part]))
+        loads += now != last
+        last = now
+    return loads
+
+
+def _models(plan: Plan) -> str:
+    return repr(
+        sorted((canonical_name(n), str(v)) for n, v in plan.resolved.parameters.items() if canonical_name(n) in DEAR)
+    )
+
+
+def estimate(sessions: Sessions, mix: Mix, parts: Sequence[LoadedPart]) -> Estimate:
+    """Judge ``mix`` (its plans loaded as ``parts``) by the newest session with the same checkpoint, scaled by pixels × steps."""
+    loads = model_loads(mix)
+    counts = Counter(part for part, _ in mix.order)
+    work = sum(_work(parts[part]) * count for part, count in counts.items())
+    wanted = _checkpoint(parts[0])
+    ledger = sessions.ledger
+    for row in ledger.sessions(limit=_LOOKED_AT):
+        if row.done < _FEW or not row.seconds:
+            continue
+        try:
+            older = LoadedPart(ledger.parts(row.id)[-1], sessions.host, row.prefix)
+            if _checkpoint(older) == wanted:
+                return Estimate(loads, round(row.seconds / row.done * work / _work(older), 1), row.name)
+        except SDGenError:  # written by another version, or its models are gone
+            continue
+    return Estimate(loads)
+
+
+def _checkpoint(part: LoadedPart) -> str | None:
+    return part.checkpoint(part.parameters(part.plan.item(0)))
+
+
+def _work(part: LoadedPart) -> float:
+    """Pixels × steps of a part's first image: what sampling time grows with."""
+    parameters = part.parameters(part.plan.item(0))
+    return float(parameters.width * parameters.height * parameters.steps)
