@@ -112,26 +112,49 @@ _NUMBERS: dict[str, Callable[[str, object], int | float]] = {
 }
 
 
+def files_called(name: str, known: Iterable[str]) -> list[str]:
+    """The files a model's name as users write it may mean: without folder, ending or A1111's ``[hash]``, upper case or lower.
+    What is written counts as far as it goes, so that ``detail_v1.5`` is not ``detail_v1.safetensors``; only a folder or an
+    ending that no file has is passed over, as of a model that was moved or converted. Several mean that it is ambiguous.
+    """
+    written = re.sub(r"\s*\[[0-9a-fA-F]+\]\s*$", "", name.strip()).replace("\\", "/").casefold()
+    paths = [(k, k.replace("\\", "/").casefold()) for k in known]
+    base = _base_name(written)
+    for wanted in dict.fromkeys((written, base, _MODEL_ENDING.sub("", base))):
+        for form in (str, _without_ending, _base_name, _stem):
+            found = [k for k, path in paths if form(path) == wanted]
+            if found:
+                return found
+    return []
+
+
 def find_file(kind: str, name: str, known: Sequence[str]) -> str:
-    """A model's name as users write it (without folder, ending or A1111's ``[hash]``) → ComfyUI's. Raises ``bad-parameter``."""
-    wanted = re.sub(r"\s*\[[0-9a-fA-F]+\]\s*$", "", name.strip()).replace("\\", "/")
-    folded = [(k, k.replace("\\", "/").casefold()) for k in known]
-    for form in (str, _base_name, _stem):
-        found = [k for k, f in folded if form(f) == form(wanted.casefold())]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise SDGenError(
-                "bad-parameter", f"{name!r} may be any of {', '.join(found)}", hint="Write it with its folder."
-            )
-    raise SDGenError("bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest_names(name, known))
+    """The one file of :func:`files_called`. Raises ``bad-parameter`` when there is none or may be several."""
+    found = files_called(name, known)
+    if not found:
+        raise SDGenError(
+            "bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest_names(name, known)
+        )
+    if len(found) > 1:
+        raise SDGenError(
+            "bad-parameter", f"{name!r} may be any of {', '.join(found)}", hint="Write it with its folder."
+        )
+    return found[0]
 
 
 _KIND_WORDS = {"checkpoints": "checkpoint", "vae": "VAE", "loras": "LoRA", "input": "image in ComfyUI's input folder"}
 
 
+_MODEL_ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pth?|bin|gguf)\Z")
+
+
 def _base_name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _without_ending(path: str) -> str:
+    folder, slash, base = path.rpartition("/")
+    return folder + slash + _stem(base)
 
 
 def _stem(path: str) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.sessions.parameters import ParameterRules, Parameters, ineffective_parameters
+from sdgen_core.sessions.parameters import ParameterRules, Parameters, files_called, find_file, ineffective_parameters
 
 SAMPLERS = ["euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "ddim", "uni_pc", "lcm"]
 SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal", "kl_optimal"]
@@ -62,3 +62,32 @@ def test_unknown_names_come_with_the_nearest():
 
 def test_only_unheard_of_parameters_are_worth_a_warning():
     assert ineffective_parameters(["width", "cfg_scale", "adetailer", "withd"]) == ["withd"]
+
+
+FILES = ["detail_v1.safetensors", "detail_v1.5.safetensors", "a/Anna.safetensors", "b\\Anna.safetensors", "b/old.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("detail_v1", ["detail_v1.safetensors"]),
+        ("detail_v1.5", ["detail_v1.5.safetensors"]),
+        ("Detail_V1.5 [0a1b2c3d]", ["detail_v1.5.safetensors"]),
+        ("detail_v1.ckpt", ["detail_v1.safetensors"]),
+        ("detail_v1.6", []),
+        ("anna", ["a/Anna.safetensors", "b\\Anna.safetensors"]),
+        ("a/anna", ["a/Anna.safetensors"]),
+        ("b/Anna.safetensors", ["b\\Anna.safetensors"]),
+        ("moved/old.safetensors", ["b/old.ckpt"]),
+        ("", []),
+    ],
+)
+def test_a_file_is_found_by_what_is_written_of_its_name(written, found):
+    assert files_called(written, FILES) == found
+
+
+def test_a_file_that_is_not_there_or_not_one_is_refused():
+    assert find_file("loras", "detail_v1.5", FILES) == "detail_v1.5.safetensors"
+    for name, words in (("detail_v2", "there is no LoRA"), ("anna", "may be any of")):
+        with pytest.raises(SDGenError, match=words):
+            find_file("loras", name, FILES)
