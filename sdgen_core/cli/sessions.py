@@ -233,6 +233,54 @@ def verify(
         fail()
 
 
+@app.command()
+@reporting
+def sheet(
+    session: Annotated[
+        str, typer.Argument(help="Id, name or folder name of a session, or the path of any session folder.")
+    ],
+    x: Annotated[
+        str, typer.Option("--x", help="Axis across: a placeholder, seed, theme, checkpoint or a parameter.")
+    ] = "",
+    y: Annotated[str, typer.Option("--y", help="Axis down.")] = "",
+    fix: Annotated[list[str] | None, typer.Option("--fix", help="AXIS:VALUE for the others; repeatable.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write: .png, or .html for a page that pivots.")
+    ] = None,
+    size: Annotated[int, typer.Option("--size", min=16, max=2048, help="Pixels of a cell's longer side.")] = 256,
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="Read the PNGs for parameters and checkpoint.")
+    ] = False,
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare images: a sheet of any two axes, as a picture or as a page of its own."""
+    from ..errors import SDGenError, shown
+    from ..sessions.files import write_atomic
+    from ..sessions.naming import safe_name
+    from ..sessions.sheet import parse_fixed, png_bytes, read_sheet, sheet_image, sheet_page
+
+    folder = Path(session)
+    if not folder.is_dir():
+        folder = Path(access(server, user_dir).show(session)["folder"])
+    with working("reading the images"):
+        found = read_sheet(folder, parameters=parameters)
+        first = x or next(iter(found.axes), "seed")
+        second = y or next((a for a in found.axes if a != first), first)
+        target = out or folder / safe_name(f"sheet_{first}_{second}.png")
+        if target.suffix.lower() in (".html", ".htm"):
+            write_atomic(target, sheet_page(found, x=first, y=second, size=size).encode("utf-8"))
+        elif target.suffix.lower() == ".png":
+            write_atomic(target, png_bytes(sheet_image(found, first, second, parse_fixed(fix or []), size=size)))
+        else:
+            raise SDGenError("bad-option", f"{shown(target)} is neither .png nor .html")
+    if json:
+        print_json({"file": str(target), "x": first, "y": second, "axes": {a: found.values[a] for a in found.axes}})
+    else:
+        print(f"{shown(target)}\naxes: {', '.join(f'{a} ({len(found.values[a])})' for a in found.axes)}")
+
+
 def _print(status: dict[str, Any], json: bool, figure: str | None = None) -> None:
     """A session after an action; ``figure`` is what the action counted."""
     if json:

@@ -1,0 +1,103 @@
+"""Comparison sheets of real sessions, ours and the predecessor's."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sdgen_core.errors import SDGenError
+from sdgen_core.sessions.plan import Plan
+from sdgen_core.sessions.sheet import parse_fixed, read_sheet, sheet_image, sheet_page
+from sdgen_core.templates import load_text
+
+from .conftest import make_item, request
+
+TEXT = """
+name: cats
+prompt: "a {Colour} cat, {Light}"
+imports: {Colour: {r: red, g: green, b: blue}, Light: [dawn, "high noon, hard light"]}
+generation: {seed: 7}
+parameters: {width: 64, height: 64, steps: 9}
+"""
+
+
+@pytest.fixture
+def session(make):
+    sessions = make()
+    row = sessions.submit(request(plan=Plan.build(load_text(TEXT), seeds=[3, 40]))).session
+    for item in sessions.ledger.items(row.id):
+        make_item(sessions, row.id, item.idx)
+    return sessions.finish_if_done(row.id)
+
+
+def test_axes_and_pivot(session):
+    sheet = read_sheet(session.folder)
+    assert sheet.values == {
+        "Colour": ["r", "g", "b"],
+        "Light": ["dawn", "high noon, hard light"],
+        "seed": ["3", "40"],
+    }
+    assert sheet.axes == ["Colour", "Light", "seed"]
+    found, rest = sheet.pivot("Colour", "seed", {"Light": "dawn"})
+    assert len(found) == 6 and rest == {"Light": "dawn"}
+    assert all(cell.at == {"Colour": x, "seed": y, "Light": "dawn"} for (x, y), cell in found.items())
+    (session.folder / found["r", "3"].file).unlink()
+    again = read_sheet(session.folder)
+    assert len(again.cells) == 11
+    # what is left open is fixed to what most images have
+    assert again.pivot("Colour", "seed", {})[1] == {"Light": "high noon, hard light"}
+    with pytest.raises(SDGenError) as caught:
+        sheet.pivot("Colour", "seed", {"Light": "down"})
+    assert caught.value.nearest == ["dawn"]
+    with pytest.raises(SDGenError) as caught:
+        sheet.axis("colour")
+    assert caught.value.nearest == ["Colour"]
+    assert parse_fixed(["Light:dawn", "a:b:c"]) == {"Light": "dawn", "a": "b:c"}
+
+
+def test_the_picture_has_every_image_in_its_place(session):
+    sheet = read_sheet(session.folder, parameters=True)
+    assert "steps" in sheet.values and sheet.values["checkpoint"] == ["m.safetensors"]
+    picture = sheet_image(sheet, "Colour", "seed", {"Light": "dawn"}, size=64)
+    found, _ = sheet.pivot("Colour", "seed", {"Light": "dawn"})
+    colours = {Image.open(session.folder / c.file).convert("RGB").getpixel((0, 0)) for c in found.values()}
+    there = {colour for _, colour in picture.getcolors(1 << 24)}
+    assert colours <= there and len(colours) == 2
+    assert sheet_image(sheet, "seed", "seed", size=64).width < picture.width
+    with pytest.raises(SDGenError) as caught:
+        sheet_image(sheet, "Colour", "nothing")
+    assert caught.value.code == "bad-option"
+
+
+def test_the_page_stands_alone(session):
+    page = sheet_page(read_sheet(session.folder), size=32)
+    assert "http://" not in page and "https://" not in page and "/*DATA*/" not in page
+    data = json.loads(page.split("const sheet = ", 1)[1].split(";\n", 1)[0])
+    assert (data["x"], data["y"], len(data["cells"])) == ("Colour", "Light", 12)
+    assert all(cell["src"].startswith("data:image/webp;base64,") for cell in data["cells"])
+
+
+def test_text_of_a_session_cannot_leave_its_place_in_the_page(make):
+    sessions = make()
+    text = TEXT.replace("dawn", "</script><script>alert(1)</script>")
+    row = sessions.submit(request(text)).session
+    for item in sessions.ledger.items(row.id):
+        make_item(sessions, row.id, item.idx)
+    page = sheet_page(read_sheet(row.folder), size=16)
+    assert page.count("<script>") == 1 and "\\u003c/script>" in page
+
+
+def test_sessions_of_the_predecessor(tmp_path):
+    source = Path(__file__).parents[2] / "data" / "sessions" / "20261122_142121-Plain_Run_One"
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for entry in manifest["images"]:
+        Image.new("RGB", (8, 8), "red").save(folder / entry["filename"])
+    sheet = read_sheet(folder)
+    assert len(sheet.cells) == len(manifest["images"]) and "seed" in sheet.values
+    assert set(manifest["images"][0]["applied_variations"]) <= set(sheet.values)
+    axis = sheet.axes[0]
+    assert sheet_image(sheet, axis, axis, size=32).width > 32
