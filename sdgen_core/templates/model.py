@@ -9,19 +9,19 @@ loading does not enforce, and ``form`` names the form, described there, of field
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from .fields import AnyMap, FileModel, PathMap, Text, TextList, Whole
-from .preset_model import AdetailerFile, ControlnetFile
+
+if TYPE_CHECKING:
+    KINDS: dict[str, type[FileModel]]
 
 __all__ = [
     "KINDS",
-    "AdetailerFile",
     "AnnotationsBlock",
     "ChunkFile",
-    "ControlnetFile",
     "FileModel",
     "GenerationBlock",
     "OutputBlock",
@@ -349,7 +349,12 @@ class ThemeFile(FileModel):
     mood: Text | None = Field(None, description="How the theme feels, for lists.", examples=["adventurous"])
 
 
-KINDS: dict[str, type[FileModel]] = {
-    kind.KIND: kind
-    for kind in (PromptFile, TemplateFile, ChunkFile, VariationsFile, ThemeFile, AdetailerFile, ControlnetFile)
-}
+def __getattr__(name: str) -> Any:
+    """``KINDS``: kind → model, of all seven. Made on first use, as those of presets cost every start some time."""
+    if name != "KINDS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .preset_model import AdetailerFile, ControlnetFile
+
+    models = (PromptFile, TemplateFile, ChunkFile, VariationsFile, ThemeFile, AdetailerFile, ControlnetFile)
+    globals()["KINDS"] = kinds = {model.KIND: model for model in models}
+    return kinds

@@ -281,8 +281,3 @@ class ParametersBlock(FileModel):
     restore_faces: Any = Field(None, description=_RECORDED)
     alwayson_scripts: Any = Field(None, description=_RECORDED)
     override_settings: Any = Field(None, description=_RECORDED)
-
-
-def defaults(model: type[FileModel]) -> dict[str, Any]:
-    """Field → default, in order."""
-    return {name: field.default for name, field in model.model_fields.items()}

@@ -14,8 +14,7 @@ from typing import Any
 
 from ..errors import Place, SDGenError, nearest_names
 from .documents import Document, Node
-from .model import KINDS, FileModel, ThemeFile
-from .schema import json_schema
+from .model import FileModel, ThemeFile
 
 Schema = dict[str, Any]
 
@@ -40,6 +39,8 @@ _MEANT = {
 
 def strict_problems(document: Document, kind: type[FileModel]) -> list[SDGenError]:
     """All violations in one file, with their places. The code is ``schema`` throughout."""
+    from .schema import json_schema  # only a strict check needs the schemas, and every start would wait for them
+
     check = _Check(document, json_schema(kind.KIND), kind.KIND)
     if document.root.is_null or (document.root.kind == "scalar" and kind.KIND != "variations"):
         check.add((), None, "the file is empty or no map of fields")
@@ -174,6 +175,8 @@ class _Check:
         """What to do with a field that stands in the wrong kind of file."""
         if (self.kind, key) in _MEANT:
             return f" in a {self.kind} file; write {_MEANT[self.kind, key]!r}"
+        from .model import KINDS
+
         homes = [name for name, model in KINDS.items() if key in model.model_fields]
         return f" in a {self.kind} file; it belongs into a {_or(homes)} file" if homes else ""
 

@@ -109,6 +109,7 @@ def test_controlnet_images_from_an_import(case):
         ("{controlnet: {model: x, strength: 2}}", "strength"),
         ("{controlnet: {weight: 2}}", "model"),
         ("{controlnet: [{weight: 2}]}", "no unit"),
+        ("{controlnet: {import: p/c.controlnet.yaml, override: strong}}", "override"),
         ("{controlnet: p/face.adetailer.yaml}", "version"),
     ],
 )
