@@ -96,7 +96,7 @@ class ChunkBook:
         run = self._run
         failures = run.failures
         prefix = f"chunk {name} ({shown}): "
-        document = run.salvage(path)
+        document = run.salvage(path, "chunk-load", prefix)
         model = run.rough_model(document, ChunkFile, "chunk-load", prefix=prefix)
         kind = model.type or "chunk"
         root = document.root

@@ -114,7 +114,8 @@ class ImportReader:
         if is_remove(node):
             return Pool(removed=True)
         if node.kind == "list":
-            return Pool(self._list(name, entry))
+            values = self._list(name, entry)
+            return Pool(values, missing=None if values else f"{entry.where} is an empty list")
         return self._map(name, entry)
 
     def _path(self, name: str, text: str, entry: Entry, missing_ok: bool = False) -> Path | None:
@@ -172,8 +173,6 @@ class ImportReader:
                 if error.code == "too-large":
                     break
         faults.check()
-        if not out:
-            raise SDGenError("empty-choice", f"{entry.where}: the list is empty", place=entry.place)
         return out
 
     def _item(self, name: str, out: dict[str, Value], item: Entry, position: int) -> None:
@@ -242,6 +241,10 @@ def merge_clash(out: dict[str, Value], new: dict[str, Value], prefix: str) -> No
         out[f"{prefix}__{key}" if key in out else key] = value
 
 
+def _is_map(node: Node | None) -> bool:
+    return node is not None and node.kind == "map"
+
+
 def variation_values(run: Run, document: Document) -> dict[str, Value]:
     """The values of a variation file, parsed once per file version. Raises ``bad-structure``, or all its
     ``bad-variation-value`` together.
@@ -262,7 +265,7 @@ def variation_values(run: Run, document: Document) -> dict[str, Value]:
             inner = found
         elif word == "variations" and not document.lost("variations"):
             raise SDGenError("bad-structure", "the field 'variations' is missing", place=document.place(root))
-        elif word in ("prompt", "template", "theme_config") or root.get("generation"):
+        elif word in ("prompt", "template", "theme_config") or _is_map(root.get("generation")):
             raise SDGenError("bad-structure", "this is no variation file but another kind", place=document.place(root))
     before = run.oddities
     if inner.kind == "scalar":

@@ -19,7 +19,7 @@ from .documents import Document
 from .imports import ImportReader, Pool
 from .inherit import Layer, Merged, chain, kind_of, merge
 from .model import FileModel, GenerationBlock, PromptFile, TemplateFile
-from .names import Dressed, apply_fixed, check_selectors, checked_choices, used_values
+from .names import Dressed, Values, apply_fixed, check_selectors, checked_choices, used_values
 from .presets import expand_presets
 from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate, Value
 from .run import Entry, Run
@@ -222,11 +222,15 @@ def _read(run: Run, reader: ImportReader, name: str, entry: Entry) -> Pool:
         return Pool(broken=True)
 
 
-def _fixed(run: Run, values: dict[str, dict[str, Value]], options: Options) -> dict[str, str]:
+def _fixed(run: Run, values: Values, options: Options, unused: Values | None = None) -> dict[str, str]:
+    """Apply the fixed keys. One of an import that the template does not use has no effect, but must be there."""
     fixed: dict[str, str] = {}
     for name, key in options.fixed.items():
         with run.collecting():
-            fixed |= apply_fixed(values, {name: key})
+            if name in values:
+                fixed |= apply_fixed(values, {name: key})
+            elif unused and name in unused:
+                apply_fixed({name: unused[name]}, {name: key})
     return fixed
 
 
@@ -239,7 +243,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
         raise AssertionError("unreachable: without a frame there are problems")
     dressed = dress(run, frame, options)
     values = used_values(run, dressed)
-    fixed = _fixed(run, values, options)
+    fixed = _fixed(run, values, options, dressed.usable)
     choices = checked_choices(run, values, options.choices, dressed)
     check_selectors(run, dressed, values, fixed, choices)
     generation = _generation(run, frame.layers[-1], options)

@@ -53,6 +53,7 @@ def used_values(run: Run, dressed: Dressed) -> Values:
     """
     usable = dressed.usable
     values: Values = {}
+    bare = {p.name for p in placeholders(dressed.prompt.string) if p.part is None}
     for text, required in ((dressed.prompt, True), (dressed.negative, False)):
         for p in placeholders(text.string):
             if p.selector is not None and p.part is not None and not run.full:
@@ -61,7 +62,15 @@ def used_values(run: Run, dressed: Dressed) -> Values:
             if p.name in usable:
                 values.setdefault(p.name, usable[p.name])
             elif not dressed.settled(run, p.name):
-                if required:
+                if required and p.part is not None and p.name not in bare:
+                    dressed.removed.append(p.name)
+                    run.warn(
+                        f"{p.raw} has no import and becomes empty text",
+                        text.place(p.start, p.raw),
+                        "unresolved-placeholder",
+                        nearest_names(p.name, usable),
+                    )
+                elif required:
                     _unresolved(run, p, text, dressed, usable)
                 elif p.name != "negprompt" and not run.crowded:
                     run.warn(

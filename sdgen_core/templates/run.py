@@ -109,6 +109,8 @@ class Run:
     files: dict[Path, tuple[str, str]] = field(default_factory=dict)
     within: tuple[Path, ...] = ()
     root: Path | None = None
+    theme_folders: tuple[Path, ...] = ()
+    """Where paths of the themes: block begin besides the leaf's folder: beside the file that says it."""
     partial: bool = False
     """A file that may declare names could not be read: an unknown name may be no mistake of its own."""
     unsure: set[str] = field(default_factory=set)
@@ -228,15 +230,26 @@ class Run:
         self._repeated(document)
         return document
 
-    def salvage(self, path: Path) -> Document:
-        """As ``open``, but YAML mistakes are recorded and what is left of the file is read. Raises when nothing is."""
-        return self.sound(self._open(path))
+    def salvage(self, path: Path, code: str | None = None, prefix: str = "") -> Document:
+        """As ``open``, but YAML mistakes are recorded (under ``code``, where one is given) and what is left of the file
+        is read. Raises when nothing is.
+        """
+        return self.sound(self._open(path), code, prefix)
 
-    def sound(self, document: Document) -> Document:
+    def sound(self, document: Document, code: str | None = None, prefix: str = "") -> Document:
         """The document, or what is left of it when there are YAML mistakes, which are recorded."""
-        rest, errors = self._parts(document)
+
+        def named(error: SDGenError) -> SDGenError:
+            if code is None:
+                return error
+            return SDGenError(code, f"{prefix}{error.message}", place=error.place, hint=error.hint)
+
+        try:
+            rest, errors = self._parts(document)
+        except SDGenError as error:
+            raise (TemplateErrors([named(e) for e in flat(error)]) if len(flat(error)) > 1 else named(error)) from None
         for error in errors:
-            self.problem(error)
+            self.problem(named(error))
         if errors:
             self._damaged.append(rest)
         return rest

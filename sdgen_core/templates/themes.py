@@ -31,24 +31,29 @@ class Theme:
 
 
 def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
-    """Theme name -> ``theme.yaml`` or, for implicit themes, their folder; explicit ones first. Unreadable folders are
-    skipped.
+    """Theme name -> ``theme.yaml`` or, for implicit themes, their folder; explicit ones first. Paths begin in the leaf's
+    folder, else beside the file with the themes: block. Unreadable folders are skipped.
     """
     if run.base is None:
         raise SDGenError("no-base-folder", "themes cannot be found: this text has no folder")
-    out = {name: run.base / path.replace("\\", "/") for name, path in block.explicit.items()}
-    if block.enable_autodiscovery:
-        searched = [os.path.normpath(run.base / s.replace("\\", "/")) for s in block.search_paths or ["."]]
-        for search in dict.fromkeys(searched):
-            try:
-                folders = sorted(p for p in Path(search).iterdir() if is_folder(p) and run.allowed(p))
-            except (OSError, ValueError):
-                continue
-            for folder in folders:
-                if is_file(folder / THEME_FILE):
-                    out.setdefault(folder.name, folder / THEME_FILE)
-                elif next(folder.glob(f"{glob_safe(folder.name)}_*.y*ml"), None) is not None:
-                    out.setdefault(folder.name, folder)
+    bases = list(dict.fromkeys((run.base, *run.theme_folders)))
+    out: dict[str, Path] = {}
+    for name, text in block.explicit.items():
+        paths = [base / text.replace("\\", "/") for base in bases]
+        out[name] = next((p for p in paths if run.allowed(p) and (is_file(p) or is_folder(p))), paths[0])
+    if not block.enable_autodiscovery:
+        return out
+    searched = [os.path.normpath(b / s.replace("\\", "/")) for b in bases for s in block.search_paths or ["."]]
+    for search in dict.fromkeys(searched):
+        try:
+            folders = sorted(p for p in Path(search).iterdir() if is_folder(p) and run.allowed(p))
+        except (OSError, ValueError):
+            continue
+        for folder in folders:
+            if is_file(folder / THEME_FILE):
+                out.setdefault(folder.name, folder / THEME_FILE)
+            elif next(folder.glob(f"{glob_safe(folder.name)}_*.y*ml"), None) is not None:
+                out.setdefault(folder.name, folder)
     return out
 
 
