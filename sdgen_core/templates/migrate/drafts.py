@@ -5,6 +5,7 @@ A file is only touched where it says something that is not read today, or not re
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,9 @@ class _TextFile:
                 message = f"{'.'.join(map(str, path))}: there is no file {text}"
                 place = self.editor.document.place(node)
                 self.plan.problem(SDGenError("missing-file", message, place=place, nearest=near))
+            if base and not Path(text).is_absolute():
+                moved = shown(os.path.normpath(Path(base.replace("\\", "/")) / text.replace("\\", "/")))
+                self.editor.set(path, moved, scalar(moved))
             return
         targets = self._targets(found)
         self.project.use(targets)

@@ -92,10 +92,10 @@ class Project:
         if not base_first:
             folders.reverse()
         if above:
-            at, top = full(folder), full(self.root)
-            while at != top and at.is_relative_to(top):
-                at = at.parent
-                folders.append(at)
+            top = full(self.root)
+            while full(folder) != top and full(folder).is_relative_to(top):
+                folder = Path(os.path.normpath(folder / ".."))
+                folders.append(folder)
         names = [clean, re.sub(r"\.txt$", ".yaml", clean)]
         for name in dict.fromkeys(names):
             for candidate in (Path(os.path.normpath(f / name)) for f in folders):
@@ -137,19 +137,22 @@ class Project:
 
     # ---- new files -----------------------------------------------------------------------------------------------
 
-    def add_new(self, target: Path, kind: str, text: str, source: Path) -> None:
-        """Plan a new file. One that is there already is left alone; unless it came from the same source, or says the
-        same values, that is a problem.
+    def add_new(self, target: Path, kind: str, text: str, source: Path, told: Plan) -> None:
+        """Plan a new file, with what is to be ``told`` about it. One that came from the same source before, or says the
+        same values, is left alone and nothing is told; any other that is there is a problem.
         """
         planned = next((c for c in self.plan.changes if key_of(c.path) == key_of(target)), None)
+        if planned is None and target.exists() and self._same(target, kind, text, source):
+            return
         if planned is not None:
             message = f"{shown(source)} and {shown(planned.source or planned.path)} would both become this file"
-            self.plan.problem(SDGenError("target-exists", message, place=Place(shown(target))))
-        elif not target.exists():
-            self.plan.changes.append(Change(target, kind, text, source=source))
-        elif not self._same(target, kind, text, source):
+            told.problem(SDGenError("target-exists", message, place=Place(shown(target))))
+        elif target.exists():
             message = f"{shown(source)} would become this file, but there is one already; it stays as it is"
-            self.plan.problem(SDGenError("target-exists", message, place=Place(shown(target))))
+            told.problem(SDGenError("target-exists", message, place=Place(shown(target))))
+        else:
+            self.plan.changes.append(Change(target, kind, text, source=source))
+        self.plan.tell(told)
 
     def _same(self, target: Path, kind: str, text: str, source: Path) -> bool:
         try:
@@ -164,29 +167,32 @@ class Project:
         """The new file of a ``.txt`` list, and its values (None: it has none)."""
         key, target = key_of(path), path.with_suffix(".yaml")
         if key not in self.lists:
-            old = self.text(path)
-            self._tell_encoding(path, old)
-            found = self.lists[key] = read_list(old.text, path, self.plan)
-            if found is not None:
+            old, told = self.text(path), Plan()
+            tell_encoding(path, old, told)
+            found = self.lists[key] = read_list(old.text, path, told)
+            if found is None:
+                self.plan.tell(told)
+            else:
                 if _values(found.text) != list(found.values.items()):
                     raise SDGenError("unsafe-edit", "the list cannot be written as YAML", place=Place(shown(path)))
-                self.add_new(target, "values", found.text, path)
+                self.add_new(target, "values", found.text, path, told)
         return target, self.lists[key]
 
     def edited(self, path: Path, kind: str, new: str) -> None:
         """Plan the change of a file in place; nothing when it says the same already."""
         old = self.text(path)
         if new != old.text or old.encoding in ("cp1252", "UTF-16"):
-            self._tell_encoding(path, old)
+            tell_encoding(path, old, self.plan)
             self.plan.changes.append(Change(path, kind, new, old.text, old.data))
-
-    def _tell_encoding(self, path: Path, old: OldText) -> None:
-        if old.encoding:
-            self.plan.remark(f"is {old.encoding}; what is written is UTF-8", Place(shown(path)))
 
     def use(self, paths: Iterable[Path]) -> None:
         """Files that migrated files name, for the check that they load."""
         self.used.update({key_of(p): p for p in paths})
+
+
+def tell_encoding(path: Path, old: OldText, told: Plan) -> None:
+    if old.encoding:
+        told.remark(f"is {old.encoding}; what is written is UTF-8", Place(shown(path)))
 
 
 def _is_file(path: Path) -> bool:

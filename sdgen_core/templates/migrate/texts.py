@@ -14,7 +14,7 @@ from ..documents import MAX_BYTES, Node
 HEADER = "# migrated from {} by sdgen migrate"
 
 _BOM = "\ufeff"
-_SIMPLE = re.compile(r"[A-Za-zÀ-ÿ_<(](?:[\w À-ÿ.,/()<>+'*=^~;-]|:(?=[^\s]))*")
+_SIMPLE = re.compile(r"(?:\.{0,2}/)?[\wÀ-ÿ<(](?:[\w À-ÿ.,/()<>+'*=^~;-]|:(?=[^\s]))*")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _BREAK = re.compile(r"\r\n|\r|\n")
 
