@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SDGenError, nearest_names
+from ..errors import SDGenError, nearest_names, shown
 from .resolved import ResolvedTemplate
 
 if TYPE_CHECKING:
@@ -100,6 +100,13 @@ class TemplateLibrary:
         raise SDGenError(
             "unknown-template", f"there is no template {name!r}", nearest=nearest_names(name, (known or self.names)())
         )
+
+    def named(self, text: str) -> str:
+        """A message with the templates' names in place of their paths, as the node's list shows them."""
+        for name, root in self.roots.items():
+            for path in {shown(root), str(root)}:
+                text = text.replace(f"{path}/", f"{name}/").replace(f"{path}\\", f"{name}/")
+        return text
 
     def choose(self, query: TemplateQuery) -> ChosenTemplate:
         """Load what ``query`` names. Raises the errors of the template's files, each with its place."""
