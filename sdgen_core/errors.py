@@ -175,11 +175,15 @@ class SDGenError(Exception):
         self.hint = CODES[code].hint if hint is None else hint
         super().__init__(message)
 
+    @property
+    def text(self) -> str:
+        """The message with the nearest valid names, without the place."""
+        if not self.nearest:
+            return self.message
+        return f"{self.message} Did you mean {' or '.join(repr(n) for n in self.nearest)}?"
+
     def __str__(self) -> str:
-        text = f"{self.place}: {self.message}" if self.place else self.message
-        if self.nearest:
-            text += " Did you mean " + " or ".join(repr(n) for n in self.nearest) + "?"
-        return text
+        return f"{self.place}: {self.text}" if self.place else self.text
 
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"error": self.code, "message": str(self), "hint": self.hint}

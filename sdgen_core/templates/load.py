@@ -21,7 +21,7 @@ from .inherit import Layer, Merged, chain, kind_of, merge
 from .model import FileModel, GenerationBlock, PromptFile, TemplateFile
 from .names import Dressed, Values, apply_fixed, check_selectors, checked_choices, used_values
 from .presets import expand_presets
-from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate, Value
+from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
 from .run import Entry, Run
 from .text import Text
 from .themes import Theme, load_theme, theme_from
