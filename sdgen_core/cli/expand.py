@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import SDGenError, shown
+from .output import print_error
 
 PREVIEW = 10
 
@@ -79,7 +80,7 @@ def expand(
                 )
             )
         else:
-            print(f"error [{e.code}]: {e}\n  {e.hint}", file=sys.stderr)
+            print_error(e)
         raise typer.Exit(1) from None
 
 
