@@ -12,7 +12,10 @@ Patterns avoid ``\\w``, which means less in an editor than in the template langu
 
 from __future__ import annotations
 
+import json
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -331,7 +334,10 @@ def _references(schema: Any) -> list[str]:
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's generator, without titles made of field names; ``X | None`` as a list of types."""
+    """pydantic's generator, without titles made of field names; fields in their order; ``X | None`` as a list of types."""
+
+    def sort(self, value: Any, parent_key: str | None = None) -> Any:
+        return value
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -342,3 +348,46 @@ class _Generator(GenerateJsonSchema):
         if kind is None:
             return {"anyOf": [inner, {"type": "null"}]}
         return {**inner, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
+
+
+# ---- editors
+
+
+def settings_place(out: Path) -> tuple[Path, str]:
+    """Where VS Code's settings go when schemas go into ``out``, and how they name that folder.
+
+    A folder .vscode is the editor's own: its settings.json is written if there is none yet or it is ours. Elsewhere, and
+    beside settings of the user's, the file is called sdgen.settings.json, to be copied from. Paths are relative to the
+    folder that VS Code opens: that of .vscode, else the current one.
+    """
+    target = Path(os.path.normpath(out.absolute()))
+    own = target.name == ".vscode"
+    opened = target.parent if own else Path.cwd()
+    inside = target.is_relative_to(opened)
+    folder = f"./{target.relative_to(opened).as_posix()}".removesuffix("/.") if inside else target.as_uri()
+    file = out / "settings.json"
+    if not own or (file.exists() and _other(file, editor_settings(folder))):
+        file = out / "sdgen.settings.json"
+    return file, folder
+
+
+def _other(file: Path, settings: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8")) != settings)
+    except (OSError, ValueError):
+        return True
+
+
+def editor_settings(folder: str) -> dict[str, Any]:
+    """VS Code's settings for the YAML extension: which schema of ``folder`` is for which files.
+
+    YAML 1.1 is what templates are read as. Values lie in a folder called variations; other kinds keep their names there.
+    """
+    others = [f"!{name}" for kind, model in KINDS.items() if kind != "variations" for name in model.NAMES]
+    return {
+        "yaml.yamlVersion": "1.1",
+        "yaml.schemas": {
+            f"{folder}/{schema_name(kind)}": [*model.NAMES, *(others if kind == "variations" else ())]
+            for kind, model in KINDS.items()
+        },
+    }
