@@ -180,7 +180,7 @@ class SDGenError(Exception):
         """The message with the nearest valid names, without the place."""
         if not self.nearest:
             return self.message
-        return f"{self.message} Did you mean {' or '.join(repr(n) for n in self.nearest)}?"
+        return f"{self.message.rstrip('.')}. Did you mean {' or '.join(repr(n) for n in self.nearest)}?"
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}" if self.place else self.text

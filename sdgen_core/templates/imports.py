@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import SDGenError
 from .documents import Document, Node
 from .resolved import Value
-from .run import MAX_PROBLEMS, Entry, Run, TemplateErrors, flat, is_file
+from .run import MAX_PROBLEMS, Entry, Run, flat, is_file, together
 
 REMOVE = "[Remove]"
 _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
@@ -22,13 +22,15 @@ _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
 
 @dataclass
 class Pool:
-    """The ordered values of one name. ``missing`` explains why there are none; ``chunks`` and ``chunk`` are chunk files,
-    not values. A ``broken`` pool is not whole, because what is wrong with it was reported.
+    """The ordered values of one name. ``missing`` explains why there are none, ``nearest`` are the files that may have
+    been meant; ``chunks`` and ``chunk`` are chunk files, not values. A ``broken`` pool is not whole, because what is
+    wrong with it was reported.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
     weight: int | None = None
     missing: str | None = None
+    nearest: list[str] = field(default_factory=list)
     removed: bool = False
     chunks: dict[str, Entry] | None = None
     chunk: Entry | None = None
@@ -46,10 +48,8 @@ class _Faults:
             self.errors += flat(error)
 
     def check(self) -> None:
-        if len(self.errors) == 1:
-            raise self.errors[0]
         if self.errors:
-            raise TemplateErrors(self.errors)
+            raise together(self.errors)
 
 
 def inline_key(raw: str) -> str:
@@ -105,11 +105,15 @@ class ImportReader:
                 return Pool(self._inline(entry, node))
             if is_chunk(node.value):
                 return Pool(chunk=entry)
-            path = self._path(name, node.value, entry, missing_ok=not entry.own)
-            if path is None:
-                text = f"the file {node.value.strip()} of {entry.where} does not exist"
-                self._run.warn(text, entry.place, "missing-file")
-                return Pool(missing=text, broken=self._run.strict)
+            try:
+                path = self._path(name, node.value, entry)
+            except SDGenError as error:
+                if entry.own or error.code != "missing-file":
+                    raise
+                # an inherited file that is missing matters to those who use the name
+                self._run.warn(error.message, entry.place, "missing-file", error.nearest)
+                text = f"the file {node.value.strip()} of {entry.where} ({entry.place}) does not exist"
+                return Pool(missing=text, nearest=error.nearest, broken=self._run.strict)
             return Pool(dict(self._values(path)))
         if is_remove(node):
             return Pool(removed=True)
@@ -118,9 +122,10 @@ class ImportReader:
             return Pool(values, missing=None if values else f"{entry.where} is an empty list")
         return self._map(name, entry)
 
-    def _path(self, name: str, text: str, entry: Entry, missing_ok: bool = False) -> Path | None:
-        path = self._run.find(text, entry, missing_ok=missing_ok)
-        if path is not None and name in self._sensitive and self._style != "default":
+    def _path(self, name: str, text: str, entry: Entry) -> Path:
+        path = self._run.find(text, entry)
+        assert path is not None
+        if name in self._sensitive and self._style != "default":
             for ending in (".yaml", ".yml"):
                 styled = f"{str(path).removesuffix(path.suffix)}.{self._style}{ending}"
                 if not set(self._style) & set("/\\:") and is_file(styled):
@@ -144,9 +149,7 @@ class ImportReader:
         return {inline_key(raw): raw.strip("\"'")}
 
     def _file(self, name: str, text: str, entry: Entry) -> dict[str, Value]:
-        path = self._path(name, text, entry)
-        assert path is not None
-        return self._values(path)
+        return self._values(self._path(name, text, entry))
 
     def _values(self, path: Path) -> dict[str, Value]:
         """A file's values. Raises all that is wrong with it together, YAML mistakes and bad values alike."""

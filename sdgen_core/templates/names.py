@@ -71,7 +71,7 @@ def used_values(run: Run, dressed: Dressed) -> Values:
                         nearest_names(p.name, usable),
                     )
                 elif required:
-                    _unresolved(run, p, text, dressed, usable)
+                    _unresolved(run, p, text, dressed)
                 elif p.name != "negprompt" and not run.crowded:
                     run.warn(
                         f"{p.raw} in the negative prompt has no import and stays as text",
@@ -88,13 +88,15 @@ def used_values(run: Run, dressed: Dressed) -> Values:
     return values
 
 
-def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed, usable: Mapping[str, Any]) -> None:
+def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
     if run.full:
         return
     place = text.place(p.start, p.raw)
     if place is not None and place.file in run.unsure:
         return
-    near = nearest_names(p.name, usable)
+    pools, book, theme = dressed.pools, dressed.book, dressed.theme
+    declared = [n for n, pool in pools.items() if pool.values or pool.broken]
+    near = nearest_names(p.name, declared)
     if dressed.frame:
         if near:
             run.warn(
@@ -103,23 +105,25 @@ def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed, usable: 
         return
     message = f"the placeholder {p.raw} has no import"
     hint = None
-    pools, book, theme = dressed.pools, dressed.book, dressed.theme
-    if p.name in pools and pools[p.name].missing:
-        message += f": {pools[p.name].missing}"
-    if p.name == "prompt":
+    empty = pools.get(p.name, Pool()).missing
+    if empty:
+        message += f": {empty}"
+        near = pools[p.name].nearest
+        hint = "Correct that import."
+    elif p.name == "prompt":
         message += (
             " ({prompt} is filled by a prompt file that implements this template; a template is not run by itself)"
         )
     elif book.has(p.name):
         message += f"; {p.name} is a chunk, written @{p.name}"
         hint = f"Write @{p.name} in place of {p.raw}."
-    if theme is not None:
+    if theme is not None and not empty:
         message += f". The theme {theme.name!r} ({theme.shown}) replaces the template's imports and does not name it"
-        hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
-    listed = few(usable) or "none"
-    run.problem(
-        SDGenError("unresolved-placeholder", f"{message} (imports: {listed})", place=place, nearest=near, hint=hint)
-    )
+        if not near:
+            hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
+    if not empty:
+        message += f" (imports: {few(declared) or 'none'})"
+    run.problem(SDGenError("unresolved-placeholder", message, place=place, nearest=near, hint=hint))
 
 
 def check_selectors(

@@ -70,6 +70,11 @@ def flat(error: SDGenError) -> list[SDGenError]:
     return list(error.errors) if isinstance(error, TemplateErrors) else [error]
 
 
+def together(errors: list[SDGenError]) -> SDGenError:
+    """One error for several; a single one stays itself."""
+    return errors[0] if len(errors) == 1 else TemplateErrors(errors)
+
+
 @dataclass(frozen=True)
 class Remark:
     """Something odd that stops nothing. Strict mode takes it for an error, unless it is a ``note``: no mistake at all."""
@@ -246,8 +251,8 @@ class Run:
 
         try:
             rest, errors = self._parts(document)
-        except SDGenError as error:
-            raise (TemplateErrors([named(e) for e in flat(error)]) if len(flat(error)) > 1 else named(error)) from None
+        except SDGenError as e:
+            raise together([named(single) for single in flat(e)]) from None
         for error in errors:
             self.problem(named(error))
         if errors:
@@ -265,7 +270,7 @@ class Run:
         except SDGenError:
             rest, errors = document.salvage()
             if rest is None:
-                raise errors[0] if len(errors) == 1 else TemplateErrors(errors) from None
+                raise together(errors) from None
             document = rest
         self._repeated(document)
         return document, errors
@@ -350,8 +355,9 @@ class Run:
                 names = [p.name for p in islice(candidate.parent.iterdir(), 2000) if p.suffix in (".yaml", ".yml")]
             except (OSError, ValueError):
                 continue
-            folder = text.rpartition("/")[0]
-            near += [f"{folder}/{n}" if folder else n for n in nearest_names(candidate.name, names)]
+            folder = text[: text.rfind("/") + 1]
+            stems = {_stem(n): n for n in names}  # all endings are alike
+            near += [folder + stems[stem] for stem in nearest_names(_stem(candidate.name), stems)]
         looked = " and ".join(dict.fromkeys(self.name_of(c) for c in candidates))
         where = f"{entry.where}: " if entry.where else ""
         message = f"{where}the file {text} does not exist (looked for {looked})"
@@ -364,7 +370,7 @@ class Run:
         """The file as a model. Raises with all violations; reports unknown fields as remarks."""
         model, errors = self._validated(document, kind, code, "", document.root.python())
         if errors:
-            raise errors[0] if len(errors) == 1 else TemplateErrors(errors)
+            raise together(errors)
         return model
 
     def rough_model(
@@ -401,10 +407,8 @@ class Run:
             try:
                 model = kind.model_validate(rest)
             except ValidationError:
-                if len(errors) > 1:
-                    raise TemplateErrors(errors) from None
                 unusable = SDGenError(code, f"{prefix}nothing of this file can be used", place=document.place())
-                raise errors[0] if errors else unusable from None
+                raise together(errors or [unusable]) from None
         self._unknown(document, model, ())
         return model, errors
 
@@ -467,6 +471,10 @@ def _violation(document: Document, kind: type[FileModel], item: Any, code: str, 
 def _short(value: Any) -> str:
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".yaml").removesuffix(".yml")
 
 
 def _joined(base: Path, text: str) -> Path:

@@ -130,7 +130,10 @@ def _check(run: Run, key: str, entry: Entry) -> bool:
         elif node.kind == "list" and not is_remove(node):
             items = few(str(n.value) if n.kind == "scalar" else "..." for n in node.value)
             message = f"the theme's entry {key} is the list [{items}]; only [Remove] is allowed"
-            run.problem(SDGenError("bad-remove", message, place=entry.document.place(node)))
+            only = node.value[0] if len(node.value) == 1 else None
+            near = nearest_names(str(only.value), ["Remove"]) if only is not None and only.kind == "scalar" else []
+            place = entry.document.place(node)
+            run.problem(SDGenError("bad-remove", message, place=place, nearest=[f"[{n}]" for n in near]))
             sound = False
     return sound
 
