@@ -148,7 +148,7 @@ class TemplateLibrary:
 class Listings:
     """A library's listing for those who ask often (every open page) or may not wait (ComfyUI's event loop).
 
-    All askers together spend one twentieth of the time on walking the folders at most, however large these are.
+    All askers together spend a fifth of the time on walking the folders at most, however large these are.
     """
 
     def __init__(self, library: TemplateLibrary) -> None:
@@ -165,7 +165,7 @@ class Listings:
             if self._last is None or begun >= self._due:
                 self._last = self.library.listing()
                 ended = time.monotonic()
-                self._due = ended + 19 * (ended - begun)
+                self._due = ended + 4 * (ended - begun)
             return self._last
 
     def soon(self, patience_s: float = 0.1) -> Listing:
