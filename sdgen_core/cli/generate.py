@@ -19,8 +19,16 @@ from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, nodes_of
 from ..sessions.plan import Plan
 from ..sessions.service import ON_EXISTING
-from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
+from ..templates import (
+    Options,
+    ResolvedTemplate,
+    load_template,
+    parse_choice_spec,
+    parse_fixed_spec,
+    parse_seed_spec,
+)
 from ..templates.library import TEXT_BELOW
+from .choosing import chosen
 from .connection import Remote, server_url
 from .output import fail, print_json, reporting, session_table
 
@@ -32,7 +40,9 @@ _POLL = 0.5  # s between looks at a session
 
 @reporting
 def generate(
-    file: Annotated[Path, typer.Argument(help="A *.prompt.yaml file.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A *.prompt.yaml file; on a terminal it can be chosen from a list.")
+    ] = None,
     workflow: Annotated[
         Path | None, typer.Option("--workflow", help="Workflow with an SDGen Session Plan; canvas or API form.")
     ] = None,
@@ -66,15 +76,23 @@ def generate(
         str, typer.Option("--on-existing", help=f"When the same order exists: {', '.join(ON_EXISTING)}.")
     ] = "resume",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only: show what would be made.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Choose theme, style and values from lists.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the session as JSON at the end.")] = False,
 ) -> None:
     """Make a session of a template in a running ComfyUI."""
     fixed = parse_fixed_spec(use_fixed) if use_fixed else {}
     options = Options(theme=theme, theme_file=theme_file, style=style, fixed=fixed, choices=parse_choice_spec(choose))
-    resolved = load_template(file, options)
     limit = limit or None  # 0 is "as written", here as in the node
     sweep = parse_seed_spec(seeds) if seeds else None
-    plan = Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
+
+    def planned(resolved: ResolvedTemplate) -> Plan:
+        return Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
+
+    file, options = chosen(file, options, interactive, planned)
+    resolved = load_template(file, options)
+    plan = planned(resolved)
     if not plan.count:
         raise SDGenError("empty-plan", f"the plan of {resolved.name!r} is empty: 0 images")
     for warning in plan.warnings:

@@ -110,7 +110,7 @@ def _shared_keys(report: ThemeReport) -> Iterator[str]:
     """Keys that several files of one import have: the later ones get another name."""
     run = Run(report.base)
     for entry in report.entries:
-        if len(entry.files) < 2 or entry.problem is not None:
+        if len(entry.files) < 2 or entry.chunks or entry.problem is not None:
             continue
         owner: dict[str, str] = {}
         for path in entry.files:

@@ -201,3 +201,22 @@ def fit(report: ThemeReport, style: str, needs: Needs) -> Fit:
 def fits(report: ThemeReport, needs: Needs, styles: Sequence[str]) -> dict[str, Fit]:
     """Style -> fit, "default" first."""
     return {style: fit(report, style, needs) for style in ("default", *styles)}
+
+
+def styles_for(needs: Needs, report: ThemeReport | None) -> list[str]:
+    """The styles that make a difference to the template: those of the theme (None: without one), and files of its own
+    style-sensitive imports.
+    """
+    from .theme_report import named_files, styles_beside
+
+    out: dict[str, None] = {}
+    if report is not None:
+        entries = [e for e in report.entries if not e.by_file or e.name in needs.sensitive]
+        out.update(dict.fromkeys(e.style for e in entries if e.style not in ("", "default")))
+    staying = needs.own if report is not None and not (report.merge or needs.merge) else needs.own | needs.inherited
+    run = Run(needs.path.parent)
+    for name in needs.merged.imports:
+        if name in needs.sensitive and name in staying:
+            files = named_files(run, needs.merged.imports[name])
+            out.update(dict.fromkeys(style for file in files for style in styles_beside(file)))
+    return list(out)

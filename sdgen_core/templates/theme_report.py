@@ -226,12 +226,12 @@ def _entries(run: Run, name: str, style: str, entry: Entry, written: str, said: 
     if is_remove(entry.node):
         yield ThemeEntry(name, style, written, removed=True)
         return
-    files = tuple(dict.fromkeys(_files(run, entry)))
+    files = tuple(dict.fromkeys(named_files(run, entry)))
     plain = _entry(run, name, style, entry, written, files)
     yield plain
     if style or plain.problem is not None:
         return
-    for found in dict.fromkeys(s for path in files for s in _styles_beside(path)):
+    for found in dict.fromkeys(s for path in files for s in styles_beside(path)):
         if f"{name}.{found}" in said:
             continue
         styled = tuple(p for p in (_style_file(path, found) for path in files) if p is not None)
@@ -259,7 +259,7 @@ def _entry(
     return ThemeEntry(name, style, written, files, by_file=by_file, values=pool.values, chunks=chunks, problem=problem)
 
 
-def _files(run: Run, entry: Entry) -> Iterator[Path]:
+def named_files(run: Run, entry: Entry) -> Iterator[Path]:
     """The files an import names, those that exist."""
     stack = [entry.node]
     while stack:
@@ -277,7 +277,7 @@ def _files(run: Run, entry: Entry) -> Iterator[Path]:
                 yield path
 
 
-def _styles_beside(path: Path) -> list[str]:
+def styles_beside(path: Path) -> list[str]:
     """``coat.winter.yaml`` beside ``coat.yaml``: winter."""
     try:
         names = sorted(p.name for p in path.parent.glob(f"{glob_safe(path.stem)}.*.y*ml"))
