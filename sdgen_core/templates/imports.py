@@ -85,18 +85,43 @@ def clash_prefix(path: str) -> str:
     return clean.replace("/", "__").replace(".", "_")
 
 
+#: What was read for (leaf's folder, file that says it, where, style): for checks of many templates at once.
+Memo = dict[tuple[Path | None, Path, str, str], tuple[Pool | SDGenError, Run]]
+
+
 class ImportReader:
     """Reads import entries for one run. ``style`` other than default looks for ``file.STYLE.yaml`` of ``sensitive``
-    names.
+    names. With a ``memo`` each entry is read once.
     """
 
-    def __init__(self, run: Run, style: str, sensitive: frozenset[str]) -> None:
+    def __init__(self, run: Run, style: str, sensitive: frozenset[str], memo: Memo | None = None) -> None:
         self._run = run
         self._style = style
         self._sensitive = sensitive
+        self._memo = memo
 
     def read(self, name: str, entry: Entry) -> Pool:
         """Raises all that is wrong with the import together: own missing files, bad values, bad list items."""
+        path = entry.document.path
+        if self._memo is None or path is None:
+            return self._read(name, entry)
+        key = (self._run.base, path, entry.where, self._style if name in self._sensitive else "")
+        known = self._memo.get(key)
+        if known is None:
+            aside = self._run.aside()
+            found: Pool | SDGenError
+            try:
+                found = ImportReader(aside, self._style, self._sensitive).read(name, entry)
+            except SDGenError as error:
+                found = error
+            known = self._memo[key] = found, aside
+        found, aside = known
+        self._run.take(aside)
+        if isinstance(found, SDGenError):
+            raise found
+        return found
+
+    def _read(self, name: str, entry: Entry) -> Pool:
         node = entry.node
         if node.kind == "scalar":
             if node.is_null:

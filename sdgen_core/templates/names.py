@@ -47,6 +47,14 @@ class Dressed:
         return broken or name in self.removed or (self.frame and name == "prompt") or run.unknown(name)
 
 
+class Unresolved(SDGenError):
+    """A placeholder of the prompt without values; ``name`` is the placeholder's."""
+
+    def __init__(self, name: str, message: str, **more: Any) -> None:
+        self.name = name
+        super().__init__("unresolved-placeholder", message, **more)
+
+
 def used_values(run: Run, dressed: Dressed) -> Values:
     """The values of all names in use, in order of appearance. Unknown names in the prompt are problems, elsewhere
     remarks.
@@ -123,7 +131,7 @@ def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
             hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
     if not empty:
         message += f" (imports: {few(declared) or 'none'})"
-    run.problem(SDGenError("unresolved-placeholder", message, place=place, nearest=near, hint=hint))
+    run.problem(Unresolved(p.name, message, place=place, nearest=near, hint=hint))
 
 
 def check_selectors(

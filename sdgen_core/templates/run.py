@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -128,6 +128,7 @@ class Run:
     _first: str | None = None
     _told: set[str] = field(default_factory=set)
     _wrong: set[str] = field(default_factory=set)
+    _names: dict[Path, str] = field(default_factory=dict)
     _order: dict[str, int] = field(default_factory=dict)
     _damaged: list[Document] = field(default_factory=list)
     _values: int = 0
@@ -205,6 +206,29 @@ class Run:
         if self._values > MAX_VALUES:
             raise SDGenError("too-large", f"the imports hold more than {MAX_VALUES:,} values together")
 
+    def aside(self) -> Run:
+        """A run of the same place for a part of the reading, whose outcome several runs can ``take``."""
+        return replace(
+            self,
+            remarks=[],
+            problems=[],
+            files={},
+            _told=set(),
+            _wrong=set(),
+            _damaged=[],
+            _values=0,
+            oddities=0,
+            more=0,
+        )
+
+    def take(self, part: Run) -> None:
+        """Add what a part of the reading met."""
+        self.files.update(part.files)
+        for remark in part.remarks:
+            self._remark(remark.error, remark.note)
+        for problem in part.problems:
+            self.problem(problem)
+
     def check(self) -> None:
         """Raise what was collected, if anything, in the order of the files and their lines."""
         error = self.error()
@@ -281,9 +305,9 @@ class Run:
         if not self.allowed(path):
             raise SDGenError("outside-folders", f"{name} lies outside of the template folders")
         document = documents.read(path, name)
-        self.files.setdefault(
-            path, (documents.relative(path, self.base) if self.base else name, document.parsed.sha256)
-        )
+        if path not in self.files:
+            relative = documents.relative(path, self.base) if self.base else name
+            self.files[path] = (relative, document.parsed.sha256)
         return document
 
     def _repeated(self, document: Document) -> None:
@@ -293,11 +317,19 @@ class Run:
 
     def allowed(self, path: Path) -> bool:
         """Whether a file or folder may be looked at. Lexical: a link inside a template folder is the user's own."""
+        if not self.within:
+            return True
         path = Path(os.path.normpath(path))
-        return not self.within or any(path.is_relative_to(os.path.normpath(folder)) for folder in self.within)
+        return any(path.is_relative_to(os.path.normpath(folder)) for folder in self.within)
 
     def name_of(self, path: Path) -> str:
         """A path as messages show it: relative to where the user named the leaf, or to ``root``."""
+        name = self._names.get(path)
+        if name is None:
+            name = self._names[path] = self._name(path)
+        return name
+
+    def _name(self, path: Path) -> str:
         if self.root is not None:
             return documents.relative(path, self.root)
         if self.base is None:
@@ -413,11 +445,13 @@ class Run:
         return model, errors
 
     def _unknown(self, document: Document, model: Any, path: tuple[str, ...]) -> None:
-        for field_name in model.model_extra or {}:
+        extra = model.model_extra or {}
+        if extra:
             known = [n for n in type(model).model_fields if n not in ("themable",)]
-            node = document.root.at((*path, field_name))
-            text = f"the field {'.'.join((*path, field_name))!r} is unknown and has no effect"
-            self.warn(text, document.place(node), "schema", nearest_names(field_name, known))
+            for field_name, key_node, _ in document.root.at(path).pairs():
+                if field_name in extra:
+                    text = f"the field {'.'.join((*path, field_name))!r} is unknown and has no effect"
+                    self.warn(text, document.place(key_node), "schema", nearest_names(field_name, known))
         for field_name in type(model).model_fields:
             inner = getattr(model, field_name)
             if hasattr(inner, "model_extra"):
@@ -449,7 +483,7 @@ def _violation(document: Document, kind: type[FileModel], item: Any, code: str, 
     if item["type"] == "missing":
         if len(loc) == 1:
             place = document.place()
-            written = {key: at for key, at, _ in document.root.pairs() if key not in kind.model_fields}
+            written = {key: key_node for key, key_node, _ in document.root.pairs() if key not in kind.model_fields}
             for near in nearest_names(dotted, written, 1):
                 place = document.place(written[near])
                 return SDGenError(code, f"{message}is missing, and {near!r} is no field", place=place, nearest=[dotted])
