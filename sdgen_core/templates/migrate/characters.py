@@ -19,7 +19,7 @@ from .draft_texts import Rules, placeholder_name, substitutions
 from .editor import Editor
 from .plan import Plan
 from .project import Project, key_of
-from .texts import HEADER, scalar
+from .texts import HEADER, literal, scalar
 
 _TYPES = ("character", "character_template", "chunk_template")
 _KNOWN = (
@@ -121,11 +121,8 @@ class ChunkMigration:
             source = source[: m.start()] + "{" + placeholder_name(m[1]) + "}" + source[m.end() :]
         if new == _DOTTED.sub(lambda m: "{" + placeholder_name(m[1]) + "}", old):
             editor.set((key,), new, source)
-        elif "\n" in new.strip("\n"):
-            lines = [f"  {line}" if line else "" for line in new.rstrip("\n").split("\n")]
-            editor.set((key,), new, ("|\n" if new.endswith("\n") else "|-\n") + "\n".join(lines))
         else:
-            editor.set((key,), new, scalar(new))
+            editor.set((key,), new, literal(new, ""))
 
     def _parent(self) -> None:
         node = self.editor.root.get("implements")

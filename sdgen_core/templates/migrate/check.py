@@ -26,7 +26,8 @@ def check(project: Project) -> list[SDGenError]:
     everything = [full(p) for p in (*there, *(c.path for c in plan.changes))]
     try:
         top = Path(os.path.commonpath([p.parent for p in everything]))
-    except ValueError:  # files on several drives
+    except ValueError:
+        plan.remark("the files lie on several drives; whether the new ones load is not checked")
         return []
     out: list[SDGenError] = []
     with tempfile.TemporaryDirectory(prefix="sdgen-migrate-") as name:

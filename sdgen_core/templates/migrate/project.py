@@ -16,6 +16,9 @@ from .plan import Change, Plan
 from .texts import HEADER, OldText, lines_of, read_old
 
 YAML = (".yaml", ".yml")
+MAX_FOLDERS = 20_000
+#: so many folders above a file are its project when it names others by paths of another machine
+ABOVE = 5
 _ABSOLUTE = re.compile(r"[/~]|[A-Za-z]:/")
 _SKIPPED = ("node_modules", "__pycache__", "site-packages")
 #: files that only a folder of made images has
@@ -32,10 +35,13 @@ def key_of(path: Path) -> str:
     return os.path.normcase(full(path))
 
 
-def walk(root: Path) -> list[Path]:
+def walk(root: Path, plan: Plan) -> list[Path]:
     """The files a project may consist of. Hidden folders, packages and folders of made images are left out."""
     found: list[Path] = []
-    for folder, folders, files in os.walk(root):
+    for number, (folder, folders, files) in enumerate(os.walk(root)):
+        if number == MAX_FOLDERS:
+            plan.remark(f"{shown(root)} has more than {MAX_FOLDERS:,} folders; the rest is not looked at")
+            break
         if Path(folder) != root and any(name in files for name in _SESSION):
             folders.clear()
             continue
@@ -52,7 +58,7 @@ class Project:
     def __init__(self, root: Path, plan: Plan) -> None:
         self.root = root
         self.plan = plan
-        self.files = walk(root)
+        self.files = walk(root, plan)
         self.convert_yaml: Callable[[Path], None] = lambda path: None
         self.lists: dict[str, ValueList | None] = {}
         self.chunks: dict[str, Path] = {}
@@ -87,7 +93,7 @@ class Project:
         if not clean:
             return None
         if _ABSOLUTE.match(clean):
-            return self._absolute(clean)
+            return self._absolute(clean, folder)
         folders = [folder / base.replace("\\", "/"), folder] if base else [folder]
         if not base_first:
             folders.reverse()
@@ -103,7 +109,10 @@ class Project:
                     return candidate
         return None
 
-    def _absolute(self, clean: str) -> Path | None:
+    def _absolute(self, clean: str, folder: Path) -> Path | None:
+        """An absolute path as it is, as Windows and WSL name each other's drives, or by its end: below the folders over
+        ``folder``, else the one file of the project that shares the longest end.
+        """
         drive = re.fullmatch(r"([A-Za-z]):/(.*)", clean)
         mounted = re.fullmatch(r"/mnt/([A-Za-z])/(.*)", clean)
         for name in (
@@ -113,7 +122,13 @@ class Project:
         ):
             if name and _is_file(Path(name)):
                 return Path(name)
-        parts = [p.casefold() for p in clean.split("/") if p]
+        pieces = [p for p in clean.split("/") if p]
+        for tail in range(len(pieces), 1, -1):
+            for up in range(ABOVE):
+                candidate = Path(os.path.normpath(folder.joinpath(*[".."] * up, *pieces[-tail:])))
+                if _is_file(candidate):
+                    return candidate
+        parts = [p.casefold() for p in pieces]
         best: list[Path] = []
         length = 0
         for path in self.files:
