@@ -117,7 +117,8 @@ class GenerationBlock(FileModel):
         examples=[100],
         json_schema_extra={
             "minimum": -1,
-            "not": {"const": 0},
+            "if": {"minimum": 0},
+            "then": {"minimum": 1},
             "errorMessage": "must be a number of images, or -1 for no limit",
         },
     )
@@ -171,7 +172,9 @@ class OutputBlock(FileModel):
         examples=[["Coat", "Light"]],
         json_schema_extra={"type": ["array", "null"]},
     )
-    annotations: AnnotationsBlock | None = Field(None, description="Texts drawn onto copies of the images.")
+    annotations: AnnotationsBlock | None = Field(
+        None, description="Texts drawn onto copies of the images.", examples=[{"enabled": True, "keys": ["Coat"]}]
+    )
 
 
 class ThemesBlock(FileModel):
