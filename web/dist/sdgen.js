@@ -791,7 +791,7 @@ class Ye {
       }
     ), this.modal.addEventListener("keydown", (u) => {
       this.pressed(u);
-    }), this.show(this.row), this.changed(), this.radios.get(this.row)?.scrollIntoView({ block: "nearest" }), this.search.focus();
+    }), this.show(this.row), this.radios.get(this.row)?.scrollIntoView({ block: "nearest" }), this.search.focus();
   }
   texts;
   chosen;
@@ -858,7 +858,7 @@ class Ye {
   show(t) {
     this.row = t, this.search.value = "", this.draw.value = String(t.draw ?? 1), this.draw.max = String(t.values.length), this.drawing.checked = t.draw !== null;
     const n = this.radios.get(t);
-    n && (n.checked = !0), this.list.scrollTop = 0, this.showValues();
+    n && (n.checked = !0), this.list.scrollTop = 0, this.showValues(), this.changed();
   }
   /** The values that match the search. */
   showValues() {

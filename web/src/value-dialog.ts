@@ -107,7 +107,6 @@ export class ValueDialog {
       this.pressed(event)
     })
     this.show(this.row)
-    this.changed()
     this.radios.get(this.row)?.scrollIntoView({ block: 'nearest' })
     this.search.focus()
   }
@@ -186,6 +185,7 @@ export class ValueDialog {
     if (radio) radio.checked = true
     this.list.scrollTop = 0
     this.showValues()
+    this.changed()
   }
 
   /** The values that match the search. */
