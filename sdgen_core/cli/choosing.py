@@ -20,7 +20,7 @@ from .output import working
 if TYPE_CHECKING:
     from ..sessions.plan import Plan
     from ..templates import Options, ResolvedTemplate, Value
-    from ..templates.theme_fit import Needs
+    from ..templates.offers import ThemeOffer
     from .picker import Row
 
 #: Options of a command that the choice replaces, with a value each.
@@ -72,7 +72,7 @@ class _Asker:
         self.choice = choice
         self._given = options
         self._plan = plan
-        self._needs: Needs | None = None
+        self._offers: list[ThemeOffer] | None = None
         self._named = choice.file is not None
 
     def options(self) -> Options:
@@ -124,34 +124,22 @@ class _Asker:
             return False
         if self.choice.file != Path(names[picked]):
             self.choice = Choice(Path(names[picked]), self._given.theme, self._given.style, dict(self._given.choices))
-            self._needs = None
+            self._offers = None
         return True
 
-    def _template(self) -> Needs:
-        from ..templates.theme_fit import needs_of
-
-        assert self.choice.file is not None
-        if self._needs is None:
-            self._needs = needs_of(self.choice.file)
-        return self._needs
-
     def _theme(self) -> bool | None:
-        from ..templates.theme_fit import fit
-        from ..templates.theme_report import report
         from .picker import Row, pick_one
 
-        needs = self._template()
-        if self._given.theme or self._given.theme_file or not needs.themes:
+        offers = self._offered()
+        if self._given.theme or self._given.theme_file or len(offers) < 2:
             return None
-        rows = [Row(NONE)]
         with working("reading themes"):
-            for theme in needs.themes:
-                about = report(theme)
-                fits = fit(about, "default", needs)
-                missing = [*fits.misses, *fits.broken]
-                warning = "broken" if about.problems else f"misses {', '.join(missing)}" if missing else ""
-                rows.append(Row(theme.name, "  ".join(f"#{t}" for t in about.tags), warning))
-        names = [None, *(t.name for t in needs.themes)]
+            lacks = self._lacks()
+        rows = [Row(NONE)]
+        for offer in offers[1:]:
+            warning = "broken" if offer.problem else lacks.get(offer.name, "")
+            rows.append(Row(offer.name, "  ".join(f"#{t}" for t in offer.tags), warning))
+        names = [None, *(offer.name for offer in offers[1:])]
         start = names.index(self.choice.theme) if self.choice.theme in names else 0
         picked = pick_one("Which theme?", rows, start, self._so_far())
         if picked is None:
@@ -161,25 +149,42 @@ class _Asker:
             self.choice.choices = dict(self._given.choices)
         return True
 
+    def _offered(self) -> list[ThemeOffer]:
+        """No theme, and the template's themes, with their styles."""
+        from ..templates.offers import offers
+
+        assert self.choice.file is not None
+        if self._offers is None:
+            self._offers = offers(self.choice.file)
+        return self._offers
+
+    def _lacks(self) -> dict[str, str]:
+        """Theme -> what the template would miss with it."""
+        from ..templates.theme_fit import fit, needs_of
+        from ..templates.theme_report import report
+
+        assert self.choice.file is not None
+        needs = needs_of(self.choice.file)
+        out: dict[str, str] = {}
+        for theme in needs.themes:
+            fits = fit(report(theme), "default", needs)
+            if not fits.complete:
+                out[theme.name] = f"misses {', '.join((*fits.misses, *fits.broken))}"
+        return out
+
     def _style(self) -> bool | None:
-        from ..templates.theme_fit import styles_for
         from ..templates.theme_folders import theme_at
         from ..templates.theme_report import report
         from .picker import Row, pick_one
 
-        needs = self._template()
-        if self._given.style:
-            return None
-        theme = next((t for t in needs.themes if t.name == self.choice.theme), None)
-        if self._given.theme_file is not None:
-            theme = theme_at(self._given.theme_file)
-        styles = styles_for(needs, report(theme) if theme else None)
-        if not styles:
+        styles: Sequence[str] = next((o.styles for o in self._offered() if o.name == (self.choice.theme or "")), ())
+        if self._given.theme_file and (theme := theme_at(self._given.theme_file)):
+            styles = report(theme).styles
+        if self._given.style or not styles:
             return None
         names = [None, *styles]
         start = names.index(self.choice.style) if self.choice.style in names else 0
-        rows = [Row("default"), *(Row(s) for s in styles)]
-        picked = pick_one("Which style?", rows, start, self._so_far())
+        picked = pick_one("Which style?", [Row("default"), *(Row(s) for s in styles)], start, self._so_far())
         if picked is None:
             return False
         if names[picked] != self.choice.style:

@@ -219,7 +219,7 @@ def _chosen(
                 known = [*(needs.themes if needs else ()), *walk(folders_of(folders, user_dir)).themes]
             hits = named(name, known)
             out += hits[:1] if needs is not None and hits[0] in needs.themes else hits
-    return list(dict.fromkeys(out))
+    return list({theme.path: theme for theme in out}.values())
 
 
 def _check_style(report: ThemeReport, style: str | None) -> None:

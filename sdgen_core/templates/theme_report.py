@@ -13,7 +13,7 @@ from .documents import Document, Node
 from .imports import ImportReader, is_path, is_remove
 from .model import ThemeFile
 from .resolved import Value
-from .run import Entry, Run, TemplateErrors
+from .run import Entry, Run, flat
 from .theme_folders import FoundTheme, shown_path
 from .themes import glob_safe, theme_from
 
@@ -167,11 +167,6 @@ def _report(theme: FoundTheme, base: Path) -> ThemeReport:
     return out
 
 
-def flat(error: SDGenError) -> list[SDGenError]:
-    """The single errors of one that may hold several."""
-    return list(error.errors) if isinstance(error, TemplateErrors) else [error]
-
-
 def _explicit_entries(run: Run, theme: FoundTheme, out: ThemeReport) -> Iterator[ThemeEntry]:
     document = run.open(theme.path)
     out.document = document
@@ -226,12 +221,12 @@ def _entries(run: Run, name: str, style: str, entry: Entry, written: str, said: 
     if is_remove(entry.node):
         yield ThemeEntry(name, style, written, removed=True)
         return
-    files = tuple(dict.fromkeys(named_files(run, entry)))
+    files = tuple(dict.fromkeys(_files(run, entry)))
     plain = _entry(run, name, style, entry, written, files)
     yield plain
     if style or plain.problem is not None:
         return
-    for found in dict.fromkeys(s for path in files for s in styles_beside(path)):
+    for found in dict.fromkeys(s for path in files for s in _styles_beside(path)):
         if f"{name}.{found}" in said:
             continue
         styled = tuple(p for p in (_style_file(path, found) for path in files) if p is not None)
@@ -259,7 +254,7 @@ def _entry(
     return ThemeEntry(name, style, written, files, by_file=by_file, values=pool.values, chunks=chunks, problem=problem)
 
 
-def named_files(run: Run, entry: Entry) -> Iterator[Path]:
+def _files(run: Run, entry: Entry) -> Iterator[Path]:
     """The files an import names, those that exist."""
     stack = [entry.node]
     while stack:
@@ -277,7 +272,7 @@ def named_files(run: Run, entry: Entry) -> Iterator[Path]:
                 yield path
 
 
-def styles_beside(path: Path) -> list[str]:
+def _styles_beside(path: Path) -> list[str]:
     """``coat.winter.yaml`` beside ``coat.yaml``: winter."""
     try:
         names = sorted(p.name for p in path.parent.glob(f"{glob_safe(path.stem)}.*.y*ml"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ import yaml
 
 from ..errors import SDGenError, shown
 from . import documents
-from .load import load_template
+from .load import absolute
 from .resolved import Value
 from .run import Run
 from .theme_fit import Needs
@@ -70,25 +69,21 @@ def _check_names(name: str, placeholders: Sequence[str], styles: Sequence[str]) 
 
 def _values_of(needs: Needs) -> dict[str, dict[str, Value]]:
     """The names a theme has to bring, with the values they have without one; samples where there are none."""
-    try:
-        present = load_template(needs.path).values
-    except SDGenError:  # a template may be whole only with a theme
-        present = {}
-    brought = needs.own | (needs.uses.brought - needs.inherited)
-    return {n: dict(present.get(n) or _sample(n)) for n in needs.names if n not in brought}
+    present = needs.plain.usable
+    return {name: present.get(name) or _sample(name) for name in needs.to_bring()}
 
 
 def _chunk_paths(needs: Needs, folder: Path) -> dict[str, Any]:
     """The chunk files that the template's imports name, as seen from the theme's ``folder``: a theme replaces these imports too."""
     run = Run(needs.path.parent)
     out: dict[str, Any] = {}
-    for name in sorted(needs.uses.chunks - needs.own):
-        paths: dict[str, str] = {}
-        for member, entry in needs.chunk_imports[name].items():
-            path = run.find(str(entry.node.value), entry)
-            assert path is not None
-            paths[member] = documents.relative(path, Path(os.path.normpath(folder.absolute())))
-        out[name] = paths.get("", paths)
+    for name in needs.chunk_imports:
+        pool = needs.plain.pools[name]
+        members = pool.chunks or ({} if pool.chunk is None else {"": pool.chunk})
+        found = {member: run.find(str(entry.node.value), entry) for member, entry in members.items()}
+        paths = {m: documents.relative(path, absolute(folder)) for m, path in found.items() if path is not None}
+        if name not in needs.own:
+            out[name] = paths.get("", paths)
     return out
 
 
