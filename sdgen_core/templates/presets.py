@@ -58,8 +58,7 @@ def _detectors(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
         if isinstance(item, str):
             out += _preset(run, item, entry, "adetailer")
         elif isinstance(item, dict):
-            inner = {k: v for k, v in item.items() if k not in ("import", "override", "enabled")}
-            override = {**inner, **_override(item, entry.place)}
+            override = _merged({k: v for k, v in item.items() if k != "enabled"}, entry.place)
             if item.get("import"):
                 found = _preset(run, str(item["import"]), entry, "adetailer")
                 for detector in found:
@@ -78,7 +77,7 @@ def _detectors(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
 
 def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
     if isinstance(value, dict) and "import" not in value:
-        inner = value.get("units") if isinstance(value.get("units"), list) else [value]
+        inner = value.get("units") if isinstance(value.get("units"), list) else [_merged(value, entry.place)]
         return [_unit(unit, entry.place) for unit in inner or []]
     items = value if isinstance(value, list) else [value]
     out: list[dict[str, Any]] = []
@@ -88,15 +87,13 @@ def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
             out += _preset(run, item, entry, "controlnet")
         elif isinstance(item, dict) and item.get("import"):
             found = _preset(run, str(item["import"]), entry, "controlnet")
-            inner = {k: v for k, v in item.items() if k not in ("import", "override")}
-            override = {**inner, **_override(item, entry.place)}
             if found:
-                _set(found[0], override, entry.place, "unit")
+                _set(found[0], _merged(item, entry.place), entry.place, "unit")
             out += found
         elif isinstance(item, dict) and "model" in item:
-            out.append(_unit(item, entry.place))
+            out.append(_unit(_merged(item, entry.place), entry.place))
         elif isinstance(item, dict):
-            overrides.append(item)
+            overrides.append(_merged(item, entry.place))
         else:
             raise _bad(f"{item!r} is neither a preset file nor a map of fields", entry.place)
     if overrides and not out:
@@ -112,11 +109,12 @@ def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
     return out
 
 
-def _override(item: dict[str, Any], place: Place) -> dict[str, Any]:
+def _merged(item: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The fields of an entry, those under ``override`` included."""
     override = item.get("override") or {}
     if not isinstance(override, dict):
         raise _bad("override is no map of fields", place)
-    return override
+    return {**{k: v for k, v in item.items() if k not in ("import", "override")}, **override}
 
 
 def _unit(fields: Any, place: Place) -> dict[str, Any]:
