@@ -28,7 +28,9 @@ Known = dict[tuple[Any, ...], dict[str, Path]]
 
 @dataclass
 class Needs:
-    """A template as themes see it. ``source`` is what the user called it, ``path`` where that is. ``themes`` are those it can use, ``searched`` the folders in which a new one would be found."""
+    """A template as themes see it. ``source`` is what the user called it, ``path`` where that is. ``themes`` are those it can use,
+    ``searched`` the folders in which a new one would be found.
+    """
 
     source: Path
     path: Path
