@@ -83,12 +83,11 @@ class Template(io.ComfyNode):
         return time.time_ns()
 
     @classmethod
-    def validate_inputs(cls, file: str = TEXT_BELOW) -> bool | str:
-        """In place of ComfyUI's own check against the list, which may be older than the file."""
-        if file in ("", TEXT_BELOW):
-            return True
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """In place of ComfyUI's own check against the list, which may be older than the file. None: another node gives it."""
         try:
-            host.check_template(file)
+            if file and file != TEXT_BELOW:
+                host.check_template(file)
         except SDGenError as error:
             return f"{error} [{error.code}]"
         return True
@@ -133,10 +132,11 @@ class SeedSweep(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, seeds: str = "1") -> bool | str:
-        """``seeds`` is missing when another node gives them."""
+    def validate_inputs(cls, seeds: str | None = None) -> bool | str:
+        """None: another node gives them."""
         try:
-            parse_seed_spec(seeds)
+            if seeds is not None:
+                parse_seed_spec(seeds)
         except SDGenError as error:
             return f"{error} [{error.code}]"
         return True

@@ -133,6 +133,19 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode(
         "bad-plan", "The stored plan was written by another version or is damaged; plan again from the template."
     ),
+    # prompt text
+    ErrorCode("bad-prompt-tag", "Write <lora:name:0.8>, or <lora:name:0.8:0.6> for text encoder and model."),
+    ErrorCode("bad-prompt-weight", "Write a weight as (text:1.2); a part of AND as text :1.2, not below 0."),
+    ErrorCode(
+        "prompt-scheduling",
+        "SDGen encodes a prompt once for all steps. The pack comfyui-prompt-control has nodes that do this; for plain brackets write "
+        "\\[ and \\].",
+    ),
+    ErrorCode("missing-lora", "Put the file into a LoRA folder, or set 'missing' to warn or ignore."),
+    ErrorCode("lora-without-model", "Link the model too, or set 'loras' to leave out."),
+    ErrorCode("missing-embedding", "Put the file into an embeddings folder, or set 'missing' to warn or ignore."),
+    ErrorCode("ambiguous-embedding", "Write embedding: and the file with its folder."),
+    ErrorCode("no-text-encoder", "Link a CLIP; a checkpoint without one needs a Load CLIP node."),
     # command line
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )
@@ -182,11 +195,15 @@ class SDGenError(Exception):
         self.hint = CODES[code].hint if hint is None else hint
         super().__init__(message)
 
+    @property
+    def text(self) -> str:
+        """The message with the nearest valid names, without the place."""
+        if not self.nearest:
+            return self.message
+        return f"{self.message.rstrip('.')}. Did you mean {' or '.join(repr(n) for n in self.nearest)}?"
+
     def __str__(self) -> str:
-        text = f"{self.place}: {self.message}" if self.place else self.message
-        if self.nearest:
-            text += " Did you mean " + " or ".join(repr(n) for n in self.nearest) + "?"
-        return text
+        return f"{self.place}: {self.text}" if self.place else self.text
 
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"error": self.code, "message": str(self), "hint": self.hint}

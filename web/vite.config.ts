@@ -13,7 +13,7 @@ function helpPages(folder: string): Plugin {
     name: 'sdgen-help-pages',
     generateBundle() {
       for (const node of readdirSync(folder, { withFileTypes: true })) {
-        if (!node.isDirectory()) continue
+        if (!node.isDirectory() || !node.name.startsWith('SDGen')) continue
         for (const page of readdirSync(join(folder, node.name))) {
           if (!page.endsWith('.md')) continue
           const source = readFileSync(join(folder, node.name, page), 'utf-8').replaceAll('\r\n', '\n')

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": ("listing", "list_prompts", "Show which prompts can be run, and what they make."),
     "themes": ("themes", "app", "Find, check and create themes."),
     "migrate": ("migrate", "migrate", "Turn files of earlier versions into current ones."),
+    "schema": ("schema", "app", "Export what every kind of file may contain, for editors and people."),
     "sessions": ("sessions", "app", "Look at sessions and steer them."),
 }
 

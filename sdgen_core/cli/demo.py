@@ -24,7 +24,7 @@ from ..comfy.runtime import ComfyServer
 from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, Prompt, nodes_of
 from .connection import Remote
-from .generate import attend, submit
+from .order import attend, submit
 from .output import session_table
 
 WORKFLOW = Path("workflows/api/txt2img_session.json")

@@ -11,12 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import SDGenError, shown
+from .choosing import chosen
+from .output import print_error
 
 PREVIEW = 10
 
 
 def expand(
-    file: Annotated[Path, typer.Argument(help="A prompt file (X.prompt.yaml).")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A prompt file (X.prompt.yaml); on a terminal it can be chosen from a list.")
+    ] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per image.")] = False,
     count: Annotated[int | None, typer.Option("--count", "-n", min=0, help="Cut the list after N images.")] = None,
     seeds: Annotated[
@@ -39,6 +43,9 @@ def expand(
     api: Annotated[bool, typer.Option("--api", help="Add the one-line forms that the backend gets.")] = False,
     parameters: Annotated[bool, typer.Option("--parameters", help="Add the parameters.")] = False,
     info: Annotated[bool, typer.Option("--info", help="Begin with the merged template and its values.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Choose theme, style and values from lists.")
+    ] = False,
 ) -> None:
     """Show the prompts of a template: counts and the first ones, or all as JSON lines."""
     if theme is not None and theme_file is not None:
@@ -47,7 +54,14 @@ def expand(
         raise typer.BadParameter("--mode is combinatorial or random")
     try:
         from ..sessions.plan import Plan
-        from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
+        from ..templates import (
+            Options,
+            ResolvedTemplate,
+            load_template,
+            parse_choice_spec,
+            parse_fixed_spec,
+            parse_seed_spec,
+        )
 
         options = Options(
             theme=theme,
@@ -59,9 +73,13 @@ def expand(
             strict=strict,
             schema=schema,
         )
-        resolved = load_template(file, options)
         seed_list = parse_seed_spec(seeds) if seeds is not None else None
-        plan = Plan.build(resolved, seeds=seed_list, count=count, limit=limit, variation_seed=variation_seed)
+
+        def planned(resolved: ResolvedTemplate) -> Plan:
+            return Plan.build(resolved, seeds=seed_list, count=count, limit=limit, variation_seed=variation_seed)
+
+        file, options = chosen(file, options, interactive, planned)
+        plan = planned(load_template(file, options))
         if jsonl:
             _print_lines(plan, api, parameters, info)
         else:
@@ -79,7 +97,7 @@ def expand(
                 )
             )
         else:
-            print(f"error [{e.code}]: {e}\n  {e.hint}", file=sys.stderr)
+            print_error(e)
         raise typer.Exit(1) from None
 
 

@@ -6,33 +6,40 @@ when this command is killed, and Ctrl-C pauses it.
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..comfy.client import ComfyClient, failure
-from ..errors import SDGenError, shown
-from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, nodes_of
+from ..comfy.client import ComfyClient
+from ..errors import SDGenError
+from ..sessions.mix import Mix, plan_of
 from ..sessions.ordering import ON_EXISTING
 from ..sessions.plan import Plan
 from ..sessions.service import duration
-from ..templates import Options, load_template, parse_choice_spec, parse_fixed_spec, parse_seed_spec
-from ..templates.library import TEXT_BELOW
+from ..templates import (
+    Options,
+    ResolvedTemplate,
+    load_template,
+    parse_choice_spec,
+    parse_fixed_spec,
+    parse_seed_spec,
+    parse_theme_spec,
+)
+from ..templates.library import DISTRIBUTIONS, ChosenTemplate
+from .choosing import chosen
 from .connection import Remote, server_url
+from .order import DEFAULT_WORKFLOW, Order, attend, load_workflow, place, seeded
 from .output import fail, print_json, reporting, session_table
-from .progress import follow
-
-#: The graph used when none is named: text to image.
-DEFAULT_WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "api" / "txt2img_session.json"
 
 
 @reporting
 def generate(
-    file: Annotated[Path, typer.Argument(help="A *.prompt.yaml file.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A *.prompt.yaml file; on a terminal it can be chosen from a list.")
+    ] = None,
     workflow: Annotated[
         Path | None, typer.Option("--workflow", help="Workflow with an SDGen Session Plan; canvas or API form.")
     ] = None,
@@ -55,6 +62,15 @@ def generate(
     ] = "",
     theme: Annotated[str | None, typer.Option("--theme", help="Theme of the template.")] = None,
     theme_file: Annotated[Path | None, typer.Option("--theme-file", help="Theme file to use.")] = None,
+    themes: Annotated[
+        str,
+        typer.Option(
+            "--themes", help="Several themes that share the images: gala:2,cyberpunk:1; a style as gala/dark."
+        ),
+    ] = "",
+    distribution: Annotated[
+        str, typer.Option("--distribution", help=f"How they share: {', '.join(DISTRIBUTIONS)}.")
+    ] = DISTRIBUTIONS[0],
     style: Annotated[str | None, typer.Option("--style", help="Style within the theme.")] = None,
     variation_seed: Annotated[
         int | None, typer.Option("--variation-seed", min=0, help="Seed of the random choices.")
@@ -69,36 +85,46 @@ def generate(
         str, typer.Option("--extend", help="Add what this session (id, name or folder name) lacks of the order.")
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only: show what would be made.")] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Choose theme, style and values from lists.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the session as JSON at the end.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print the session as a JSON line at every change.")] = False,
 ) -> None:
     """Make a session of a template in a running ComfyUI."""
+    if themes and (theme or theme_file):
+        raise SDGenError("bad-option", "--themes excludes --theme and --theme-file")
     fixed = parse_fixed_spec(use_fixed) if use_fixed else {}
     options = Options(theme=theme, theme_file=theme_file, style=style, fixed=fixed, choices=parse_choice_spec(choose))
-    resolved = load_template(file, options)
     limit = limit or None  # 0 is "as written", here as in the node
     sweep = parse_seed_spec(seeds) if seeds else None
-    plan = Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
+
+    def planned(resolved: ResolvedTemplate) -> Plan:
+        return Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
+
+    file, options = chosen(file, options, interactive, planned)
+    shares = parse_theme_spec(themes)
+    every = [replace(options, theme=t.theme, style=t.style or style) for t in shares] or [options]
+    order = ChosenTemplate(
+        tuple(seeded(load_template(file, o), variation_seed) for o in every),
+        limit,
+        tuple(t.share for t in shares) or (1,),
+        distribution,
+    )
+    plan = plan_of(order, seeds=sweep, count=count)
     if not plan.count:
-        raise SDGenError("empty-plan", f"the plan of {resolved.name!r} is empty: 0 images")
+        raise SDGenError("empty-plan", f"the plan of {order.resolved.name!r} is empty: 0 images")
     for warning in plan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if dry_run:
         _show_plan(plan, json)
         return
     client = ComfyClient(server_url(server))
-    graph = _load_workflow(workflow or DEFAULT_WORKFLOW, client)
+    graph = load_workflow(workflow or DEFAULT_WORKFLOW, client)
     if extend:
         session_name, on_existing = Remote(client).show(extend)["id"], "extend"
-    document = resolved.to_json()
-    if variation_seed is not None:
-        document["generation"]["variation_seed"] = variation_seed
-    planner = nodes_of(graph, PLANNER)[0]
-    graph = _order(graph, planner, document, limit=limit or 0, seeds=seeds)
-    graph[planner]["inputs"] |= {"name": session_name, "on_existing": on_existing, "count": count or 0, "item": ""}
-    if checkpoint:
-        _set_checkpoint(graph, checkpoint)
-    session = submit(client, graph, planner)
+    wanted = Order(order, session_name, on_existing, count, seeds, checkpoint)
+    session = place(client, graph, wanted)
     for warning in session["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     if not (json or jsonl) and session.get("seconds"):
@@ -112,108 +138,16 @@ def generate(
         fail(1)
 
 
-def _show_plan(plan: Plan, json: bool) -> None:
+def _show_plan(plan: Mix, json: bool) -> None:
     items = [plan.item(n) for n in range(min(3, plan.count))]
     if json:
         first = [
             {"index": i.index, "prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed} for i in items
         ]
-        print_json({"name": plan.resolved.name, **plan.summary(), "first": first})
+        print_json({**plan.summary(), "first": first})
         return
-    print(f"{plan.resolved.name}: {plan.count:,} images")
+    print(f"{plan.summary()['name']}: {plan.count:,} images")
     for placeholder in plan.summary()["placeholders"]:
         print(f"  {placeholder['name']}: {placeholder['selected']} of {placeholder['available']}")
     for item in items:
         print(f"{item.index:04d}  seed {item.requested_seed}  {' '.join(item.prompt.split())}")
-
-
-def _load_workflow(path: Path, client: ComfyClient) -> Prompt:
-    """The workflow in API form with exactly one planner that leads to a save node. Canvas files are converted."""
-    try:
-        graph = jsonlib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise SDGenError("missing-file", f"there is no workflow {shown(path)}") from error
-    except (OSError, ValueError) as error:
-        raise SDGenError("bad-graph", f"{shown(path)} is no workflow: {error}") from error
-    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
-        from ..comfy.workflow import to_api
-
-        graph = to_api(graph, client.get("/object_info"))
-    graph = check_prompt(graph)
-    planners = nodes_of(graph, PLANNER)
-    if len(planners) != 1:
-        found = "no" if not planners else str(len(planners))
-        raise SDGenError("no-planner", f"{shown(path)} has {found} SDGen Session Plan nodes; it needs one")
-    compile_graph(graph, planners[0])
-    return graph
-
-
-def _order(graph: Prompt, planner: str, document: dict[str, Any], *, limit: int, seeds: str | None) -> Prompt:
-    """The graph with the template (and seeds) of this order in place of those it was saved with."""
-    out = {node_id: {**node, "inputs": dict(node["inputs"])} for node_id, node in graph.items()}
-    inputs = out[planner]["inputs"]
-    text = jsonlib.dumps(document)
-    template = {"file": TEXT_BELOW, "text": text, "theme": "", "style": "", "mode": "as written", "limit": limit}
-    out["sdgen_template"] = {"class_type": TEMPLATE, "inputs": template}
-    inputs["template"] = ["sdgen_template", 0]
-    inputs.pop("sweep", None)
-    if seeds:
-        out["sdgen_seeds"] = {"class_type": SEED_SWEEP, "inputs": {"seeds": seeds}}
-        inputs["sweep"] = ["sdgen_seeds", 0]
-    return out
-
-
-def _set_checkpoint(graph: Prompt, checkpoint: str) -> None:
-    loaders = [node for node in graph.values() if isinstance(node["inputs"].get("ckpt_name"), str)]
-    if not loaders:
-        raise SDGenError("bad-graph", "the workflow has no checkpoint loader to set --checkpoint in")
-    for node in loaders:
-        node["inputs"]["ckpt_name"] = checkpoint
-
-
-def submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
-    """Press Run: queue the graph once and wait for the planner's word."""
-    try:
-        prompt_id = client.queue_prompt({"prompt": graph, "client_id": "sdgen-cli"})
-    except SDGenError as error:
-        if error.code == "rejected-prompt" and "SDGen" in str(error) and "does not exist" in str(error):
-            raise SDGenError("no-pack", f"the ComfyUI at {client.url} has no SDGen nodes") from error
-        raise
-    entry = _entry(client, prompt_id)
-    fate = failure(entry)
-    if fate is not None:
-        raise SDGenError("node-error", fate[1])
-    try:
-        report: dict[str, Any] = entry["outputs"][planner]["sdgen"][0]
-    except (KeyError, IndexError) as error:
-        raise SDGenError("not-saved", "ComfyUI ran the workflow without running the SDGen Session Plan node") from error
-    client.forget([prompt_id])
-    return report
-
-
-def _entry(client: ComfyClient, prompt_id: str) -> dict[str, Any]:
-    """The history of the press, once it has ended. Raises ``node-error`` when somebody took it out of the queue."""
-    while True:
-        there = prompt_id in client.queued_ids()  # asked first: what ends in between is found in the history
-        entry = client.history(prompt_id)
-        if entry is not None:
-            return entry
-        if not there:
-            raise SDGenError("node-error", "the order was taken out of ComfyUI's queue before it was planned")
-        time.sleep(0.05)
-
-
-def attend(sessions: Remote, session: dict[str, Any], *, quiet: bool = False, lines: bool = False) -> dict[str, Any]:
-    """Follow a session of one's own; Ctrl-C pauses it. Gives its last status."""
-    try:
-        (status,) = follow(sessions, [session], quiet=quiet, lines=lines)
-    except KeyboardInterrupt:
-        try:
-            sessions.act(session["id"], "pause")
-            print(f"paused; go on with: sdgen sessions resume {session['id']}", file=sys.stderr)
-        except SDGenError as error:  # it ended in this moment, or the server is gone
-            print(f"not paused: {error}", file=sys.stderr)
-        fail(130)
-    if status["state"] == "paused":
-        print(f"paused: {status['reason']}; go on with: sdgen sessions resume {status['id']}", file=sys.stderr)
-    return status

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ..templates import ResolvedTemplate
+    from ..templates.theme_fit import Known
 
 UserDirOption = Annotated[
     Path | None, typer.Option("--user-dir", help="ComfyUI's user folder: look in the template folders of its settings.")
@@ -35,7 +36,8 @@ def list_prompts(
     from ..templates.theme_folders import walk
 
     prompts = walk(folders_of(folders, user_dir)).prompts
-    rows = [describe(path) for path in track(prompts, "reading prompts")]
+    known: Known = {}
+    rows = [describe(path, known) for path in track(prompts, "reading prompts")]
     if json:
         print_json({"prompts": rows})
     elif rows:
@@ -60,15 +62,17 @@ def folders_of(folders: list[Path] | None, user_dir: Path | None) -> list[Path]:
     return out if folders or user_dir else [Path()]
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """A prompt as ``--json`` prints it. A broken one has an ``error``; ``with_theme`` names the theme it cannot do without."""
+def describe(path: Path, known: Known) -> dict[str, Any]:
+    """A prompt as ``--json`` prints it. A broken one has an ``error``; ``with_theme`` names the theme it cannot do without.
+    ``known`` keeps what was found for the next one.
+    """
     from ..sessions.plan import Plan
     from ..templates.theme_fit import needs_of
     from ..templates.theme_folders import shown_path
 
     row: dict[str, Any] = {"name": None, "path": shown_path(path)}
     try:
-        needs = needs_of(Path(row["path"]))
+        needs = needs_of(Path(row["path"]), known)
         row |= {"name": needs.name, "themes": [t.name for t in needs.themes]}
         resolved = _load(Path(row["path"]), row["themes"])
         summary = Plan.build(resolved).summary()
@@ -127,12 +131,18 @@ def _numbers(row: dict[str, Any]) -> Text:
     single = len(row["placeholders"]) - len(choices)
     if single:
         choices.append(f"{single} with one value")
-    for words in (choices, [f"themes {', '.join(row['themes'])}"] if row["themes"] else []):
+    for words in (choices, _some_themes(row["themes"])):
         if words:
             text.append(" · ", "dim").append(", ".join(words), "")
     if row["with_theme"]:
         text.append(f" · needs a theme, counted with {row['with_theme']}", "yellow")
     return text
+
+
+def _some_themes(themes: list[str]) -> list[str]:
+    if len(themes) <= 4:
+        return [f"themes {', '.join(themes)}"] if themes else []
+    return [f"{len(themes)} themes ({', '.join(themes[:3])}, …)"]
 
 
 def _error_line(row: dict[str, Any]) -> Text:

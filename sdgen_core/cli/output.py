@@ -86,6 +86,25 @@ def fail(code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+#: Control characters of users' texts would move the cursor or change colours.
+_VISIBLE = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if c not in (9, 10)}
+
+
+def visible(text: str) -> str:
+    """``text`` without characters that a terminal obeys."""
+    return text.translate(_VISIBLE)
+
+
+def print_error(error: SDGenError) -> None:
+    """A user's error on standard error, place first; of several each on a line of its own with its own hint."""
+    errors: list[SDGenError] = getattr(error, "errors", [error])
+    for one in errors:
+        where = f"{one.place}: " if one.place else ""
+        print(visible(f"{where}error[{one.code}]: {one.text}\n  {one.hint}"), file=sys.stderr)
+    if more := getattr(error, "more", 0):
+        print(f"... and {more:,} more errors", file=sys.stderr)
+
+
 def reporting(command: F) -> F:
     """Print a user's error (as JSON when the command was asked for JSON) and exit with 1; Ctrl-C exits with 130."""
 
@@ -97,7 +116,7 @@ def reporting(command: F) -> F:
             if options.get("json"):
                 print_json(error.to_dict())
             else:
-                print(f"error: {error} [{error.code}]\n{error.hint}", file=sys.stderr)
+                print_error(error)
             fail(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

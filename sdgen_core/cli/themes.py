@@ -162,25 +162,16 @@ def create(
         return
     for file in files:
         print(f"made {shown_path(file)}")
-    print(f"\nWrite your own texts, then:\n  sdgen themes validate {_quoted(shown_path(folder / name))}", end="")
-    if template is None:
-        print()
-        return
-    print(f" --template {_quoted(shown(template))}")
-    _tell_use(template, name, files[0], (style or [""])[0])
-
-
-def _tell_use(template: Path, name: str, file: Path, style: str) -> None:
-    """How to use a new theme with a template: by name when the template finds it, else after one more line."""
-    needs = _needs(template)
-    assert needs is not None
-    if not any(t.name == name and t.path.samefile(file) for t in needs.themes):
-        import os.path
-
-        path = shown(os.path.relpath(file, needs.path.parent))
-        print("The template does not find it by itself. Add to it, or to the template it implements:")
-        print(f"  themes:\n    explicit:\n      {name}: {path}")
-    print(f"  sdgen expand {_quoted(shown(template))} --theme {name}" + (f" --style {style}" if style else ""))
+    place = _quoted(shown_path(folder / name))
+    print("\nWrite your own texts, then:")
+    print(f"  sdgen themes validate {place}" + (f" --template {_quoted(shown(template))}" if template else ""))
+    use = f"--theme-file {_quoted(shown_path(files[0]))}"
+    if template is not None:
+        after = _needs(template)
+        if after and any(t.name == name and t.path.samefile(files[0]) for t in after.themes):
+            use = f"--theme {name}"
+    extra = f" --style {style[0]}" if style else ""
+    print(f"  sdgen expand {_quoted(shown(template)) if template else 'YOUR.prompt.yaml'} {use}{extra}")
 
 
 def _quoted(text: str) -> str:
@@ -224,10 +215,11 @@ def _chosen(
         elif path.is_dir() and (below := walk([path]).themes):
             out += below
         else:
-            if known is None:
-                known = _themes(folders, user_dir, needs)
-            out += named(name, known)
-    return list(dict.fromkeys(out))
+            if known is None:  # a theme that the template does not find can be judged against it all the same
+                known = [*(needs.themes if needs else ()), *walk(folders_of(folders, user_dir)).themes]
+            hits = named(name, known)
+            out += hits[:1] if needs is not None and hits[0] in needs.themes else hits
+    return list({theme.path: theme for theme in out}.values())
 
 
 def _check_style(report: ThemeReport, style: str | None) -> None:

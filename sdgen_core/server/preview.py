@@ -24,6 +24,7 @@ def preview(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": chosen.resolved.name,
         **plan.summary(),
+        "warnings": [library.named(warning) for warning in plan.warnings],
         "left_out": sorted(left_out(chosen.resolved) & set(chosen.resolved.values)),
         "first": [
             {"prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed, "keys": i.keys} for i in first

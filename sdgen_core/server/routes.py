@@ -118,9 +118,27 @@ def _endpoint(
             return web.json_response(answer)
         except SDGenError as error:
             status = 404 if error.code in _NOT_FOUND else 500 if error.code in _OURS else 400
-            return web.json_response(error.to_dict(), status=status)
+            return web.json_response(_report(error, engine), status=status)
 
     return endpoint
+
+
+def _report(error: SDGenError, engine: Callable[[], Engine]) -> Body:
+    """The error as JSON. Template files have the names that a client knows them by."""
+    report = error.to_dict()
+    try:
+        named = engine().templates.library.named
+    except SDGenError:
+        return report
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, str):
+            return named(value)
+        if isinstance(value, dict):
+            return {key: renamed(inner) for key, inner in value.items()}
+        return [renamed(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: renamed(value) for key, value in report.items()}
 
 
 async def _json(request: web.Request) -> Body:

@@ -96,7 +96,7 @@ class ChunkBook:
         run = self._run
         failures = run.failures
         prefix = f"chunk {name} ({shown}): "
-        document = run.salvage(path)
+        document = run.salvage(path, "chunk-load", prefix)
         model = run.rough_model(document, ChunkFile, "chunk-load", prefix=prefix)
         kind = model.type or "chunk"
         root = document.root
@@ -120,6 +120,7 @@ class ChunkBook:
             if at >= 0:
                 message = f"{prefix}{reserved} cannot stand in a chunk"
                 run.problem(SDGenError("reserved-in-chunk", message, place=chunk.text.place(at, reserved)))
+                chunk.text = chunk.text.replace(reserved, Text(""))
         for field_name, into in (("imports", chunk.imports), ("defaults", chunk.defaults), ("chunks", chunk.chunks)):
             block = root.get(field_name)
             if block is not None and block.kind == "map":

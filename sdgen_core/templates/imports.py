@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import SDGenError
 from .documents import Document, Node
 from .resolved import Value
-from .run import MAX_PROBLEMS, Entry, Run, TemplateErrors, flat, is_file
+from .run import MAX_PROBLEMS, Entry, Run, flat, is_file, together
 
 REMOVE = "[Remove]"
 _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
@@ -22,13 +22,15 @@ _KEY_LINE = re.compile(r"\s*[^:#\s][^:]*:\s+\S.*")
 
 @dataclass
 class Pool:
-    """The ordered values of one name. ``missing`` explains why there are none; ``chunks`` and ``chunk`` are chunk files,
-    not values. A ``broken`` pool is not whole, because what is wrong with it was reported.
+    """The ordered values of one name. ``missing`` explains why there are none, ``nearest`` are the files that may have
+    been meant; ``chunks`` and ``chunk`` are chunk files, not values. A ``broken`` pool is not whole, because what is
+    wrong with it was reported.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
     weight: int | None = None
     missing: str | None = None
+    nearest: list[str] = field(default_factory=list)
     removed: bool = False
     chunks: dict[str, Entry] | None = None
     chunk: Entry | None = None
@@ -46,10 +48,8 @@ class _Faults:
             self.errors += flat(error)
 
     def check(self) -> None:
-        if len(self.errors) == 1:
-            raise self.errors[0]
         if self.errors:
-            raise TemplateErrors(self.errors)
+            raise together(self.errors)
 
 
 def inline_key(raw: str) -> str:
@@ -85,18 +85,43 @@ def clash_prefix(path: str) -> str:
     return clean.replace("/", "__").replace(".", "_")
 
 
+#: What was read for (leaf's folder, file that says it, where, style): for checks of many templates at once.
+Memo = dict[tuple[Path | None, Path, str, str], tuple[Pool | SDGenError, Run]]
+
+
 class ImportReader:
     """Reads import entries for one run. ``style`` other than default looks for ``file.STYLE.yaml`` of ``sensitive``
-    names.
+    names. With a ``memo`` each entry is read once.
     """
 
-    def __init__(self, run: Run, style: str, sensitive: frozenset[str]) -> None:
+    def __init__(self, run: Run, style: str, sensitive: frozenset[str], memo: Memo | None = None) -> None:
         self._run = run
         self._style = style
         self._sensitive = sensitive
+        self._memo = memo
 
     def read(self, name: str, entry: Entry) -> Pool:
         """Raises all that is wrong with the import together: own missing files, bad values, bad list items."""
+        path = entry.document.path
+        if self._memo is None or path is None:
+            return self._read(name, entry)
+        key = (self._run.base, path, entry.where, self._style if name in self._sensitive else "")
+        known = self._memo.get(key)
+        if known is None:
+            aside = self._run.aside()
+            found: Pool | SDGenError
+            try:
+                found = ImportReader(aside, self._style, self._sensitive).read(name, entry)
+            except SDGenError as error:
+                found = error
+            known = self._memo[key] = found, aside
+        found, aside = known
+        self._run.take(aside)
+        if isinstance(found, SDGenError):
+            raise found
+        return found
+
+    def _read(self, name: str, entry: Entry) -> Pool:
         node = entry.node
         if node.kind == "scalar":
             if node.is_null:
@@ -105,21 +130,27 @@ class ImportReader:
                 return Pool(self._inline(entry, node))
             if is_chunk(node.value):
                 return Pool(chunk=entry)
-            path = self._path(name, node.value, entry, missing_ok=not entry.own)
-            if path is None:
-                text = f"the file {node.value.strip()} of {entry.where} does not exist"
-                self._run.warn(text, entry.place, "missing-file")
-                return Pool(missing=text, broken=self._run.strict)
+            try:
+                path = self._path(name, node.value, entry)
+            except SDGenError as error:
+                if entry.own or error.code != "missing-file":
+                    raise
+                # an inherited file that is missing matters to those who use the name
+                self._run.warn(error.message, entry.place, "missing-file", error.nearest)
+                text = f"the file {node.value.strip()} of {entry.where} ({entry.place}) does not exist"
+                return Pool(missing=text, nearest=error.nearest, broken=self._run.strict)
             return Pool(dict(self._values(path)))
         if is_remove(node):
             return Pool(removed=True)
         if node.kind == "list":
-            return Pool(self._list(name, entry))
+            values = self._list(name, entry)
+            return Pool(values, missing=None if values else f"{entry.where} is an empty list")
         return self._map(name, entry)
 
-    def _path(self, name: str, text: str, entry: Entry, missing_ok: bool = False) -> Path | None:
-        path = self._run.find(text, entry, missing_ok=missing_ok)
-        if path is not None and name in self._sensitive and self._style != "default":
+    def _path(self, name: str, text: str, entry: Entry) -> Path:
+        path = self._run.find(text, entry)
+        assert path is not None
+        if name in self._sensitive and self._style != "default":
             for ending in (".yaml", ".yml"):
                 styled = f"{str(path).removesuffix(path.suffix)}.{self._style}{ending}"
                 if not set(self._style) & set("/\\:") and is_file(styled):
@@ -143,9 +174,7 @@ class ImportReader:
         return {inline_key(raw): raw.strip("\"'")}
 
     def _file(self, name: str, text: str, entry: Entry) -> dict[str, Value]:
-        path = self._path(name, text, entry)
-        assert path is not None
-        return self._values(path)
+        return self._values(self._path(name, text, entry))
 
     def _values(self, path: Path) -> dict[str, Value]:
         """A file's values. Raises all that is wrong with it together, YAML mistakes and bad values alike."""
@@ -172,8 +201,6 @@ class ImportReader:
                 if error.code == "too-large":
                     break
         faults.check()
-        if not out:
-            raise SDGenError("empty-choice", f"{entry.where}: the list is empty", place=entry.place)
         return out
 
     def _item(self, name: str, out: dict[str, Value], item: Entry, position: int) -> None:
@@ -242,6 +269,10 @@ def merge_clash(out: dict[str, Value], new: dict[str, Value], prefix: str) -> No
         out[f"{prefix}__{key}" if key in out else key] = value
 
 
+def _is_map(node: Node | None) -> bool:
+    return node is not None and node.kind == "map"
+
+
 def variation_values(run: Run, document: Document) -> dict[str, Value]:
     """The values of a variation file, parsed once per file version. Raises ``bad-structure``, or all its
     ``bad-variation-value`` together.
@@ -262,7 +293,7 @@ def variation_values(run: Run, document: Document) -> dict[str, Value]:
             inner = found
         elif word == "variations" and not document.lost("variations"):
             raise SDGenError("bad-structure", "the field 'variations' is missing", place=document.place(root))
-        elif word in ("prompt", "template", "theme_config") or root.get("generation"):
+        elif word in ("prompt", "template", "theme_config") or _is_map(root.get("generation")):
             raise SDGenError("bad-structure", "this is no variation file but another kind", place=document.place(root))
     before = run.oddities
     if inner.kind == "scalar":

@@ -166,6 +166,7 @@ def merge(run: Run, layers: list[Layer]) -> Merged:
         merged.parameters.update({k: (v, document) for k, v in getattr(model, "parameters", {}).items()})
         if getattr(model, "themes", None) is not None:
             merged.themes = model.themes
+            run.theme_folders = () if document.folder is None else (document.folder,)
         merged.sensitive += getattr(model, "style_sensitive_placeholders", None) or []
     assert merged is not None
     return merged

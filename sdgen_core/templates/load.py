@@ -16,12 +16,12 @@ from ..errors import SDGenError, nearest_names, shown
 from . import documents
 from .chunks import ChunkBook
 from .documents import Document
-from .imports import ImportReader, Pool
+from .imports import ImportReader, Memo, Pool
 from .inherit import Layer, Merged, chain, kind_of, merge
 from .model import FileModel, GenerationBlock, PromptFile, TemplateFile
-from .names import Dressed, apply_fixed, check_selectors, checked_choices, used_values
+from .names import Dressed, Values, apply_fixed, check_selectors, checked_choices, used_values
 from .presets import expand_presets
-from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate, Value
+from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
 from .run import Entry, Run
 from .text import Text
 from .themes import Theme, load_theme, theme_from
@@ -36,8 +36,7 @@ class Options:
     template's (``choices``), another mode.
 
     ``strict`` turns remarks into errors; ``schema`` checks the leaf against the strict rules of its kind; ``within``
-    confines the files of a text to these folders; ``frame`` takes a template for what it is, a frame that a prompt will
-    fill.
+    confines the files of a text to these folders.
     """
 
     theme: str | None = None
@@ -49,7 +48,6 @@ class Options:
     strict: bool = False
     schema: bool = False
     within: tuple[Path, ...] = ()
-    frame: bool = False
 
 
 def load_template(source: Path, options: Options | None = None) -> ResolvedTemplate:
@@ -170,48 +168,65 @@ def read_frame(run: Run, leaf: Document, kind: type[FileModel], options: Options
     return Frame(leaf, layers, merge(run, layers))
 
 
-def dress(run: Run, frame: Frame, options: Options) -> Dressed:
-    """Read everything the merged file names: theme, imports, chunks, presets. Mistakes are recorded."""
+def own_frame(run: Run, frame: Frame) -> Frame:
+    """The file with its own imports only, for when its theme cannot be read: what the theme replaces does not matter, and
+    what it would have brought is unknown.
+    """
+    run.partial = True
+    return replace(frame, merged=replace(frame.merged, imports=frame.merged.own_imports))
+
+
+def dress(
+    run: Run,
+    frame: Frame,
+    theme: Theme | None = None,
+    style: str = "default",
+    *,
+    alone: bool = False,
+    memo: Memo | None = None,
+    before: Dressed | None = None,
+) -> Dressed:
+    """Read everything the merged file names, with the imports of ``theme`` in place of the inherited ones: imports, chunks,
+    presets. Mistakes are recorded.
+
+    ``alone``: a template without a prompt. For many themes of one file: ``memo`` keeps what was read, and ``before``, the
+    file without a theme, has the chunks and presets, which themes seldom change.
+    """
     merged = frame.merged
-    style = options.style or "default"
-    theme: Theme | None = None
-    known = True
-    with run.collecting():
-        known = False
-        theme = _theme(run, merged, options, frame.model.name, style)
-        known = True
-    if known:
-        imports, removed = _with_theme(merged, theme)
-    else:  # what the theme would have brought is not known, and what it replaces does not matter
-        imports, removed = merged.own_imports, []
-        run.partial = True
-    reader = ImportReader(run, style, frozenset(merged.sensitive))
-    pools: dict[str, Pool] = {}
-    for name in theme.broken if theme is not None else ():
-        pools[name] = Pool(broken=True)
+    imports, removed = _with_theme(merged, theme)
+    reader = ImportReader(run, style, frozenset(merged.sensitive), memo)
+    pools: dict[str, Pool] = {n: Pool(broken=True) for n in (theme.broken if theme is not None else ())}
     for name, entry in imports.items():
         pools[name] = _read(run, reader, name, entry)
     removed += [n for n, p in pools.items() if p.removed and n not in removed]
+    if before is not None and not any(p.chunk or p.chunks for d in (pools, before.pools) for p in d.values()):
+        out = replace(before, pools=pools, removed=removed, theme=theme)
+    else:
+        out = _expanded(run, merged, pools, removed, theme, alone)
+    for block in ("imports", "defaults"):
+        for chunk in list(out.book.used.values()):
+            for name, entry in getattr(chunk, block).items():
+                if (name not in pools or pools[name].missing) and name not in removed:
+                    pools[name] = _read(run, reader, name, entry)
+    return out
 
+
+def _expanded(
+    run: Run, merged: Merged, pools: dict[str, Pool], removed: list[str], theme: Theme | None, alone: bool
+) -> Dressed:
     book = ChunkBook(
         run,
         {**{n: p.chunk for n, p in pools.items() if p.chunk}, **merged.chunks},
         {n: p.chunks for n, p in pools.items() if p.chunks},
     )
     book.load_all()
-    prompt, negative = merged.text, merged.negative or Text("")
+    out = Dressed(merged.text, merged.negative or Text(""), book, pools, removed, {}, theme, alone)
     with run.collecting():
-        prompt = book.expand(merged.text)
-        negative = book.expand(negative, lenient=True)
-    for block in ("imports", "defaults"):
-        for chunk in list(book.used.values()):
-            for name, entry in getattr(chunk, block).items():
-                if (name not in pools or pools[name].missing) and name not in removed:
-                    pools[name] = _read(run, reader, name, entry)
-    parameters: dict[str, Any] = {}
+        out.prompt = book.expand(out.prompt)
+        out.negative = book.expand(out.negative, lenient=True)
     with run.collecting():
-        parameters = expand_presets(run, merged.parameters)
-    return Dressed(prompt, negative, book, pools, removed, parameters, theme, options.frame)
+        out.parameters = expand_presets(run, merged.parameters)
+    return out
 
 
 def _read(run: Run, reader: ImportReader, name: str, entry: Entry) -> Pool:
@@ -222,11 +237,15 @@ def _read(run: Run, reader: ImportReader, name: str, entry: Entry) -> Pool:
         return Pool(broken=True)
 
 
-def _fixed(run: Run, values: dict[str, dict[str, Value]], options: Options) -> dict[str, str]:
+def _fixed(run: Run, values: Values, options: Options, unused: Values | None = None) -> dict[str, str]:
+    """Apply the fixed keys. One of an import that the template does not use has no effect, but must be there."""
     fixed: dict[str, str] = {}
     for name, key in options.fixed.items():
         with run.collecting():
-            fixed |= apply_fixed(values, {name: key})
+            if name in values:
+                fixed |= apply_fixed(values, {name: key})
+            elif unused and name in unused:
+                apply_fixed({name: unused[name]}, {name: key})
     return fixed
 
 
@@ -237,9 +256,15 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
     if frame is None:
         run.check()
         raise AssertionError("unreachable: without a frame there are problems")
-    dressed = dress(run, frame, options)
+    style = options.style or "default"
+    dressed: Dressed | None = None
+    with run.collecting():
+        theme = _theme(run, frame.merged, options, frame.model.name, style)
+        dressed = dress(run, frame, theme, style)
+    if dressed is None:
+        dressed = dress(run, own_frame(run, frame), None, style)
     values = used_values(run, dressed)
-    fixed = _fixed(run, values, options)
+    fixed = _fixed(run, values, options, dressed.usable)
     choices = checked_choices(run, values, options.choices, dressed)
     check_selectors(run, dressed, values, fixed, choices)
     generation = _generation(run, frame.layers[-1], options)
@@ -266,7 +291,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
         weights={n: p.weight for n, p in dressed.pools.items() if p.weight is not None and n in values},
         parameters=dressed.parameters,
         theme=options.theme,
-        style=options.style or "default",
+        style=style,
         fixed=fixed,
         choices=choices,
         output=output,

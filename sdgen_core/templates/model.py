@@ -9,19 +9,19 @@ loading does not enforce, and ``form`` names the form, described there, of field
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from .fields import AnyMap, FileModel, PathMap, Text, TextList, Whole
-from .preset_model import AdetailerFile, ControlnetFile
+
+if TYPE_CHECKING:
+    KINDS: dict[str, type[FileModel]]
 
 __all__ = [
     "KINDS",
-    "AdetailerFile",
     "AnnotationsBlock",
     "ChunkFile",
-    "ControlnetFile",
     "FileModel",
     "GenerationBlock",
     "OutputBlock",
@@ -39,14 +39,16 @@ def _type(word: str) -> Any:
     return Field(None, description="The kind of this file.", json_schema_extra={"const": word})
 
 
-def _name(description: str) -> Any:
-    return Field(min_length=1, description=description, json_schema_extra={"minLength": 1})
+def _name(description: str, example: str) -> Any:
+    return Field(min_length=1, description=description, examples=[example], json_schema_extra={"minLength": 1})
 
 
 _VERSION = Field(
     None, description="Version of the template language.", examples=["2.0"], json_schema_extra={"enum": _VERSIONS}
 )
-_DESCRIPTION = Field(None, description="What this file is for. People read it; it has no effect.")
+_DESCRIPTION = Field(
+    None, description="What this file is for. People read it; it has no effect.", examples=["Portraits by window light"]
+)
 _IMPLEMENTS = Field(
     None,
     description="The parent file, relative to this file.",
@@ -85,6 +87,10 @@ _SENSITIVE = Field(
 )
 
 
+_OUTPUT: list[Any] = [{"session_name": "portraits_v2", "filename_keys": ["Coat"]}]
+_THEMES: list[Any] = [{"enable_autodiscovery": True, "search_paths": ["themes"]}]
+
+
 class GenerationBlock(FileModel):
     """How choices and seeds follow each other."""
 
@@ -111,7 +117,8 @@ class GenerationBlock(FileModel):
         examples=[100],
         json_schema_extra={
             "minimum": -1,
-            "not": {"const": 0},
+            "if": {"minimum": 0},
+            "then": {"minimum": 1},
             "errorMessage": "must be a number of images, or -1 for no limit",
         },
     )
@@ -165,7 +172,9 @@ class OutputBlock(FileModel):
         examples=[["Coat", "Light"]],
         json_schema_extra={"type": ["array", "null"]},
     )
-    annotations: AnnotationsBlock | None = Field(None, description="Texts drawn onto copies of the images.")
+    annotations: AnnotationsBlock | None = Field(
+        None, description="Texts drawn onto copies of the images.", examples=[{"enabled": True, "keys": ["Coat"]}]
+    )
     file_name: Text | None = Field(
         None,
         description="Format of the file names; a / begins a sub-folder. May hold {session}, {index}, {seed}, {theme}, "
@@ -210,7 +219,7 @@ class PromptFile(FileModel):
 
     type: Text | None = _type("prompt")
     version: Text | None = _VERSION
-    name: Text = _name("Name of the prompt; the session is called after it.")
+    name: Text = _name("Name of the prompt; the session is called after it.", "Knight portraits")
     description: Text | None = _DESCRIPTION
     implements: Text | None = _IMPLEMENTS
     imports: AnyMap = _IMPORTS
@@ -223,14 +232,19 @@ class PromptFile(FileModel):
         json_schema_extra={"form": "prompt"},
     )
     negative_prompt: str | None = _NEGATIVE
-    generation: GenerationBlock = Field(description="How choices and seeds follow each other.")
-    output: OutputBlock | None = Field(None, description="Names of the session and its files.")
+    generation: GenerationBlock = Field(
+        description="Mode, seeds and limit; {} has the defaults.",
+        examples=[{"mode": "random", "seed": 42, "max_images": 100}],
+    )
+    output: OutputBlock | None = Field(None, description="Names and texts of the output.", examples=_OUTPUT)
     themes: ThemesBlock | None = Field(
-        None, description="Where the themes of this prompt come from; the parent's block when absent."
+        None,
+        description="Where the themes of this prompt come from; the parent's block when absent.",
+        examples=_THEMES,
     )
     style_sensitive_placeholders: list[Text] | None = _SENSITIVE
-    themable: Any = Field(None, description="Accepted for old files; every prompt is themable.")
-    defaults: Any = Field(None, description="Accepted for old files; has no effect in a prompt.")
+    themable: Any = Field(None, description="Accepted for old files; every prompt is themable.", examples=[True])
+    defaults: Any = Field(None, description="Accepted for old files; has no effect in a prompt.", examples=[{}])
 
 
 class TemplateFile(FileModel):
@@ -243,7 +257,7 @@ class TemplateFile(FileModel):
 
     type: Text | None = _type("template")
     version: Text | None = _VERSION
-    name: Text = _name("Name of the template.")
+    name: Text = _name("Name of the template.", "Portrait")
     description: Text | None = _DESCRIPTION
     implements: Text | None = _IMPLEMENTS
     imports: AnyMap = _IMPORTS
@@ -256,12 +270,14 @@ class TemplateFile(FileModel):
         json_schema_extra={"form": "template"},
     )
     negative_prompt: str | None = _NEGATIVE
-    output: OutputBlock | None = Field(None, description="Acts only when the template itself is run.")
-    themes: ThemesBlock | None = Field(None, description="Where the themes come from, for prompts without themes:.")
-    style_sensitive: Any = Field(None, description="Accepted for old files; has no effect.")
+    output: OutputBlock | None = Field(None, description="Acts only when the template itself is run.", examples=_OUTPUT)
+    themes: ThemesBlock | None = Field(
+        None, description="Where the themes come from, for prompts without themes:.", examples=_THEMES
+    )
+    style_sensitive: Any = Field(None, description="Accepted for old files; has no effect.", examples=[True])
     style_sensitive_placeholders: list[Text] | None = _SENSITIVE
-    prompts: Any = Field(None, description="Accepted for old files; has no effect.")
-    themable: Any = Field(None, description="Accepted for old files; every prompt is themable.")
+    prompts: Any = Field(None, description="Accepted for old files; has no effect.", examples=[{}])
+    themable: Any = Field(None, description="Accepted for old files; every prompt is themable.", examples=[True])
 
 
 class ChunkFile(FileModel):
@@ -278,7 +294,9 @@ class ChunkFile(FileModel):
         json_schema_extra={"type": ["string", "number"]},
     )
     version: Text | None = _VERSION
-    name: Text | None = Field(None, description="Name of the chunk, for people; references use the name of the entry.")
+    name: Text | None = Field(
+        None, description="Name of the chunk, for people; references use the entry's name.", examples=["Hero"]
+    )
     description: Text | None = _DESCRIPTION
     implements: Text | None = Field(
         None,
@@ -316,7 +334,7 @@ class VariationsFile(FileModel):
 
     type: Text | None = _type("variations")
     version: Text | None = _VERSION
-    name: Text | None = Field(None, description="Name of the set of values, for people.")
+    name: Text | None = Field(None, description="Name of the set of values, for people.", examples=["Coats"])
     description: Text | None = _DESCRIPTION
     variations: Any = Field(
         description="Key → text, key → {part: text}, or a list of texts. Keys are what selectors, fixed choices and "
@@ -336,7 +354,9 @@ class ThemeFile(FileModel):
 
     type: Text | None = _type("theme_config")
     version: Text | None = _VERSION
-    name: Text | None = Field(None, description="Name of the theme, for people; --theme takes the folder's name.")
+    name: Text | None = Field(
+        None, description="Name of the theme, for people; a theme is chosen by its folder's name.", examples=["Pirates"]
+    )
     description: Text | None = _DESCRIPTION
     imports: AnyMap = Field(
         default_factory=dict,
@@ -358,7 +378,12 @@ class ThemeFile(FileModel):
     mood: Text | None = Field(None, description="How the theme feels, for lists.", examples=["adventurous"])
 
 
-KINDS: dict[str, type[FileModel]] = {
-    kind.KIND: kind
-    for kind in (PromptFile, TemplateFile, ChunkFile, VariationsFile, ThemeFile, AdetailerFile, ControlnetFile)
-}
+def __getattr__(name: str) -> Any:
+    """``KINDS``: kind → model, of all seven. Made on first use, as those of presets cost every start some time."""
+    if name != "KINDS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .preset_model import AdetailerFile, ControlnetFile
+
+    models = (PromptFile, TemplateFile, ChunkFile, VariationsFile, ThemeFile, AdetailerFile, ControlnetFile)
+    globals()["KINDS"] = kinds = {model.KIND: model for model in models}
+    return kinds

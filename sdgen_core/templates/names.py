@@ -47,12 +47,21 @@ class Dressed:
         return broken or name in self.removed or (self.frame and name == "prompt") or run.unknown(name)
 
 
+class Unresolved(SDGenError):
+    """A placeholder of the prompt without values; ``name`` is the placeholder's."""
+
+    def __init__(self, name: str, message: str, **more: Any) -> None:
+        self.name = name
+        super().__init__("unresolved-placeholder", message, **more)
+
+
 def used_values(run: Run, dressed: Dressed) -> Values:
     """The values of all names in use, in order of appearance. Unknown names in the prompt are problems, elsewhere
     remarks.
     """
     usable = dressed.usable
     values: Values = {}
+    bare = {p.name for p in placeholders(dressed.prompt.string) if p.part is None}
     for text, required in ((dressed.prompt, True), (dressed.negative, False)):
         for p in placeholders(text.string):
             if p.selector is not None and p.part is not None and not run.full:
@@ -61,8 +70,16 @@ def used_values(run: Run, dressed: Dressed) -> Values:
             if p.name in usable:
                 values.setdefault(p.name, usable[p.name])
             elif not dressed.settled(run, p.name):
-                if required:
-                    _unresolved(run, p, text, dressed, usable)
+                if required and p.part is not None and p.name not in bare:
+                    dressed.removed.append(p.name)
+                    run.warn(
+                        f"{p.raw} has no import and becomes empty text",
+                        text.place(p.start, p.raw),
+                        "unresolved-placeholder",
+                        nearest_names(p.name, usable),
+                    )
+                elif required:
+                    _unresolved(run, p, text, dressed)
                 elif p.name != "negprompt" and not run.crowded:
                     run.warn(
                         f"{p.raw} in the negative prompt has no import and stays as text",
@@ -79,13 +96,15 @@ def used_values(run: Run, dressed: Dressed) -> Values:
     return values
 
 
-def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed, usable: Mapping[str, Any]) -> None:
+def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
     if run.full:
         return
     place = text.place(p.start, p.raw)
     if place is not None and place.file in run.unsure:
         return
-    near = nearest_names(p.name, usable)
+    pools, book, theme = dressed.pools, dressed.book, dressed.theme
+    declared = [n for n, pool in pools.items() if pool.values or pool.broken]
+    near = nearest_names(p.name, declared)
     if dressed.frame:
         if near:
             run.warn(
@@ -94,23 +113,25 @@ def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed, usable: 
         return
     message = f"the placeholder {p.raw} has no import"
     hint = None
-    pools, book, theme = dressed.pools, dressed.book, dressed.theme
-    if p.name in pools and pools[p.name].missing:
-        message += f": {pools[p.name].missing}"
-    if p.name == "prompt":
+    empty = pools.get(p.name, Pool()).missing
+    if empty:
+        message += f": {empty}"
+        near = pools[p.name].nearest
+        hint = "Correct that import."
+    elif p.name == "prompt":
         message += (
             " ({prompt} is filled by a prompt file that implements this template; a template is not run by itself)"
         )
     elif book.has(p.name):
         message += f"; {p.name} is a chunk, written @{p.name}"
         hint = f"Write @{p.name} in place of {p.raw}."
-    if theme is not None:
+    if theme is not None and not empty:
         message += f". The theme {theme.name!r} ({theme.shown}) replaces the template's imports and does not name it"
-        hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
-    listed = few(usable) or "none"
-    run.problem(
-        SDGenError("unresolved-placeholder", f"{message} (imports: {listed})", place=place, nearest=near, hint=hint)
-    )
+        if not near:
+            hint = f"Add {p.name} to the theme's imports, or write merge: true in the theme."
+    if not empty:
+        message += f" (imports: {few(declared) or 'none'})"
+    run.problem(Unresolved(p.name, message, place=place, nearest=near, hint=hint))
 
 
 def check_selectors(

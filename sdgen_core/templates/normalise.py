@@ -63,6 +63,20 @@ def split_soft(text: str) -> tuple[str, str, str]:
     return text[:start], text[start:end], text[end:]
 
 
+def is_clean(text: str) -> bool:
+    """Whether ``text`` is seen at a glance to be its own clean form: no white space but spaces, no edges, and between
+    words either spaces or ", ". Some clean texts are not recognised.
+    """
+    return (
+        text.isprintable()
+        and text.count(",") == text.count(", ")
+        and " ," not in text
+        and ",  " not in text
+        and text[:1] not in ", "
+        and text[-1:] not in ", "
+    )
+
+
 def clean_core(core: str) -> str:
     """Normalise text that begins and ends with an ordinary character."""
     return _RUN.sub(lambda m: _runs[m[0]], core)
@@ -70,9 +84,12 @@ def clean_core(core: str) -> str:
 
 def normalise(text: str) -> str:
     """The clean form of a prompt; the same result as ``by_rules``. Line breaks are kept."""
-    return clean_core(split_soft(text)[1])
+    return text if is_clean(text) else clean_core(split_soft(text)[1])
 
 
 def one_line(text: str) -> str:
     """The form sent to the backend: line breaks become commas, then the text is cleaned again."""
-    return normalise(text.replace("\r", "").replace("\n", ", "))
+    text = text.replace("\r", "")
+    # in a prompt that was cleaned, breaks stand alone, in pairs or after a comma: short work for most texts
+    line = text.replace(",\n", "\n").replace("\n\n", "\n").replace("\n", ", ")
+    return line if is_clean(line) else normalise(text.replace("\n", ", "))

@@ -10,7 +10,7 @@ looped over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .resolved import Value
@@ -75,7 +75,7 @@ def part_of(value: Value, part: str | None) -> str:
 
 class ParameterFiller:
     """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change
-    it).
+    it). ``names`` are the placeholders that the result depends on.
     """
 
     def __init__(
@@ -84,14 +84,12 @@ class ParameterFiller:
         self._plain: dict[str, Any] = dict(parameters)
         self._values = values
         self._removed = removed
-        known = {n for n in _names(parameters) if n in values or n in removed}
-        self._build: Callable[[Mapping[str, str]], Any] | None = None
-        if known:
-            self._known = known
+        self._known = {n for n in _names(parameters) if n in values or n in removed}
+        self.names = tuple(sorted(n for n in self._known if n in values))
 
     @property
     def varies(self) -> bool:
-        return hasattr(self, "_known")
+        return bool(self._known)
 
     def __call__(self, choice: Mapping[str, str]) -> dict[str, Any]:
         if not self.varies:

@@ -16,6 +16,11 @@ from .fields import FileModel, Text
 _MODELS = ["face_yolov8n.pt", "face_yolov8s.pt", "hand_yolov8n.pt", "person_yolov8n-seg.pt", "mediapipe_face_full"]
 
 
+_DESCRIPTION = Field(
+    None, description="What the preset is for. People read it; it has no effect.", examples=["Faces, at full size"]
+)
+
+
 def _part(default: float, description: str) -> Any:
     """A number from 0 to 1."""
     return Field(default, description=description, ge=0, le=1)
@@ -100,7 +105,7 @@ class DetectorEntry(Detector):
         examples=[{"ad_confidence": 0.5}],
         json_schema_extra={"form": "detector_fields"},
     )
-    enabled: Any = Field(None, description="Accepted for old files; an entry that is written works.")
+    enabled: Any = Field(None, description="Accepted for old files; an entry that is written works.", examples=[True])
 
 
 class UnitFields(FileModel):
@@ -170,13 +175,15 @@ class UnitEntry(UnitFields):
 
 
 class ControlnetBlock(UnitEntry):
-    """``parameters: controlnet:`` as a map: one unit, or ``units``."""
+    """What ``controlnet:`` is as a map: one unit, or several under ``units``."""
 
-    units: list[Unit] | None = Field(None, description="Several units, as in a preset file.")
+    units: list[Unit] | None = Field(
+        None, description="Several units, as in a preset file.", examples=[[{"model": "control_v11p_sd15_canny"}]]
+    )
 
 
 class AdetailerFile(FileModel):
-    """An ADetailer preset: what to find and paint again, for ``parameters: adetailer:``."""
+    """An ADetailer preset: what to find and paint again, for ``adetailer`` under ``parameters``."""
 
     KIND: ClassVar[str] = "adetailer"
     TYPES: ClassVar[tuple[str, ...]] = ("adetailer_config",)
@@ -192,9 +199,13 @@ class AdetailerFile(FileModel):
         examples=["2.0"],
         json_schema_extra={"enum": ["2.0", "1.0", "2", "1", 2, 1]},
     )
-    name: Text | None = Field(None, description="Name of the preset, for people.")
-    description: Text | None = Field(None, description="What the preset is for. People read it; it has no effect.")
-    detector: Detector | None = Field(None, description="The detector. Fields that are left out have their defaults.")
+    name: Text | None = Field(None, description="Name of the preset, for people.", examples=["Face"])
+    description: Text | None = _DESCRIPTION
+    detector: Detector | None = Field(
+        None,
+        description="The detector. Fields that are left out have their defaults.",
+        examples=[{"ad_model": "face_yolov8n.pt", "ad_confidence": 0.4}],
+    )
     detectors: list[Detector] | None = Field(
         None,
         description="Several detectors; they count in place of detector.",
@@ -204,7 +215,7 @@ class AdetailerFile(FileModel):
 
 
 class ControlnetFile(FileModel):
-    """A ControlNet preset: images that lead the composition, for ``parameters: controlnet:``."""
+    """A ControlNet preset: images that lead the composition, for ``controlnet`` under ``parameters``."""
 
     KIND: ClassVar[str] = "controlnet"
     TYPES: ClassVar[tuple[str, ...]] = ("controlnet_config",)
@@ -217,8 +228,8 @@ class ControlnetFile(FileModel):
     version: Text | None = Field(
         None, description="'1.0'.", examples=["1.0"], json_schema_extra={"enum": ["1.0", "1", 1]}
     )
-    name: Text | None = Field(None, description="Name of the preset, for people.")
-    description: Text | None = Field(None, description="What the preset is for. People read it; it has no effect.")
+    name: Text | None = Field(None, description="Name of the preset, for people.", examples=["Pose"])
+    description: Text | None = _DESCRIPTION
     units: list[Unit] = Field(
         description="The units.",
         examples=[[{"model": "control_v11p_sd15_canny", "image": "{Pose}", "weight": 0.8}]],
@@ -230,8 +241,8 @@ _RECORDED = "Kept in the manifest; the graph decides."
 
 
 class ParametersBlock(FileModel):
-    """``parameters:``. Every value may be a placeholder, with or without quotes: ``steps: {Steps}``. Names that nobody
-    knows are kept in the manifest.
+    """What an image is made with. Every value may be a placeholder, with or without quotes, as in ``steps: {Steps}``.
+    Names that nobody knows are kept in the manifest.
     """
 
     model_config = FileModel.model_config | {"json_schema_extra": {"additionalProperties": True}}
@@ -255,8 +266,10 @@ class ParametersBlock(FileModel):
         examples=["Automatic", "Karras", "Exponential", "SGM Uniform", "normal", "karras", "beta"],
     )
     schedule_type: Text | None = Field(None, description="The same as scheduler.", examples=["Karras"])
-    denoise: float | None = Field(None, description="How much noise is removed: 1 is a whole image.", ge=0, le=1)
-    denoising_strength: float | None = Field(None, description="The same as denoise.", ge=0, le=1)
+    denoise: float | None = Field(
+        None, description="How much noise is removed: 1 makes a whole image.", ge=0, le=1, examples=[1.0]
+    )
+    denoising_strength: float | None = Field(None, description="The same as denoise.", ge=0, le=1, examples=[0.6])
     adetailer: Any = Field(
         None,
         description="What to find and paint again: a preset file, a map of fields, or a list of both; null is off.",
@@ -269,20 +282,15 @@ class ParametersBlock(FileModel):
         examples=["presets/canny.controlnet.yaml", {"model": "control_v11p_sd15_canny", "image": "images/a.png"}],
         json_schema_extra={"form": "controlnet"},
     )
-    batch_size: Any = Field(None, description=_RECORDED)
-    n_iter: Any = Field(None, description=_RECORDED)
-    batch_count: Any = Field(None, description=_RECORDED)
-    enable_hr: Any = Field(None, description=_RECORDED)
-    hr_scale: Any = Field(None, description=_RECORDED)
-    hr_upscaler: Any = Field(None, description=_RECORDED)
-    hr_second_pass_steps: Any = Field(None, description=_RECORDED)
-    clip_skip: Any = Field(None, description=_RECORDED)
-    seed: Any = Field(None, description="Kept in the manifest; generation: seed: decides.")
-    restore_faces: Any = Field(None, description=_RECORDED)
-    alwayson_scripts: Any = Field(None, description=_RECORDED)
-    override_settings: Any = Field(None, description=_RECORDED)
-
-
-def defaults(model: type[FileModel]) -> dict[str, Any]:
-    """Field → default, in order."""
-    return {name: field.default for name, field in model.model_fields.items()}
+    batch_size: Any = Field(None, description=_RECORDED, examples=[1])
+    n_iter: Any = Field(None, description=_RECORDED, examples=[1])
+    batch_count: Any = Field(None, description=_RECORDED, examples=[1])
+    enable_hr: Any = Field(None, description=_RECORDED, examples=[True])
+    hr_scale: Any = Field(None, description=_RECORDED, examples=[2.0])
+    hr_upscaler: Any = Field(None, description=_RECORDED, examples=["Latent"])
+    hr_second_pass_steps: Any = Field(None, description=_RECORDED, examples=[0])
+    clip_skip: Any = Field(None, description=_RECORDED, examples=[2])
+    seed: Any = Field(None, description="Kept in the manifest; the seed of generation decides.", examples=[42])
+    restore_faces: Any = Field(None, description=_RECORDED, examples=[False])
+    alwayson_scripts: Any = Field(None, description=_RECORDED, examples=[{}])
+    override_settings: Any = Field(None, description=_RECORDED, examples=[{}])

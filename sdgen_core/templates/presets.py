@@ -6,16 +6,25 @@ What a detector and a unit consist of stands in ``preset_model``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Place, SDGenError, nearest_names
 from .documents import Document, Node
 from .parameters import unquoted
-from .preset_model import Detector, UnitFields, defaults
 from .run import Entry, Run
 
-DETECTOR = defaults(Detector)
-UNIT = defaults(UnitFields)
+if TYPE_CHECKING:
+    from .fields import FileModel
+
+
+@cache
+def _fields(what: str) -> dict[str, Any]:
+    """Field → default of a ``detector`` or a ``unit``. The models are loaded only for templates that use presets."""
+    from .preset_model import Detector, UnitFields
+
+    model: type[FileModel] = Detector if what == "detector" else UnitFields
+    return {name: field.default for name, field in model.model_fields.items()}
 
 
 def expand_presets(run: Run, parameters: Mapping[str, tuple[Any, Document]]) -> dict[str, Any]:
@@ -49,22 +58,18 @@ def _detectors(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
         if isinstance(item, str):
             out += _preset(run, item, entry, "adetailer")
         elif isinstance(item, dict):
-            inner = {k: v for k, v in item.items() if k not in ("import", "override", "enabled")}
-            override = item.get("override") or {}
-            if not isinstance(override, dict):
-                raise _bad("override is no map of fields", entry.place)
-            override = {**inner, **override}
+            override = _merged({k: v for k, v in item.items() if k != "enabled"}, entry.place)
             if item.get("import"):
                 found = _preset(run, str(item["import"]), entry, "adetailer")
                 for detector in found:
-                    _set(detector, override, DETECTOR, entry.place, "detector")
+                    _set(detector, override, entry.place, "detector")
                 out += found
             elif out and "ad_model" not in override and len(items) > 1:
-                _set(out[-1], override, DETECTOR, entry.place, "detector")
+                _set(out[-1], override, entry.place, "detector")
             elif not override:
                 raise _bad("a detector needs import: or ad_ fields", entry.place)
             else:
-                out.append(_set(dict(DETECTOR), override, DETECTOR, entry.place, "detector"))
+                out.append(_set(dict(_fields("detector")), override, entry.place, "detector"))
         else:
             raise _bad(f"{item!r} is neither a preset file nor a map of fields", entry.place)
     return out
@@ -72,7 +77,7 @@ def _detectors(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
 
 def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
     if isinstance(value, dict) and "import" not in value:
-        inner = value.get("units") if isinstance(value.get("units"), list) else [value]
+        inner = value.get("units") if isinstance(value.get("units"), list) else [_merged(value, entry.place)]
         return [_unit(unit, entry.place) for unit in inner or []]
     items = value if isinstance(value, list) else [value]
     out: list[dict[str, Any]] = []
@@ -82,20 +87,19 @@ def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
             out += _preset(run, item, entry, "controlnet")
         elif isinstance(item, dict) and item.get("import"):
             found = _preset(run, str(item["import"]), entry, "controlnet")
-            override = {k: v for k, v in item.items() if k not in ("import", "override")} | (item.get("override") or {})
             if found:
-                _set(found[0], override, UNIT, entry.place, "unit")
+                _set(found[0], _merged(item, entry.place), entry.place, "unit")
             out += found
         elif isinstance(item, dict) and "model" in item:
-            out.append(_unit(item, entry.place))
+            out.append(_unit(_merged(item, entry.place), entry.place))
         elif isinstance(item, dict):
-            overrides.append(item)
+            overrides.append(_merged(item, entry.place))
         else:
             raise _bad(f"{item!r} is neither a preset file nor a map of fields", entry.place)
     if overrides and not out:
         raise _bad("the fields override no unit: name a preset or a model", entry.place)
     for item in overrides[:1]:
-        _set(out[0], item, UNIT, entry.place, "unit")
+        _set(out[0], item, entry.place, "unit")
     if len(overrides) > 1:
         run.warn(
             "only the first map of a controlnet list overrides the first unit; the others have no effect",
@@ -105,13 +109,21 @@ def _units(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:
     return out
 
 
+def _merged(item: dict[str, Any], place: Place) -> dict[str, Any]:
+    """The fields of an entry, those under ``override`` included."""
+    override = item.get("override") or {}
+    if not isinstance(override, dict):
+        raise _bad("override is no map of fields", place)
+    return {**{k: v for k, v in item.items() if k not in ("import", "override")}, **override}
+
+
 def _unit(fields: Any, place: Place) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise _bad("a unit is a map of fields", place)
     if not fields.get("model"):
-        _set(dict(UNIT), fields, UNIT, place, "unit")  # an unknown field is the likelier mistake
+        _set(dict(_fields("unit")), fields, place, "unit")  # an unknown field is the likelier mistake
         raise _bad("a unit needs model:", place)
-    return _set(dict(UNIT), fields, UNIT, place, "unit")
+    return _set(dict(_fields("unit")), fields, place, "unit")
 
 
 def _preset(run: Run, text: str, entry: Entry, what: str) -> list[dict[str, Any]]:
@@ -140,13 +152,14 @@ def _preset(run: Run, text: str, entry: Entry, what: str) -> list[dict[str, Any]
     if not nodes or any(n.kind != "map" for n in nodes):
         raise _bad("the field 'detector' (or a list 'detectors') is missing", document.place())
     out: list[dict[str, Any]] = []
+    known = _fields("detector")
     for node in nodes:
-        detector = dict(DETECTOR)
+        detector = dict(known)
         for key, key_node, value in node.pairs():
-            if key in DETECTOR:
-                _set(detector, {key: value.python()}, DETECTOR, document.place(value), "detector")
+            if key in known:
+                _set(detector, {key: value.python()}, document.place(value), "detector")
             else:
-                near = nearest_names(key, DETECTOR)
+                near = nearest_names(key, known)
                 tail = "; did you mean " + " or ".join(map(repr, near)) + "?" if near else ""
                 run.warn(
                     f"the detector field {key!r} is unknown and has no effect{tail}",
@@ -162,9 +175,8 @@ def _text(root: Node, key: str) -> str | None:
     return None if node is None or node.kind != "scalar" or node.is_null else str(node.value)
 
 
-def _set(
-    target: dict[str, Any], fields: Mapping[str, Any], known: Mapping[str, Any], place: Place, what: str
-) -> dict[str, Any]:
+def _set(target: dict[str, Any], fields: Mapping[str, Any], place: Place, what: str) -> dict[str, Any]:
+    known = _fields(what)
     for key, value in fields.items():
         if key not in known:
             raise SDGenError(

@@ -8,18 +8,20 @@ comma or a line break).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import NamedTuple
 
-from .normalise import clean_core, normalise, split_soft
+from .normalise import clean_core, is_clean, normalise, split_soft
 from .parameters import part_of
 from .resolved import ResolvedTemplate, Value
 from .space import Space, left_out
 from .syntax import Placeholder, tokens
 
+_Columns = Mapping[str, "array[int]"]
 _PATTERNS = 4096
-_BULK = 4096
+_BLOCK = 4096
 
 
 class Rendered(NamedTuple):
@@ -40,17 +42,22 @@ class Renderer:
     def render(self, choice: Mapping[str, str]) -> Rendered:
         return Rendered(self._prompt.fill(choice), self._negative.fill(choice))
 
-    def render_many(self, space: Space, start: int = 0, stop: int | None = None) -> Iterator[Rendered]:
-        """The prompts of combinations ``start`` to ``stop`` of ``space``, several times faster than one by one."""
+    def render_many(self, space: Space, start: int = 0, stop: int | None = None) -> Iterator[tuple[str, str]]:
+        """(prompt, negative) of combinations ``start`` to ``stop`` of ``space``, many times faster than one by one."""
         stop = space.size if stop is None else min(stop, space.size)
-        for at in range(start, stop, _BULK):
-            end = min(stop, at + _BULK)
-            columns = dict(zip(space.names, space.columns(at, end), strict=True))
-            yield from map(
-                Rendered,
-                self._prompt.fill_many(space.pools, columns, end - at),
-                self._negative.fill_many(space.pools, columns, end - at),
-            )
+        fill = self.filler(space)
+        blocks = (space.columns(at, min(stop, at + _BLOCK)) for at in range(start, stop, _BLOCK))
+        return chain.from_iterable(fill(columns, len(columns[0]) if columns else 1) for columns in blocks)
+
+    def filler(self, space: Space) -> Callable[[Sequence[array[int]], int], Iterator[tuple[str, str]]]:
+        """What renders ``space.columns(...)`` of so many combinations as (prompt, negative)."""
+        prompt, negative = self._prompt.filler(space.pools), self._negative.filler(space.pools)
+
+        def fill(columns: Sequence[array[int]], count: int) -> Iterator[tuple[str, str]]:
+            named = dict(zip(space.names, columns, strict=True))
+            return zip(prompt(named, count), negative(named, count), strict=True)
+
+        return fill
 
 
 class _Field:
@@ -115,26 +122,33 @@ class _Field:
                 if len(self._patterns) >= _PATTERNS:
                     self._patterns.clear()
                 pattern = self._patterns[key] = self._pattern(key)
+        if len(pattern) == 1:
+            return pattern[0]
         parts = pattern.copy()
         parts[1::2] = [cores[choice[name]] for name, cores in self._occurrences]
         return "".join(parts)
 
-    def fill_many(
-        self, pools: Mapping[str, list[str]], columns: Mapping[str, Sequence[int]], count: int
-    ) -> Iterable[str]:
-        """``fill`` for ``count`` choices given as positions in ``pools``."""
+    def filler(self, pools: Mapping[str, list[str]]) -> Callable[[_Columns, int], Iterable[str]]:
+        """What fills this text for many choices, given as positions in ``pools``."""
         pattern = self._only
         if pattern is None:
-            names = list(columns)
-            rows = zip(*columns.values(), strict=True)
-            return [self.fill({n: pools[n][d] for n, d in zip(names, row, strict=True)}) for row in rows]
+            return lambda columns, n: map(self.fill, _choices(pools, columns))
         if not self._occurrences:
-            return repeat(pattern[0], count)
-        parts: list[Iterable[str]] = [repeat(pattern[0], count)] if pattern[0] else []
-        for (name, cores), after in zip(self._occurrences, pattern[2::2], strict=True):
-            texts = [cores[key] + after for key in pools[name]]
-            parts.append(map(texts.__getitem__, columns[name]))
-        return map("".join, zip(*parts, strict=False))
+            return lambda columns, n: repeat(pattern[0], n)
+        texts = [
+            (name, [cores[key] + after for key in pools[name]])
+            for (name, cores), after in zip(self._occurrences, pattern[2::2], strict=True)
+        ]
+        if pattern[0]:
+            texts[0] = (texts[0][0], [pattern[0] + text for text in texts[0][1]])
+        return lambda columns, n: map(
+            "".join, zip(*[map(pool.__getitem__, columns[name]) for name, pool in texts], strict=True)
+        )
+
+
+def _choices(pools: Mapping[str, list[str]], columns: _Columns) -> Iterator[dict[str, str]]:
+    rows = zip(*(map(pools[name].__getitem__, column) for name, column in columns.items()), strict=True)
+    return (dict(zip(columns, row, strict=True)) for row in rows)
 
 
 def _table(pool: Mapping[str, Value], part: str | None) -> tuple[dict[str, str], dict[str, int], list[tuple[str, str]]]:
@@ -143,7 +157,12 @@ def _table(pool: Mapping[str, Value], part: str | None) -> tuple[dict[str, str],
     classes: dict[str, int] = {}
     runs: dict[tuple[str, str], int] = {}
     for key, value in pool.items():
-        leading, core, trailing = split_soft(part_of(value, part))
+        text = part_of(value, part)
+        if is_clean(text):
+            cores[key] = text
+            classes[key] = runs.setdefault(("", ""), len(runs))
+            continue
+        leading, core, trailing = split_soft(text)
         cores[key] = clean_core(core)
         run = (leading, trailing) if core else (leading, "\0")
         classes[key] = runs.setdefault(run, len(runs))

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,6 +70,11 @@ def flat(error: SDGenError) -> list[SDGenError]:
     return list(error.errors) if isinstance(error, TemplateErrors) else [error]
 
 
+def together(errors: list[SDGenError]) -> SDGenError:
+    """One error for several; a single one stays itself."""
+    return errors[0] if len(errors) == 1 else TemplateErrors(errors)
+
+
 @dataclass(frozen=True)
 class Remark:
     """Something odd that stops nothing. Strict mode takes it for an error, unless it is a ``note``: no mistake at all."""
@@ -109,6 +114,8 @@ class Run:
     files: dict[Path, tuple[str, str]] = field(default_factory=dict)
     within: tuple[Path, ...] = ()
     root: Path | None = None
+    theme_folders: tuple[Path, ...] = ()
+    """Where paths of the themes: block begin besides the leaf's folder: beside the file that says it."""
     partial: bool = False
     """A file that may declare names could not be read: an unknown name may be no mistake of its own."""
     unsure: set[str] = field(default_factory=set)
@@ -121,6 +128,7 @@ class Run:
     _first: str | None = None
     _told: set[str] = field(default_factory=set)
     _wrong: set[str] = field(default_factory=set)
+    _names: dict[Path, str] = field(default_factory=dict)
     _order: dict[str, int] = field(default_factory=dict)
     _damaged: list[Document] = field(default_factory=list)
     _values: int = 0
@@ -198,6 +206,29 @@ class Run:
         if self._values > MAX_VALUES:
             raise SDGenError("too-large", f"the imports hold more than {MAX_VALUES:,} values together")
 
+    def aside(self) -> Run:
+        """A run of the same place for a part of the reading, whose outcome several runs can ``take``."""
+        return replace(
+            self,
+            remarks=[],
+            problems=[],
+            files={},
+            _told=set(),
+            _wrong=set(),
+            _damaged=[],
+            _values=0,
+            oddities=0,
+            more=0,
+        )
+
+    def take(self, part: Run) -> None:
+        """Add what a part of the reading met."""
+        self.files.update(part.files)
+        for remark in part.remarks:
+            self._remark(remark.error, remark.note)
+        for problem in part.problems:
+            self.problem(problem)
+
     def check(self) -> None:
         """Raise what was collected, if anything, in the order of the files and their lines."""
         error = self.error()
@@ -228,15 +259,26 @@ class Run:
         self._repeated(document)
         return document
 
-    def salvage(self, path: Path) -> Document:
-        """As ``open``, but YAML mistakes are recorded and what is left of the file is read. Raises when nothing is."""
-        return self.sound(self._open(path))
+    def salvage(self, path: Path, code: str | None = None, prefix: str = "") -> Document:
+        """As ``open``, but YAML mistakes are recorded (under ``code``, where one is given) and what is left of the file
+        is read. Raises when nothing is.
+        """
+        return self.sound(self._open(path), code, prefix)
 
-    def sound(self, document: Document) -> Document:
+    def sound(self, document: Document, code: str | None = None, prefix: str = "") -> Document:
         """The document, or what is left of it when there are YAML mistakes, which are recorded."""
-        rest, errors = self._parts(document)
+
+        def named(error: SDGenError) -> SDGenError:
+            if code is None:
+                return error
+            return SDGenError(code, f"{prefix}{error.message}", place=error.place, hint=error.hint)
+
+        try:
+            rest, errors = self._parts(document)
+        except SDGenError as e:
+            raise together([named(single) for single in flat(e)]) from None
         for error in errors:
-            self.problem(error)
+            self.problem(named(error))
         if errors:
             self._damaged.append(rest)
         return rest
@@ -252,7 +294,7 @@ class Run:
         except SDGenError:
             rest, errors = document.salvage()
             if rest is None:
-                raise errors[0] if len(errors) == 1 else TemplateErrors(errors) from None
+                raise together(errors) from None
             document = rest
         self._repeated(document)
         return document, errors
@@ -263,9 +305,9 @@ class Run:
         if not self.allowed(path):
             raise SDGenError("outside-folders", f"{name} lies outside of the template folders")
         document = documents.read(path, name)
-        self.files.setdefault(
-            path, (documents.relative(path, self.base) if self.base else name, document.parsed.sha256)
-        )
+        if path not in self.files:
+            relative = documents.relative(path, self.base) if self.base else name
+            self.files[path] = (relative, document.parsed.sha256)
         return document
 
     def _repeated(self, document: Document) -> None:
@@ -275,11 +317,19 @@ class Run:
 
     def allowed(self, path: Path) -> bool:
         """Whether a file or folder may be looked at. Lexical: a link inside a template folder is the user's own."""
+        if not self.within:
+            return True
         path = Path(os.path.normpath(path))
-        return not self.within or any(path.is_relative_to(os.path.normpath(folder)) for folder in self.within)
+        return any(path.is_relative_to(os.path.normpath(folder)) for folder in self.within)
 
     def name_of(self, path: Path) -> str:
         """A path as messages show it: relative to where the user named the leaf, or to ``root``."""
+        name = self._names.get(path)
+        if name is None:
+            name = self._names[path] = self._name(path)
+        return name
+
+    def _name(self, path: Path) -> str:
         if self.root is not None:
             return documents.relative(path, self.root)
         if self.base is None:
@@ -337,8 +387,9 @@ class Run:
                 names = [p.name for p in islice(candidate.parent.iterdir(), 2000) if p.suffix in (".yaml", ".yml")]
             except (OSError, ValueError):
                 continue
-            folder = text.rpartition("/")[0]
-            near += [f"{folder}/{n}" if folder else n for n in nearest_names(candidate.name, names)]
+            folder = text[: text.rfind("/") + 1]
+            stems = {_stem(n): n for n in names}  # all endings are alike
+            near += [folder + stems[stem] for stem in nearest_names(_stem(candidate.name), stems)]
         looked = " and ".join(dict.fromkeys(self.name_of(c) for c in candidates))
         where = f"{entry.where}: " if entry.where else ""
         message = f"{where}the file {text} does not exist (looked for {looked})"
@@ -351,7 +402,7 @@ class Run:
         """The file as a model. Raises with all violations; reports unknown fields as remarks."""
         model, errors = self._validated(document, kind, code, "", document.root.python())
         if errors:
-            raise errors[0] if len(errors) == 1 else TemplateErrors(errors)
+            raise together(errors)
         return model
 
     def rough_model(
@@ -388,19 +439,19 @@ class Run:
             try:
                 model = kind.model_validate(rest)
             except ValidationError:
-                if len(errors) > 1:
-                    raise TemplateErrors(errors) from None
                 unusable = SDGenError(code, f"{prefix}nothing of this file can be used", place=document.place())
-                raise errors[0] if errors else unusable from None
+                raise together(errors or [unusable]) from None
         self._unknown(document, model, ())
         return model, errors
 
     def _unknown(self, document: Document, model: Any, path: tuple[str, ...]) -> None:
-        for field_name in model.model_extra or {}:
+        extra = model.model_extra or {}
+        if extra:
             known = [n for n in type(model).model_fields if n not in ("themable",)]
-            node = document.root.at((*path, field_name))
-            text = f"the field {'.'.join((*path, field_name))!r} is unknown and has no effect"
-            self.warn(text, document.place(node), "schema", nearest_names(field_name, known))
+            for field_name, key_node, _ in document.root.at(path).pairs():
+                if field_name in extra:
+                    text = f"the field {'.'.join((*path, field_name))!r} is unknown and has no effect"
+                    self.warn(text, document.place(key_node), "schema", nearest_names(field_name, known))
         for field_name in type(model).model_fields:
             inner = getattr(model, field_name)
             if hasattr(inner, "model_extra"):
@@ -432,7 +483,7 @@ def _violation(document: Document, kind: type[FileModel], item: Any, code: str, 
     if item["type"] == "missing":
         if len(loc) == 1:
             place = document.place()
-            written = {key: at for key, at, _ in document.root.pairs() if key not in kind.model_fields}
+            written = {key: key_node for key, key_node, _ in document.root.pairs() if key not in kind.model_fields}
             for near in nearest_names(dotted, written, 1):
                 place = document.place(written[near])
                 return SDGenError(code, f"{message}is missing, and {near!r} is no field", place=place, nearest=[dotted])
@@ -454,6 +505,10 @@ def _violation(document: Document, kind: type[FileModel], item: Any, code: str, 
 def _short(value: Any) -> str:
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".yaml").removesuffix(".yml")
 
 
 def _joined(base: Path, text: str) -> Path:

@@ -12,13 +12,17 @@ Patterns avoid ``\\w``, which means less in an editor than in the template langu
 
 from __future__ import annotations
 
+import json
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from .fields import FileModel
 from .model import KINDS
+from .preset_model import ControlnetBlock, DetectorEntry, UnitEntry
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 
@@ -62,16 +66,14 @@ def _value_map(value: str) -> dict[str, Any]:
     """``{source, weight}``, or key → value."""
     return {
         "minProperties": 1,
-        "if": {"required": ["source"], "propertyNames": {"enum": ["source", "weight"]}},
-        "then": {
-            "properties": {
-                "source": {"description": "The values: a file, or any other form.", **_also(_ref(value))},
-                "weight": {
-                    "type": "integer",
-                    "description": "Loop weight of the placeholder: the highest changes fastest, 0 is drawn per image.",
-                },
-            }
+        "properties": {
+            "source": {"description": "The values: a file, or any other form."},
+            "weight": {
+                "description": "Loop weight of the placeholder: the highest changes fastest, 0 is drawn per image."
+            },
         },
+        "if": {"required": ["source"], "propertyNames": {"enum": ["source", "weight"]}},
+        "then": {"properties": {"source": _ref(value), "weight": {"type": "integer"}}},
         "else": {"additionalProperties": _ref("value")},
     }
 
@@ -84,9 +86,9 @@ def _also(*schemas: dict[str, Any]) -> dict[str, Any]:
     return {"allOf": list(schemas)}
 
 
-_PATH = _text(r"\.ya?ml\s*$", "must name a .yaml file")
-_PRESET_MAP = {"minProperties": 1}
-_OFF = {"enum": [None, False], "description": "Off."}
+_YAML = {"pattern": r"\.ya?ml\s*$", "patternErrorMessage": "must name a .yaml file"}
+_PATH = {"type": "string", **_YAML}
+_NOT_TRUE = {"not": {"const": True}, "errorMessage": "false is off; to switch it on, name a preset"}
 
 #: Forms of values that are read node by node; ``form`` of a field, and what these refer to.
 FORMS: dict[str, dict[str, Any]] = {
@@ -149,6 +151,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "items": {
             "type": [*_SCALAR, "object"],
             "description": "A text, or key: text.",
+            "minProperties": 1,
             "additionalProperties": _ref("value"),
         },
     },
@@ -156,13 +159,15 @@ FORMS: dict[str, dict[str, Any]] = {
     "flat_variations": {
         "description": "Values without a head: the whole file is the map, or the list.",
         **_also(_ref("values")),
+        "propertyNames": {"pattern": "^(?!generation$)", "patternErrorMessage": "this is a prompt, not values"},
         "properties": {
             "type": {
                 **_also(_ref("value")),
                 "not": {"enum": _TYPES},
                 "errorMessage": "this is the head of another kind of file, or 'variations:' is missing",
+                "examples": ["variations"],
             },
-            "generation": {"not": {}, "errorMessage": "this is a prompt, not a file of values"},
+            "variations": {"description": "The values, below a head."},
         },
         "additionalProperties": _ref("value"),
     },
@@ -171,31 +176,30 @@ FORMS: dict[str, dict[str, Any]] = {
     "detector_fields": _or_null("Detector"),
     "unit_fields": _or_null("UnitFields"),
     "adetailer": {
-        "anyOf": [
-            _PATH,
-            {"type": "array", "items": {"anyOf": [_PATH, {**_also(_ref("DetectorEntry")), "type": "object"}]}},
-            {**_also(_ref("DetectorEntry")), "type": "object", **_PRESET_MAP},
-            _OFF,
-        ]
+        "type": ["string", "array", "object", "boolean", "null"],
+        **_YAML,
+        "minProperties": 1,
+        "items": {"type": ["string", "object"], **_YAML, **_also(_ref("DetectorEntry"))},
+        **_also(_ref("DetectorEntry"), _NOT_TRUE),
     },
     "controlnet": {
-        "anyOf": [
-            _PATH,
-            {"type": "array", "items": {"anyOf": [_PATH, {**_also(_ref("UnitEntry")), "type": "object"}]}},
+        "type": ["string", "array", "object", "boolean", "null"],
+        **_YAML,
+        "items": {"type": ["string", "object"], **_YAML, **_also(_ref("UnitEntry"))},
+        **_also(
+            _ref("ControlnetBlock"),
+            _NOT_TRUE,
             {
-                "type": "object",
-                **_also(
-                    _ref("ControlnetBlock"),
-                    {
-                        "anyOf": [{"required": ["model"]}, {"required": ["import"]}, {"required": ["units"]}],
-                        "errorMessage": "a unit needs model: or import:",
-                    },
-                ),
+                "if": {"type": "object"},
+                "then": {"anyOf": [{"required": ["model"]}, {"required": ["import"]}, {"required": ["units"]}]},
+                "errorMessage": "a unit needs model: or import:",
             },
-            _OFF,
-        ]
+        ),
     },
 }
+
+#: Blocks that stand where other types may stand too: their limits act on maps only.
+_AMONG_OTHERS = (DetectorEntry, UnitEntry, ControlnetBlock)
 
 #: What a kind's file must be besides the fields of its model.
 _EXTRA: dict[str, dict[str, Any]] = {
@@ -265,6 +269,8 @@ def _known(model: type[FileModel] = FileModel) -> dict[str, type[FileModel]]:
 
 def _finish(body: dict[str, Any], model: type[FileModel]) -> dict[str, Any]:
     body.pop("title", None)
+    if issubclass(model, _AMONG_OTHERS):
+        del body["type"]
     out = {**body, "description": " ".join((model.__doc__ or "").split()).replace("``", "")}
     required = [*out.get("required", ()), *model.STRICT]
     if required:
@@ -331,7 +337,10 @@ def _references(schema: Any) -> list[str]:
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's generator, without titles made of field names; ``X | None`` as a list of types."""
+    """pydantic's generator, without titles made of field names; fields in their order; ``X | None`` as a list of types."""
+
+    def sort(self, value: Any, parent_key: str | None = None) -> Any:
+        return value
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -342,3 +351,46 @@ class _Generator(GenerateJsonSchema):
         if kind is None:
             return {"anyOf": [inner, {"type": "null"}]}
         return {**inner, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
+
+
+# ---- editors
+
+
+def settings_place(out: Path) -> tuple[Path, str]:
+    """Where VS Code's settings go when schemas go into ``out``, and how they name that folder.
+
+    A folder .vscode is the editor's own: its settings.json is written if there is none yet or it is ours. Elsewhere, and
+    beside settings of the user's, the file is called sdgen.settings.json, to be copied from. Paths are relative to the
+    folder that VS Code opens: that of .vscode, else the current one.
+    """
+    target = Path(os.path.normpath(out.absolute()))
+    own = target.name == ".vscode"
+    opened = target.parent if own else Path.cwd()
+    inside = target.is_relative_to(opened)
+    folder = f"./{target.relative_to(opened).as_posix()}".removesuffix("/.") if inside else target.as_uri()
+    file = out / "settings.json"
+    if not own or (file.exists() and _other(file, editor_settings(folder))):
+        file = out / "sdgen.settings.json"
+    return file, folder
+
+
+def _other(file: Path, settings: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8")) != settings)
+    except (OSError, ValueError):
+        return True
+
+
+def editor_settings(folder: str) -> dict[str, Any]:
+    """VS Code's settings for the YAML extension: which schema of ``folder`` is for which files.
+
+    YAML 1.1 is what templates are read as. Values lie in a folder called variations; other kinds keep their names there.
+    """
+    others = [f"!{name}" for kind, model in KINDS.items() if kind != "variations" for name in model.NAMES]
+    return {
+        "yaml.yamlVersion": "1.1",
+        "yaml.schemas": {
+            f"{folder}/{schema_name(kind)}": [*model.NAMES, *(others if kind == "variations" else ())]
+            for kind, model in KINDS.items()
+        },
+    }

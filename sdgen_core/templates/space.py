@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SDGenError, nearest_names
 from . import streams
+from .columns import loop, type_code
 from .parameters import loose_names, parameter_names
 from .resolved import ResolvedTemplate
 from .syntax import Choice, Placeholder, Selector, choose, deciding, parse_selector, placeholders
-
-WALK_LIMIT = 2**20  # random runs up to this many combinations keep their table; larger ones are permutations
-ATTEMPTS = 7
-_BLOCK = 64
+from .walk import LIMIT, Walk, digits
 
 _EMPTY = Selector()
 
@@ -132,61 +130,55 @@ class Space:
         self.pools: dict[str, list[str]] = {s.name: list(s.pool) for s in self.slots}
         radix = self.slots[: self._loops] if self.combinatorial else self.slots
         self.size = math.prod(len(s.pool) for s in radix)
+        self._wheels: list[tuple[str, tuple[str, ...], int, int]] = []  # of the loops: name, pool, stride, size
+        stride = self.size
+        for slot in self.slots[: self._loops]:
+            stride //= len(slot.pool)
+            self._wheels.append((slot.name, slot.pool, stride, len(slot.pool)))
         self._pools = [s.pool for s in self.slots]
         self._sizes = [len(p) for p in self._pools]
         self._keys = [streams.stream_key(variation_seed, "pick", s.name) for s in self.slots]
-        self._walk: _Walk | None = None
+        self._walk: Walk | None = None
         self._permutation: streams.Permutation | None = None
         if not self.combinatorial and self.slots:
             goal = resolved.generation.max_images if wanted is None else wanted
             self._permutation = streams.Permutation(streams.stream_key(variation_seed, "joint"), self.size)
-            if 0 < goal <= WALK_LIMIT:
-                self._walk = _Walk(self._sizes, self._keys, self.size, self._permutation)
+            if 0 < goal <= LIMIT:
+                self._walk = Walk(self._sizes, self._keys, self._permutation)
 
-    def digits(self, index: int) -> list[int]:
-        """Positions in the pools (order of ``names``) of combination ``index``. Raises ``unknown-item`` out of
-        range.
-        """
+    def choice(self, index: int) -> dict[str, str]:
+        """Name -> key of combination ``index``; ``O(names)`` whatever the index. Raises ``unknown-item`` out of range."""
         if not 0 <= index < self.size:
             raise SDGenError("unknown-item", f"combination {index} of {self.size}")
         if self._walk is not None:
-            return self._walk.digits(index)
+            self._walk.grow(index + 1)
+            return {n: p[c[index]] for n, p, c in zip(self.names, self._pools, self._walk.columns, strict=True)}
         if self.combinatorial:
-            out = _digits(index, self._sizes[: self._loops])
-            for k in range(self._loops, len(self._sizes)):
-                out.append(streams.pick(self._keys[k], index, self._sizes[k]))
+            out = {name: pool[index // stride % n] for name, pool, stride, n in self._wheels}
+            for slot, key in zip(self.slots[self._loops :], self._keys[self._loops :], strict=True):
+                out[slot.name] = slot.pool[streams.pick(key, index, len(slot.pool))]
             return out
         if self._permutation is None:
-            return []
-        return _digits(self._permutation(index), self._sizes)
+            return {}
+        row = digits(self._permutation(index), self._sizes)
+        return {n: p[d] for n, p, d in zip(self.names, self._pools, row, strict=True)}
 
-    def choice(self, index: int) -> dict[str, str]:
-        """Name -> key of combination ``index``; ``O(names)`` whatever the index."""
-        walk = self._walk
-        if walk is not None and 0 <= index < walk.grown:
-            return {n: p[c[index]] for n, p, c in zip(self.names, self._pools, walk.columns, strict=True)}
-        return {n: p[d] for n, p, d in zip(self.names, self._pools, self.digits(index), strict=True)}
-
-    def columns(self, start: int, stop: int) -> list[Sequence[int]]:
-        """Per name (order of ``names``) the positions in its pool for combinations ``start`` to ``stop``; for bulk work."""
+    def columns(self, start: int, stop: int) -> list[array[int]]:
+        """Per name (order of ``names``) its positions in its pool over combinations ``start`` to ``stop``: many choices
+        at once.
+        """
         stop = min(stop, self.size)
         if start < 0 or start >= stop:
-            return [[] for _ in self.slots]
+            return [array(type_code(n)) for n in self._sizes]
         if self._walk is not None:
-            self._walk.digits(stop - 1)
-            return [c[start:stop] for c in self._walk.columns]
-        if not self.combinatorial:
-            return list(zip(*(self.digits(i) for i in range(start, stop)), strict=True))
-        out: list[Sequence[int]] = []
-        stride = self.size
-        for k, n in enumerate(self._sizes):
-            if k < self._loops:
-                stride //= n
-                step = max(1, stride)
-                out.append([i // step % n for i in range(start, stop)])
-            else:
-                out.append([streams.pick(self._keys[k], i, n) for i in range(start, stop)])
-        return out
+            self._walk.grow(stop)
+            return [column[start:stop] for column in self._walk.columns]
+        if self._permutation is not None:
+            rows = [digits(self._permutation(i), self._sizes) for i in range(start, stop)]
+            return [array(type_code(n), [row[k] for row in rows]) for k, n in enumerate(self._sizes)]
+        out = [loop(start, stop, n, stride) for _, _, stride, n in self._wheels]
+        loose = zip(self._keys[self._loops :], self._sizes[self._loops :], strict=True)
+        return [*out, *(streams.picks(key, start, stop, n) for key, n in loose)]
 
     def index(self, choice: Mapping[str, str]) -> int:
         """The combination index of a combinatorial choice (first match where a selector repeats a key); ``choice``'s
@@ -211,106 +203,20 @@ class Space:
             return {n: [] for n in self.names}
         if self.combinatorial:
             out: dict[str, list[str]] = {}
-            stride = self.size
-            for k, slot in enumerate(self.slots):
-                n = self._sizes[k]
-                if k < self._loops:
-                    stride //= n
-                    seen = slot.pool[: min(n, -(-count // stride))]
-                else:
-                    seen = tuple(slot.pool[streams.pick(self._keys[k], i, n)] for i in range(min(n, count)))
-                out[slot.name] = list(dict.fromkeys(seen))
+            for name, pool, stride, n in self._wheels:
+                out[name] = list(dict.fromkeys(pool[: min(n, -(-count // stride))]))
+            for slot, key in zip(self.slots[self._loops :], self._keys[self._loops :], strict=True):
+                n = len(slot.pool)
+                drawn = streams.picks(key, 0, min(n, count), n)
+                out[slot.name] = list(dict.fromkeys(slot.pool[d] for d in drawn))
             return out
-        firsts: list[dict[int, None]] = [{} for _ in self.slots]
-        missing = sum(self._sizes)
-        for i in range(count):
-            for seen_digits, d in zip(firsts, self.digits(i), strict=True):
-                if d not in seen_digits:
-                    seen_digits[d] = None
-                    missing -= 1
-            if not missing:
+        firsts: list[dict[str, None]] = [{} for _ in self.slots]
+        for start in range(0, count, 256):
+            for seen, slot, column in zip(
+                firsts, self.slots, self.columns(start, min(count, start + 256)), strict=True
+            ):
+                if len(seen) < len(slot.pool):
+                    seen.update(dict.fromkeys(map(slot.pool.__getitem__, column)))
+            if all(len(seen) == len(slot.pool) for seen, slot in zip(firsts, self.slots, strict=True)):
                 break
-        return {s.name: [s.pool[d] for d in f] for s, f in zip(self.slots, firsts, strict=True)}
-
-
-def _digits(index: int, sizes: Sequence[int]) -> list[int]:
-    out = [0] * len(sizes)
-    for k in range(len(sizes) - 1, -1, -1):
-        index, out[k] = divmod(index, sizes[k])
-    return out
-
-
-class _Walk:
-    """The table of a random run without repeats, grown as far as it is asked for; growing never changes what is there.
-
-    Combination *n* is pick *n* of every name's deck. If that combination was there, up to seven independent redraws
-    keyed by *n* follow while less than half of the space is used, then the next unused element of the joint
-    permutation.
-    """
-
-    def __init__(self, sizes: list[int], keys: list[bytes], size: int, permutation: Callable[[int], int]) -> None:
-        self._sizes = sizes
-        self._keys = keys
-        self._size = size
-        self._permutation = permutation
-        self._strides = [math.prod(sizes[k + 1 :]) for k in range(len(sizes))]
-        self._seen: set[int] = set()
-        self.columns = [array("L") for _ in sizes]
-        self._pointer = 0
-
-    @property
-    def grown(self) -> int:
-        return len(self.columns[0])
-
-    def digits(self, index: int) -> list[int]:
-        if index >= self.grown:
-            self._grow(index + 1)
-        return [c[index] for c in self.columns]
-
-    def _grow(self, count: int) -> None:
-        sizes, columns, seen = self._sizes, self.columns, self._seen
-        have = self.grown
-        count = min(self._size, max(count, min(2 * have, have + 4096)))
-        # whole decks at a time: one slice per name instead of one call per pick
-        decks: list[Sequence[int]] = []
-        for key, n in zip(self._keys, sizes, strict=True):
-            deck: list[int] = []
-            for epoch in range(have // n, (count - 1) // n + 1):
-                deck += streams.shuffled(key, epoch, n)
-            decks.append(deck[have % n : have % n + count - have])
-        joints = _joints(decks, self._strides)
-        for column, picks in zip(columns, decks, strict=True):
-            column.extend(picks)
-        for begin in range(0, len(joints), _BLOCK):
-            block = joints[begin : begin + _BLOCK]
-            if seen.isdisjoint(block) and len(set(block)) == len(block):  # nothing repeats: the usual case, at C speed
-                seen.update(block)
-                continue
-            for at, joint in enumerate(block, have + begin):
-                if joint in seen:
-                    joint = self._redraw(at)
-                    for column, d in zip(columns, _digits(joint, sizes), strict=True):
-                        column[at] = d
-                seen.add(joint)
-
-    def _redraw(self, index: int) -> int:
-        # in a half-used space most redraws would fail as well: go to the permutation at once
-        attempts = ATTEMPTS if 2 * index < self._size else 0
-        for attempt in range(1, attempts + 1):
-            joint = 0
-            for key, n in zip(self._keys, self._sizes, strict=True):
-                joint = joint * n + streams.below(streams.word(key, index, attempt), n)
-            if joint not in self._seen:
-                return joint
-        while True:
-            joint = self._permutation(self._pointer)
-            self._pointer += 1
-            if joint not in self._seen:
-                return joint
-
-
-def _joints(decks: list[Sequence[int]], strides: list[int]) -> list[int]:
-    joints = [d * strides[0] for d in decks[0]]
-    for deck, stride in zip(decks[1:], strides[1:], strict=True):
-        joints = [j + d * stride for j, d in zip(joints, deck, strict=True)]
-    return joints
+        return {slot.name: list(seen) for seen, slot in zip(firsts, self.slots, strict=True)}

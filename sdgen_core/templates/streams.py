@@ -10,9 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
+import sys
+from array import array
 from functools import lru_cache
 
+from .columns import type_code
+
 ALGORITHM = 1  # raise when any draw of an existing plan would change
+_SHORT = 4096  # up to so many values, a shuffle sorts words of 32 bits
 
 
 @lru_cache(maxsize=256)
@@ -27,7 +32,7 @@ def stream_key(seed: int, purpose: str, name: str = "") -> bytes:
 
 def word(key: bytes, *index: int) -> int:
     """One 64-bit word addressed by any integers."""
-    data = ",".join(map(str, index)).encode()
+    data = (b"%d" + b",%d" * (len(index) - 1)) % index
     return int.from_bytes(hashlib.blake2b(data, key=key, digest_size=8).digest(), "little")
 
 
@@ -40,17 +45,64 @@ def below(word64: int, n: int) -> int:
 def shuffled(key: bytes, epoch: int, n: int) -> tuple[int, ...]:
     """0..n-1 in the order of shuffle number ``epoch`` of the stream: sorted by one random word each.
 
-    The outcome depends on the words alone, not on the sorting algorithm. Up to 4,096 values get 32-bit words, more get
+    The outcome depends on the words alone, not on the sorting algorithm. Up to ``_SHORT`` values get 32-bit words, more get
     64-bit ones, so that equal words (which keep the order) are rare.
     """
     data = hashlib.shake_128(key + b"%d" % epoch)
-    supply = _struct(n, "I").unpack(data.digest(4 * n)) if n <= 4096 else _struct(n, "Q").unpack(data.digest(8 * n))
+    supply = _struct(n, "I").unpack(data.digest(4 * n)) if n <= _SHORT else _struct(n, "Q").unpack(data.digest(8 * n))
     return tuple(sorted(range(n), key=supply.__getitem__))
 
 
 def pick(key: bytes, index: int, n: int) -> int:
     """Draw ``index`` from ``n`` values: shuffles one after another, so every value comes once per ``n`` draws."""
     return shuffled(key, index // n, n)[index % n] if n > 1 else 0
+
+
+def picks(key: bytes, start: int, stop: int, n: int) -> array[int]:
+    """Draws ``start`` to ``stop`` from ``n`` values: what ``pick`` gives, several times faster."""
+    if n == 1:
+        return array("B", bytes(stop - start))
+    first, last = start // n, (stop - 1) // n + 1
+    if n <= _SHORT:
+        out = _shuffles(key, first, last, n)
+    else:
+        out = array(type_code(n))
+        for epoch in range(first, last):
+            out.extend(shuffled(key, epoch, n))
+    return out[start % n : start % n + stop - start]
+
+
+def _shuffles(key: bytes, first: int, last: int, n: int) -> array[int]:
+    """Shuffles ``first`` to ``last`` of up to ``_SHORT`` values, one after another.
+
+    What is sorted are floating point numbers between 1 and 2, made of a random word and below it the value's place: no
+    function is called per value, and equal words keep the order. Where numpy is loaded already, as it is inside ComfyUI,
+    it sorts them faster still.
+    """
+    words = b"".join([hashlib.shake_128(key + b"%d" % epoch).digest(4 * n) for epoch in range(first, last)])
+    items = bytearray(b"\0\0\0\0\0\0\xf0\x3f" * (len(words) // 4))
+    places = struct.pack(f"<{n}H", *range(n)) * (last - first)
+    items[0::8], items[1::8] = places[0::2], places[1::2]
+    for byte in range(4):
+        items[2 + byte :: 8] = words[byte::4]
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "frombuffer"):
+        numpy.frombuffer(items, "<f8").reshape(-1, n).sort(axis=1)
+    else:
+        ordered: list[float] = []
+        for row in _struct(n, "d").iter_unpack(items):
+            ordered += sorted(row)
+        items = bytearray(struct.pack(f"<{len(ordered)}d", *ordered))
+    out = array(type_code(n))
+    if out.itemsize == 1:
+        out.frombytes(items[0::8])
+    else:
+        sorted_places = bytearray(len(places))
+        sorted_places[0::2], sorted_places[1::2] = items[0::8], items[1::8]
+        out.frombytes(sorted_places)
+        if sys.byteorder == "big":
+            out.byteswap()
+    return out
 
 
 class Permutation:

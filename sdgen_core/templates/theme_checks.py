@@ -10,9 +10,9 @@ from typing import Any
 from ..errors import Place, SDGenError, nearest_names
 from .imports import clash_prefix, variation_values
 from .load import Options, load_template
-from .run import Run
+from .run import Run, flat
 from .theme_fit import Fit, Needs, fits
-from .theme_report import ThemeReport, flat
+from .theme_report import ThemeReport
 
 _NAME = re.compile(r"\w+")
 
@@ -110,7 +110,7 @@ def _shared_keys(report: ThemeReport) -> Iterator[str]:
     """Keys that several files of one import have: the later ones get another name."""
     run = Run(report.base)
     for entry in report.entries:
-        if len(entry.files) < 2 or entry.problem is not None:
+        if len(entry.files) < 2 or entry.chunks or entry.problem is not None:
             continue
         owner: dict[str, str] = {}
         for path in entry.files:
@@ -167,13 +167,13 @@ def _load(verdict: Verdict, needs: Needs) -> None:
         if theme.implicit:
             return
     try:
-        known = set(load_template(needs.path).warnings)
+        known = set(load_template(needs.source).warnings)
     except SDGenError:
         known = set()  # a template may need a theme to be whole
     for style in verdict.fits:
         try:
             options = Options(theme=name, style=style) if name else Options(theme_file=theme.path, style=style)
-            remarks = load_template(needs.path, options).warnings
+            remarks = load_template(needs.source, options).warnings
         except SDGenError as error:
             said = {str(e) for e in verdict.errors}
             verdict.errors += [e for e in flat(error) if str(e) not in said]

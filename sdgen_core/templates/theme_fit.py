@@ -2,68 +2,86 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError, shown
-from .chunks import ChunkBook
-from .imports import ImportReader, is_chunk
-from .inherit import Merged, chain, kind_of, merge
+from ..errors import shown
+from .imports import Memo
+from .inherit import kind_of
+from .load import Frame, Options, absolute, dress, read_frame
+from .names import Dressed
 from .parameters import loose_names, parameter_names
-from .run import Entry, Run
+from .run import Run, is_file
 from .syntax import placeholders
-from .text import Text
 from .theme_folders import FoundTheme
-from .themes import THEME_FILE, known_themes
+from .themes import THEME_FILE, Theme, implicit_theme, known_themes, theme_from
 
 if TYPE_CHECKING:
     from .theme_report import ThemeReport
 
-#: Imports that are chunk files: name -> member ("" for a single chunk) -> where it is said.
-_ChunkImports = Mapping[str, Mapping[str, Entry]]
+#: The themes of a themes: block that were found already: for many templates that inherit one.
+Known = dict[tuple[Any, ...], dict[str, Path]]
 
 
-@dataclass(frozen=True)
-class _Uses:
-    """What an expanded text asks for: ``required`` names stand in the prompt, ``optional`` ones only in the negative prompt or the
-    parameters. ``brought`` names come with the chunks used, ``chunks`` are the chunk imports used.
-    """
-
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    brought: frozenset[str]
-    chunks: frozenset[str]
-
-
-@dataclass(frozen=True)
+@dataclass
 class Needs:
-    """A template as themes see it. ``uses`` is what it asks for without a theme.
-
-    ``own`` names are imported by the prompt file itself and beat every theme; ``inherited`` ones come from its templates and are
-    replaced by a theme. ``sensitive`` names have a file per style. ``themes`` are those it can use, ``searched`` the folders in
-    which a new one would be found by itself.
+    """A template as themes see it. ``source`` is what the user called it, ``path`` where that is. ``themes`` are those it can use,
+    ``searched`` the folders in which a new one would be found.
     """
 
+    source: Path
     path: Path
-    name: str
-    merged: Merged
-    chunk_imports: _ChunkImports
-    uses: _Uses
-    own: frozenset[str]
-    inherited: frozenset[str]
-    sensitive: frozenset[str]
-    merge: bool
+    frame: Frame
     themes: tuple[FoundTheme, ...]
     searched: tuple[Path, ...]
+    memo: Memo = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.frame.model.name)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Imports of the prompt file itself, which beat every theme; of a template run by itself only its prompt."""
+        merged = self.frame.merged
+        own = set(merged.own_imports)
+        return frozenset(own if merged.kind == "prompt" else own & {"prompt"})
+
+    @property
+    def sensitive(self) -> frozenset[str]:
+        """Placeholders that have a file per style."""
+        return frozenset(self.frame.merged.sensitive)
+
+    @property
+    def merge(self) -> bool:
+        """Whether a theme leaves the imports that it does not name."""
+        block = self.frame.merged.themes
+        return block is not None and block.merge
+
+    @cached_property
+    def plain(self) -> Dressed:
+        """The template without a theme."""
+        return dress(Run(self.path.parent), self.frame, memo=self.memo)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The placeholders of the template without a theme."""
-        return (*self.uses.required, *self.uses.optional)
+        """The placeholders without a theme."""
+        return tuple(dict.fromkeys((*_required(self.plain), *_optional(self.plain))))
+
+    @property
+    def chunk_imports(self) -> tuple[str, ...]:
+        """The chunks in use that an import names: a theme replaces these as well."""
+        return _chunk_imports(self.plain)
+
+    def to_bring(self) -> tuple[str, ...]:
+        """The placeholders that a theme has to name: neither the prompt's own, nor brought by chunks alone."""
+        brought = {n for c in self.plain.book.used.values() for n in (*c.imports, *c.defaults)}
+        return tuple(
+            n for n in self.names if n not in self.own and (n in self.frame.merged.imports or n not in brought)
+        )
 
 
 @dataclass(frozen=True)
@@ -91,110 +109,84 @@ class Fit:
         return {name: list(names) for name, names in vars(self).items()}
 
 
-def needs_of(source: Path) -> Needs:
-    """Read a template as far as its placeholders and themes. Raises what reading its files raises."""
-    path = Path(os.path.normpath(source.absolute()))
+def needs_of(source: Path, known: Known | None = None) -> Needs:
+    """Read a template as far as its themes; its placeholders when they are asked for. Raises what reading its own files raises."""
+    path = absolute(source)
     run = Run(path.parent, shown(source.parent) if source.parent != Path() else "")
     leaf = run.open(path)
-    layers = chain(run, leaf, kind_of(leaf, path.name))
-    merged = merge(run, layers)
+    frame = read_frame(run, leaf, kind_of(leaf, path.name), Options())
     run.check()
-    chunk_imports = _chunk_imports(run, merged)
-    uses = _uses(run, merged, chunk_imports)
-    run.check()
-    block = merged.themes
-    themes = known_themes(run, block) if block is not None else {}
-    own = set(merged.own_imports) if merged.kind == "prompt" else {"prompt"} & set(merged.own_imports)
-    discovers = block is not None and block.enable_autodiscovery
-    return Needs(
-        path=path,
-        name=layers[-1].model.name,
-        merged=merged,
-        chunk_imports=chunk_imports,
-        uses=uses,
-        own=frozenset(own),
-        inherited=frozenset(set(merged.imports) - own),
-        sensitive=frozenset(merged.sensitive),
-        merge=block is not None and block.merge,
-        themes=tuple(_found(name, theme, path.parent) for name, theme in themes.items()),
-        searched=tuple(path.parent / s for s in (block.search_paths or ["."])) if block and discovers else (),
-    )
+    block = frame.merged.themes
+    if block is None:
+        return Needs(source, path, frame, (), ())
+    key = (path.parent, run.theme_folders, block.model_dump_json())
+    known = {} if known is None else known
+    if key not in known:
+        known[key] = known_themes(run, block)
+    themes = tuple(_found(name, theme, path.parent) for name, theme in known[key].items())
+    searched = tuple(path.parent / s for s in (block.search_paths or ["."])) if block.enable_autodiscovery else ()
+    return Needs(source, path, frame, themes, searched)
 
 
 def _found(name: str, path: Path, base: Path) -> FoundTheme:
-    path = Path(os.path.normpath(path))
-    return FoundTheme(name, path / THEME_FILE if (path / THEME_FILE).is_file() else path, (base,))
+    if path.name != THEME_FILE and is_file(path / THEME_FILE):
+        path = path / THEME_FILE
+    return FoundTheme(name, absolute(path), (base,))
 
 
-def _chunk_imports(run: Run, merged: Merged) -> _ChunkImports:
-    reader = ImportReader(run, "default", frozenset())
-    out: dict[str, Mapping[str, Entry]] = {}
-    for name, entry in merged.imports.items():
-        if entry.node.is_text and is_chunk(entry.node.value):
-            out[name] = {"": entry}
-        elif entry.node.kind == "map":
-            try:
-                pool = reader.read(name, entry)
-            except SDGenError:
-                continue  # a bad import is found by whoever uses it
-            if pool.chunks:
-                out[name] = pool.chunks
-    return out
+def _required(dressed: Dressed) -> tuple[str, ...]:
+    """Names that stand in the prompt as themselves; those of which only parts stand there become empty text without values."""
+    return tuple(dict.fromkeys(p.name for p in placeholders(dressed.prompt.string) if p.part is None))
 
 
-def _uses(run: Run, merged: Merged, chunk_imports: _ChunkImports) -> _Uses:
-    single = {n: members[""] for n, members in chunk_imports.items() if "" in members}
-    groups = {n: dict(members) for n, members in chunk_imports.items() if "" not in members}
-    book = ChunkBook(run, {**single, **merged.chunks}, groups)
-    text = book.expand(merged.text)
-    negative = book.expand(merged.negative or Text(""), lenient=True)
-    required = dict.fromkeys(p.name for p in placeholders(text.string))
-    parameters: dict[str, Any] = {name: value for name, (value, _) in merged.parameters.items()}
-    more = [p.name for p in placeholders(negative.string) if p.name != "negprompt"]
-    more += [*parameter_names(parameters), *loose_names(parameters)]
-    used = {chunk.name.partition(".")[0] for chunk in book.used.values()}
-    return _Uses(
-        required=tuple(required),
-        optional=tuple(n for n in dict.fromkeys(more) if n not in required),
-        brought=frozenset(n for c in book.used.values() for n in (*c.imports, *c.defaults)),
-        chunks=frozenset(n for n in used if n in chunk_imports and n not in merged.chunks),
-    )
+def _optional(dressed: Dressed) -> tuple[str, ...]:
+    texts = (*placeholders(dressed.prompt.string), *placeholders(dressed.negative.string))
+    names = [p.name for p in texts if p.name != "negprompt"]
+    return tuple(dict.fromkeys((*names, *parameter_names(dressed.parameters), *loose_names(dressed.parameters))))
+
+
+def _chunk_imports(dressed: Dressed) -> tuple[str, ...]:
+    used = dict.fromkeys(chunk.name.partition(".")[0] for chunk in dressed.book.used.values())
+    return tuple(n for n in used if n in dressed.pools and (dressed.pools[n].chunk or dressed.pools[n].chunks))
+
+
+def _theme(run: Run, found: FoundTheme, style: str) -> Theme:
+    if found.implicit:
+        return implicit_theme(run, found.path, found.name, style)
+    return theme_from(run, found.path, found.name, style)
 
 
 def fit(report: ThemeReport, style: str, needs: Needs) -> Fit:
-    """What happens to the template's names under the theme in ``style``."""
-    entries = report.effective(style, needs.sensitive)
-    removed = {n for n, e in entries.items() if e.removed}
-    usable = {n for n, e in entries.items() if e.values}
-    merged = report.merge or needs.merge
-    chunks = {n: e.chunks for n, e in entries.items() if e.chunks}
-    leafs = {n: m for n, m in needs.chunk_imports.items() if n in needs.own}
-    staying = {n: m for n, m in needs.chunk_imports.items() if n in leafs or (merged and n not in removed)}
-    uses = needs.uses
-    if chunks or staying != needs.chunk_imports:
-        # when this fails, loading the template says why; the names without a theme are then the best there is
-        with suppress(SDGenError):
-            uses = _uses(Run(needs.path.parent), needs.merged, {**staying, **chunks, **leafs})
+    """What happens to the template's names under the theme in ``style``. Nothing is said of a theme that cannot be read."""
+    run = Run(needs.path.parent)
+    theme = None
+    with run.collecting():
+        theme = _theme(run, report.theme, style)
+    if theme is None:
+        return Fit()
+    theme.merge = theme.merge or needs.merge
+    dressed = dress(run, needs.frame, theme, style, memo=needs.memo, before=needs.plain)
+    given = {*theme.imports, *theme.broken}
     groups: dict[str, list[str]] = {f: [] for f in ("provides", "removes", "misses", "broken", "kept", "as_text")}
-    for name in (*uses.required, *uses.optional):
+    required = _required(dressed)
+    for name in dict.fromkeys((*required, *_optional(dressed))):
         if name in needs.own:
             group = "kept"
-        elif name in usable:
-            group = "provides"
-        elif name in removed:
+        elif name in dressed.usable:
+            group = "provides" if name in given else "kept"
+        elif name in dressed.removed:
             group = "removes"
-        elif name in uses.brought or (merged and name in needs.inherited and name not in entries):
-            group = "kept"
-        elif name in entries:
+        elif name in given:
             group = "broken"
         else:
-            group = "misses" if name in uses.required else "as_text"
+            group = "misses" if name in required else "as_text"
         groups[group].append(name)
-    for name in sorted(uses.chunks | needs.uses.chunks):
-        given = "kept" if name in staying else "broken" if name in chunks and entries[name].problem else "provides"
-        groups[given if name in staying or name in chunks else "misses"].append(f"@{name}")
-    asked = {*uses.required, *uses.optional, *uses.chunks}
-    unused = tuple(n for n, e in entries.items() if n not in asked and not e.removed)
+    chunks = _chunk_imports(dressed)
+    for name in dict.fromkeys((*needs.chunk_imports, *chunks)):
+        group = "misses" if name not in chunks else "provides" if name in given and name not in needs.own else "kept"
+        groups[group].append(f"@{name}")
+    asked = {*required, *_optional(dressed), *chunks}
+    unused = tuple(n for n in theme.imports if n not in asked)
     return Fit(**{f: tuple(names) for f, names in groups.items()}, unused=unused)
 
 

@@ -13,7 +13,7 @@ from .documents import Document, Node
 from .imports import ImportReader, is_path, is_remove
 from .model import ThemeFile
 from .resolved import Value
-from .run import Entry, Run, TemplateErrors
+from .run import Entry, Run, flat
 from .theme_folders import FoundTheme, shown_path
 from .themes import glob_safe, theme_from
 
@@ -165,11 +165,6 @@ def _report(theme: FoundTheme, base: Path) -> ThemeReport:
         out.problems.append(problem)
     out.warnings += run.warnings
     return out
-
-
-def flat(error: SDGenError) -> list[SDGenError]:
-    """The single errors of one that may hold several."""
-    return list(error.errors) if isinstance(error, TemplateErrors) else [error]
 
 
 def _explicit_entries(run: Run, theme: FoundTheme, out: ThemeReport) -> Iterator[ThemeEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import yaml
 
 from ..errors import SDGenError, shown
-from .load import load_template
+from . import documents
+from .load import absolute
 from .resolved import Value
+from .run import Run
 from .theme_fit import Needs
 from .theme_report import KIND_WORDS
 from .themes import THEME_FILE
@@ -39,7 +42,7 @@ def create_theme(
     styled = [p for p in values if needs is not None and p in needs.sensitive] or list(values)[:1]
 
     files: dict[str, str] = {}
-    imports: dict[str, str] = {}
+    imports: dict[str, Any] = {}
     for placeholder, texts in values.items():
         stem = _stem(name, placeholder, files)
         imports[placeholder] = f"{stem}.yaml"
@@ -47,6 +50,8 @@ def create_theme(
         for style in styles if placeholder in styled else ():
             imports[f"{placeholder}.{style}"] = f"{stem}.{style}.yaml"
             files[f"{stem}.{style}.yaml"] = _variations(name, placeholder, style, _in_style(texts, style))
+    if needs is not None:
+        imports |= _chunk_paths(needs, folder / name)
     return _write(folder / name, {THEME_FILE: _theme(name, imports, styles), **files})
 
 
@@ -64,12 +69,22 @@ def _check_names(name: str, placeholders: Sequence[str], styles: Sequence[str]) 
 
 def _values_of(needs: Needs) -> dict[str, dict[str, Value]]:
     """The names a theme has to bring, with the values they have without one; samples where there are none."""
-    try:
-        present = load_template(needs.path).values
-    except SDGenError:  # a template may be whole only with a theme
-        present = {}
-    brought = needs.own | (needs.uses.brought - needs.inherited)
-    return {n: dict(present.get(n) or _sample(n)) for n in needs.names if n not in brought}
+    present = needs.plain.usable
+    return {name: present.get(name) or _sample(name) for name in needs.to_bring()}
+
+
+def _chunk_paths(needs: Needs, folder: Path) -> dict[str, Any]:
+    """The chunk files that the template's imports name, as seen from the theme's ``folder``: a theme replaces these imports too."""
+    run = Run(needs.path.parent)
+    out: dict[str, Any] = {}
+    for name in needs.chunk_imports:
+        pool = needs.plain.pools[name]
+        members = pool.chunks or ({} if pool.chunk is None else {"": pool.chunk})
+        found = {member: run.find(str(entry.node.value), entry) for member, entry in members.items()}
+        paths = {m: documents.relative(path, absolute(folder)) for m, path in found.items() if path is not None}
+        if name not in needs.own:
+            out[name] = paths.get("", paths)
+    return out
 
 
 def _words(placeholder: str) -> str:
@@ -111,34 +126,50 @@ def _indented(value: Mapping[str, Any]) -> str:
     return "".join(f"  {line}\n" for line in _yaml(dict(value)).splitlines())
 
 
-def _theme(name: str, imports: Mapping[str, str], styles: Sequence[str]) -> str:
+def _comment(*paragraphs: str, indent: str = "") -> str:
+    """Paragraphs as comment lines; one that begins with a blank stays as it is."""
+    lines: list[str] = []
+    for text in paragraphs:
+        lines += [text] if text.startswith(" ") else textwrap.wrap(text, 98, break_on_hyphens=False) or [""]
+    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in lines)
+
+
+def _theme(name: str, imports: Mapping[str, Any], styles: Sequence[str]) -> str:
     title = name.replace("_", " ").replace("-", " ").strip().capitalize() or name
     plain = {k: v for k, v in imports.items() if "." not in k}
     styled = {k: v for k, v in imports.items() if "." in k}
     first = next(iter(plain))
     style = styles[0] if styles else "winter"
+    about = _comment(
+        f"The theme {name}. A theme takes the place of everything that templates import, so it has to name every placeholder they use. "
+        "What a prompt file itself imports stays as it is.",
+        "",
+        f"  sdgen expand YOUR.prompt.yaml --theme {name}{f' --style {style}' if styled else ''}",
+        "  sdgen themes validate THIS_FOLDER --template YOUR.prompt.yaml",
+        "",
+        "A prompt (or a template it implements) finds the theme by its block themes:, for example:",
+        "",
+        "  themes:",
+        "    explicit:",
+        f"      {name}: PATH/TO/{name}/theme.yaml",
+    )
     if styled:
-        style_part = f"""\
-  # NAME.STYLE is what NAME is in a style (--style {style}). Names without such a line are the same in every style; give any of
-  # them a file of its own in the same way.
-{_indented(styled)}"""
+        style_part = _comment(
+            f"PLACEHOLDER.STYLE is what takes its place in a style (--style {style}). Placeholders without such a line are the "
+            "same in every style; give any of them a file for a style in the same way.",
+            indent="  ",
+        ) + _indented(styled)
     else:
-        style_part = f"""\
-  # A style is a variant of the theme: with --style {style} this file would take the place of {first}'s.
-  # {first}.{style}: {plain[first].removesuffix(".yaml")}.{style}.yaml
-"""
+        style_part = _comment(
+            f"A style is a variant of the theme. With --style {style} this file would take the place of {first}'s:",
+            f"{first}.{style}: {str(plain[first]).removesuffix('.yaml')}.{style}.yaml",
+            indent="  ",
+        )
     return f"""\
-# The theme {name}.
-#
-#   sdgen expand YOUR.prompt.yaml --theme {name}{f" --style {style}" if styled else ""}
-#   sdgen themes validate THIS_FOLDER --template YOUR.prompt.yaml
-#
-# A theme takes the place of everything that templates import, so it has to name every placeholder they use. What the prompt file
-# itself imports stays as it is.
-type: theme_config
+{about}type: theme_config
 version: '1.0'
 
-# What lists show. `sdgen themes list --tag new` finds themes by their tags.
+# What lists show; `sdgen themes list --tag new` finds themes by their tags.
 {_yaml({"name": title})}description: Say in a sentence what pictures this theme makes.
 tags: [new]
 period: any time
@@ -149,12 +180,10 @@ mood: any mood
 merge: false
 
 imports:
-  # PLACEHOLDER: FILE. A path is looked for in the prompt's folder first and then beside this file.
+{_comment("PLACEHOLDER: FILE. A path is looked for in the prompt's folder first and then beside this file.", indent="  ")}\
 {_indented(plain)}
 {style_part}
-  # A placeholder that makes no sense in this theme becomes empty text:
-  # Hat: [Remove]
-
+{_comment("A placeholder that makes no sense in this theme becomes empty text:", "Hat: [Remove]", indent="  ")}
 # The names above, for people; `sdgen themes validate` compares the two.
 variations: {_yaml(list(plain), flow=True)}"""
 
@@ -162,12 +191,16 @@ variations: {_yaml(list(plain), flow=True)}"""
 def _variations(theme: str, placeholder: str, style: str, texts: Mapping[str, Value]) -> str:
     key = next(iter(texts))
     where = f"theme {theme}, style {style}" if style else f"theme {theme}"
+    about = _comment(
+        f"The values of {{{placeholder}}} in the {where}: one a line, KEY: TEXT. The text goes into the prompt. The key is the "
+        f'value\'s name: it chooses ({{{placeholder}[{key}]}} in a prompt, --use-fixed "{placeholder}:{key}"), and it is what '
+        "manifests and statistics count by."
+    )
+    title = f"{placeholder} ({theme}{' ' + style if style else ''})"
     return f"""\
-# The values of {{{placeholder}}} in the {where}: one a line, KEY: TEXT. The text goes into the prompt; the key is the value's name:
-# it chooses ({{{placeholder}[{key}]}} in a prompt, --use-fixed "{placeholder}:{key}"), and it is what manifests and statistics count by.
-type: variations
+{about}type: variations
 version: '1.0'
-{_yaml({"name": f"{placeholder} ({theme}{' ' + style if style else ''})"})}variations:
+{_yaml({"name": title})}variations:
 {_indented(texts)}"""
 
 

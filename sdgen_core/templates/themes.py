@@ -31,24 +31,29 @@ class Theme:
 
 
 def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
-    """Theme name -> ``theme.yaml`` or, for implicit themes, their folder; explicit ones first. Unreadable folders are
-    skipped.
+    """Theme name -> ``theme.yaml`` or, for implicit themes, their folder; explicit ones first. Paths begin in the leaf's
+    folder, else beside the file with the themes: block. Unreadable folders are skipped.
     """
     if run.base is None:
         raise SDGenError("no-base-folder", "themes cannot be found: this text has no folder")
-    out = {name: run.base / path.replace("\\", "/") for name, path in block.explicit.items()}
-    if block.enable_autodiscovery:
-        searched = [os.path.normpath(run.base / s.replace("\\", "/")) for s in block.search_paths or ["."]]
-        for search in dict.fromkeys(searched):
-            try:
-                folders = sorted(p for p in Path(search).iterdir() if is_folder(p) and run.allowed(p))
-            except (OSError, ValueError):
-                continue
-            for folder in folders:
-                if is_file(folder / THEME_FILE):
-                    out.setdefault(folder.name, folder / THEME_FILE)
-                elif next(folder.glob(f"{glob_safe(folder.name)}_*.y*ml"), None) is not None:
-                    out.setdefault(folder.name, folder)
+    bases = list(dict.fromkeys((run.base, *run.theme_folders)))
+    out: dict[str, Path] = {}
+    for name, text in block.explicit.items():
+        paths = [base / text.replace("\\", "/") for base in bases]
+        out[name] = next((p for p in paths if run.allowed(p) and (is_file(p) or is_folder(p))), paths[0])
+    if not block.enable_autodiscovery:
+        return out
+    searched = [os.path.normpath(b / s.replace("\\", "/")) for b in bases for s in block.search_paths or ["."]]
+    for search in dict.fromkeys(searched):
+        try:
+            folders = sorted(p for p in Path(search).iterdir() if is_folder(p) and run.allowed(p))
+        except (OSError, ValueError):
+            continue
+        for folder in folders:
+            if is_file(folder / THEME_FILE):
+                out.setdefault(folder.name, folder / THEME_FILE)
+            elif next(folder.glob(f"{glob_safe(folder.name)}_*.y*ml"), None) is not None:
+                out.setdefault(folder.name, folder)
     return out
 
 
@@ -125,7 +130,10 @@ def _check(run: Run, key: str, entry: Entry) -> bool:
         elif node.kind == "list" and not is_remove(node):
             items = few(str(n.value) if n.kind == "scalar" else "..." for n in node.value)
             message = f"the theme's entry {key} is the list [{items}]; only [Remove] is allowed"
-            run.problem(SDGenError("bad-remove", message, place=entry.document.place(node)))
+            only = node.value[0] if len(node.value) == 1 else None
+            near = nearest_names(str(only.value), ["Remove"]) if only is not None and only.kind == "scalar" else []
+            place = entry.document.place(node)
+            run.problem(SDGenError("bad-remove", message, place=place, nearest=[f"[{n}]" for n in near]))
             sound = False
     return sound
 

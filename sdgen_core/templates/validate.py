@@ -14,8 +14,7 @@ from typing import Any
 
 from ..errors import Place, SDGenError, nearest_names
 from .documents import Document, Node
-from .model import KINDS, FileModel, ThemeFile
-from .schema import json_schema
+from .model import FileModel, ThemeFile
 
 Schema = dict[str, Any]
 
@@ -40,6 +39,8 @@ _MEANT = {
 
 def strict_problems(document: Document, kind: type[FileModel]) -> list[SDGenError]:
     """All violations in one file, with their places. The code is ``schema`` throughout."""
+    from .schema import json_schema  # only a strict check needs the schemas, and every start would wait for them
+
     check = _Check(document, json_schema(kind.KIND), kind.KIND)
     if document.root.is_null or (document.root.kind == "scalar" and kind.KIND != "variations"):
         check.add((), None, "the file is empty or no map of fields")
@@ -60,19 +61,19 @@ class _Check:
     problems: list[SDGenError] = field(default_factory=list)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
-    def add(
-        self, path: tuple[str | int, ...], node: Node | None, problem: str, nearest: list[str] | None = None
-    ) -> None:
+    def add(self, path: tuple[str | int, ...], node: Node | None, problem: str, nearest: Sequence[str] = ()) -> None:
         """Record a problem of the field at ``path``: its name and ``problem`` make the message."""
         message = f"the field {_dotted(path)!r}{'' if problem[:1] == ':' else ' '}{problem}" if path else problem
         place = self.document.place(node) if node is not None else Place(self.document.name)
-        self.problems.append(SDGenError("schema", message, place=place, nearest=nearest or ()))
+        self.problems.append(SDGenError("schema", message, place=place, nearest=nearest))
 
     def fits(self, node: Node, schema: Schema) -> bool:
         """Whether ``node`` has no problem with ``schema``."""
-        trial = _Check(self.document, self.schema, self.kind)
-        trial.walk(node, schema, ())
-        return not trial.problems
+        try:
+            _Trial(self.document, self.schema, self.kind).walk(node, schema, ())
+        except _Misfit:
+            return False
+        return True
 
     def walk(self, node: Node, schema: Schema, path: tuple[str | int, ...]) -> None:
         """Record every violation of ``schema`` at or below ``node``."""
@@ -174,6 +175,8 @@ class _Check:
         """What to do with a field that stands in the wrong kind of file."""
         if (self.kind, key) in _MEANT:
             return f" in a {self.kind} file; write {_MEANT[self.kind, key]!r}"
+        from .model import KINDS
+
         homes = [name for name, model in KINDS.items() if key in model.model_fields]
         return f" in a {self.kind} file; it belongs into a {_or(homes)} file" if homes else ""
 
@@ -206,6 +209,17 @@ class _Check:
                 self.add(path, node, f"is {value}; it must be {schema['minimum']} or more")
             if value > schema.get("maximum", value):
                 self.add(path, node, f"is {value}; it must be {schema['maximum']} or less")
+
+
+class _Misfit(Exception):
+    """The first problem of a trial, which is enough to know."""
+
+
+class _Trial(_Check):
+    """A reading that only wants to know whether there is a problem."""
+
+    def add(self, path: tuple[str | int, ...], node: Node | None, problem: str, nearest: Sequence[str] = ()) -> None:
+        raise _Misfit
 
 
 def _covered(check: _Check) -> None:

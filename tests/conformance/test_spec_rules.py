@@ -422,13 +422,11 @@ def test_flat_file_may_have_any_keys(expand: Expand) -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="imports.py takes any file with the key generation for a prompt file")
 def test_flat_file_may_have_the_key_generation(expand: Expand) -> None:
     files = {**leaf("{X}", {"X": "v.yaml"}), "v.yaml": "generation: young\nsecond: old\n"}
     assert expand(files).prompts == ["young", "old"]
 
 
-@pytest.mark.xfail(strict=True, reason="an empty list stops the loading even when the name is not used")
 def test_empty_list_that_nobody_uses(expand: Expand) -> None:
     assert expand(leaf(imports={"X": []})).prompts == ["an owl"]
 
@@ -502,7 +500,6 @@ def test_all_unresolved_names_are_named(expand: Expand) -> None:  # 118
     expand(leaf("{Light} {Nope} {Nix[#1]}")).fails("unresolved-placeholder", "Nope", "Nix", "Coat", "Pose", "Light")
 
 
-@pytest.mark.xfail(strict=True, reason="load.py asks for an import of {X:part} too; it has always become empty text")
 def test_unknown_name_with_a_part_is_empty(expand: Expand) -> None:
     out = expand(leaf("a {Nope:lora} b, {Light[Dawn]}"))
     assert [(r["prompt"], r["variations"]) for r in out.rows] == [("a  b, dawn light", {"Light": "dawn light"})]
@@ -814,7 +811,6 @@ def test_bad_fixed(expand: Expand, spec: str, kind: str, words: list[str]) -> No
     expand(leaf("{Coat} {Pose}"), "--use-fixed", spec).fails(kind, *words)
 
 
-@pytest.mark.xfail(strict=True, reason="apply_fixed() sees the used names only, the language all imports")
 def test_fixed_key_of_an_unused_import_is_checked(expand: Expand) -> None:
     expand(leaf("{Pose}"), "--use-fixed", "Coat:Purple").fails("unknown-fixed-key", "Coat", "Purple", "Black")
 
@@ -934,11 +930,7 @@ def test_unknown_chunk(expand: Expand, text: str) -> None:
         (chunk("x {negprompt}"), "reserved-in-chunk"),
         (chunk("x", implements="p.chunk.yaml"), "chunk-load"),
         (chunk("x", implements="none.chunk.yaml"), "missing-file"),
-        pytest.param(
-            "type: [chunk\n",
-            "chunk-load",
-            marks=pytest.mark.xfail(strict=True, reason="a syntax error in a chunk file does not name the chunk"),
-        ),
+        ("type: [chunk\n", "chunk-load"),
     ],
 )
 def test_bad_chunk_stops_the_run_even_unused(expand: Expand, content: Any, kind: str) -> None:
@@ -1015,7 +1007,6 @@ def test_themes_file_is_beside_the_theme_when_not_beside_the_leaf(expand: Expand
 
 
 @pytest.mark.parametrize("block", [{"explicit": {"t": "t/theme.yaml"}}, {"enable_autodiscovery": True}])
-@pytest.mark.xfail(strict=True, reason="themes.known_themes() looks from the leaf's folder only")
 def test_inherited_themes_are_found_beside_their_template(expand: Expand, block: Any) -> None:
     files = {
         "prompts/" + LEAF: prompt("x", {}, implements="../templates/s.template.yaml"),

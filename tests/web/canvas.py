@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +45,9 @@ def draw_nodes_with(page: Page, renderer: str) -> None:
 def load(page: Page, workflow: dict[str, Any]) -> None:
     """Open a workflow and show all of it."""
     page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
-    page.evaluate("() => { app.canvas.ds.scale = 0.7; app.canvas.ds.offset = [110, 130]; app.canvas.setDirty(true, true) }")
+    page.evaluate(
+        "() => { app.canvas.ds.scale = 0.7; app.canvas.ds.offset = [110, 130]; app.canvas.setDirty(true, true) }"
+    )
 
 
 def panel(page: Page, kind: str) -> Locator:
@@ -67,7 +72,9 @@ def set_widget(page: Page, kind: str, name: str, value: Any) -> None:
 
 def widget(page: Page, kind: str, name: str) -> Any:
     """The value of a widget of the first node of a class."""
-    script = "([kind, name]) => app.graph.nodes.find(n => n.comfyClass === kind).widgets.find(w => w.name === name).value"
+    script = (
+        "([kind, name]) => app.graph.nodes.find(n => n.comfyClass === kind).widgets.find(w => w.name === name).value"
+    )
     return page.evaluate(script, [kind, name])
 
 
@@ -83,7 +90,9 @@ def colour(element: Locator) -> str:
 
 def choose(page: Page, settings: dict[str, Any]) -> None:
     """Set settings of ComfyUI."""
-    script = "async settings => { for (const [id, value] of settings) await app.extensionManager.setting.set(id, value) }"
+    script = (
+        "async settings => { for (const [id, value] of settings) await app.extensionManager.setting.set(id, value) }"
+    )
     page.evaluate(script, list(settings.items()))
 
 
@@ -123,7 +132,31 @@ def drop_file(page: Page, path: Path) -> None:
 def forgive_refusals(page_errors: list[Any]) -> None:
     """The browser itself prints a line for each template that the server refuses; a test that types wrong ones forgives them."""
     ours = page_errors[0].ours
-    ours[:] = [text for text in ours if not ("400 (Bad Request)" in text and "/sdgen/templates/preview" in text)]
+    ours[:] = [text for text in ours if not ("400 (Bad Request)" in text and "/sdgen/templates/" in text)]
+
+
+def wait(condition: Callable[[], bool], page: Page, timeout: float = PATIENCE_MS) -> None:
+    """Wait until a condition is true."""
+    for _ in range(int(timeout / 200)):
+        if condition():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("waited in vain")
+
+
+def is_outlined_red(page: Page, kind: str) -> bool:
+    """Whether there is a red line along the left side of the first node of a class."""
+    place = """node => {
+        const { scale, offset } = app.canvas.ds, box = app.canvas.canvas.getBoundingClientRect()
+        const [x, y] = [0, 1].map(i => (node.pos[i] + offset[i]) * scale + (i ? box.top : box.left))
+        return { x: x - 14, y: y + 20, width: 15, height: node.size[1] * scale - 40 }
+    }"""
+    with Image.open(io.BytesIO(page.screenshot(clip=on_node(page, kind, place)))) as shot:
+        pixels = shot.convert("RGB").tobytes()
+    reds = sum(
+        r > 140 and r > 2 * g and r > 2 * b for r, g, b in zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
+    )
+    return reds > shot.height / 2
 
 
 def toast(page: Page, text: str) -> Locator:

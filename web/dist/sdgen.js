@@ -1,150 +1,183 @@
-import { app as K } from "../../scripts/app.js";
-import { api as Q } from "../../scripts/api.js";
-const p = K, w = Q;
-class S extends Error {
-  constructor(t, n, s) {
-    super(n), this.code = t, this.hint = s;
+import { app as ve } from "../../scripts/app.js";
+import { api as ye } from "../../scripts/api.js";
+const x = ve, L = ye;
+class $ extends Error {
+  constructor(t, n, s, i = []) {
+    super(n), this.code = t, this.hint = s, this.errors = i;
   }
   code;
   hint;
+  errors;
+  static from({ error: t, message: n, hint: s, errors: i }, r) {
+    const o = (i ?? []).map((d) => $.from(d, r));
+    return new $(t ?? "server-error", n ?? r, s ?? "", o);
+  }
 }
-function Y(e, t) {
-  p.registerExtension({ name: "SDGen", setup: e, nodeCreated: t });
+function ke(e, t, n) {
+  x.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
-function x(e) {
+function M(e) {
   return e.comfyClass ?? e.type ?? "";
 }
-const Z = 20;
-function D(e, t, n) {
+const $e = 20;
+function ne(e, t, n) {
   const s = e.addDOMWidget("sdgen_panel", "sdgen_panel", t, {
     serialize: !1,
     hideOnZoom: !1,
     getValue: () => "",
     setValue: () => {
     },
-    getMinHeight: () => n() + Z
+    getMinHeight: () => n() + $e
   });
   s.serialize = !1, t.addEventListener("wheel", (i) => {
-    t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), p.canvas?.processMouseWheel?.(i));
+    t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), x.canvas?.processMouseWheel?.(i));
   });
 }
-function k(e) {
+function D(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function ee(e) {
+function G(e) {
   return e.graph !== null && e.graph !== void 0;
 }
-function b(e, t) {
+function S(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
-function O(e, t) {
+function se(e, t) {
   const n = e.widgets?.find((s) => s.name === t);
   n && (n.hidden = !0, n.options && (n.options.hidden = !0));
 }
-function te(e, t, n) {
-  const s = e.widgets?.find((i) => i.name === t);
-  s && (s.value = n, s.callback?.(n), k(e));
+function N(e, t, n) {
+  const s = e.widgets?.find((r) => r.name === t);
+  if (!s) return;
+  s.value = n, s.callback?.(n), D(e);
+  const i = x.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
-function m(e, t) {
+function Se(e, t, n) {
+  const s = e.widgets?.find((i) => i.name === t);
+  s?.options && (s.options.values = n);
+}
+function P(e, t, n) {
+  t.classList.toggle("sdgen-wrong", n), e.strokeStyles && (e.strokeStyles.sdgen = () => n ? { color: "#e0443e", lineWidth: 3, padding: 8 } : void 0), e.setDirtyCanvas?.(!0, !0);
+}
+function A(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
-  let s = E(e, n);
-  for (let i = 0; s && x(s) === "Reroute" && i < 50; i++) s = E(s, 0);
+  let s = U(e, n);
+  for (let i = 0; s && M(s) === "Reroute" && i < 50; i++) s = U(s, 0);
   return s;
 }
-function E(e, t) {
+function U(e, t) {
   try {
     return e.getInputNode(t);
   } catch {
     return null;
   }
 }
-function T(e) {
+function B(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
-function ne(e, t) {
+function Te(e, t) {
   const n = e.onExecuted;
   e.onExecuted = function(s) {
     n?.call(e, s), t(s);
   };
 }
-function C(e, t) {
+function ie(e, t) {
   const n = e.onRemoved;
   e.onRemoved = function() {
     n?.call(e), t();
   };
 }
-function M(e) {
-  return G(e, { cache: "no-store" });
+function z(e) {
+  return oe(e, { cache: "no-store" });
 }
-function P(e, t, n) {
-  return G(e, {
+function W(e, t, n) {
+  return oe(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
     body: JSON.stringify(t),
     ...n && { signal: n }
   });
 }
-async function G(e, t) {
-  const n = await w.fetchApi(e, t), s = await n.text();
+async function oe(e, t) {
+  const n = await L.fetchApi(e, t), s = await n.text();
   let i;
   try {
     i = JSON.parse(s);
   } catch {
-    throw new S("server-error", `${n.status} ${n.statusText}`, "");
+    throw new $("server-error", `${n.status} ${n.statusText}`, "");
   }
   if (n.ok) return i;
-  const { error: a, message: u, hint: d } = i;
-  throw new S(a ?? "server-error", u ?? n.statusText, d ?? "");
+  throw $.from(i, n.statusText);
 }
-function I(e, t) {
-  w.addEventListener(e, (n) => {
+function H(e, t) {
+  L.addEventListener(e, (n) => {
     t(n.detail);
   });
 }
-function se(e, t) {
-  const n = w.dispatchCustomEvent?.bind(w);
-  n && (w.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
+function Ee(e, t) {
+  const n = L.dispatchCustomEvent?.bind(L);
+  n && (L.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
-function ie(e) {
-  const [t, n] = [p.handleFile?.bind(p), p.loadGraphData?.bind(p)];
-  !t || !n || (p.handleFile = async (s, ...i) => {
-    const a = await e(s);
-    await (a ? n(a, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
+function Ae(e) {
+  const [t, n] = [x.handleFile?.bind(x), x.loadGraphData?.bind(x)];
+  !t || !n || (x.handleFile = async (s, ...i) => {
+    const r = await e(s);
+    await (r ? n(r, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
-function A(e, t, n) {
-  p.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
+function V(e, t, n) {
+  x.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
 }
-function l() {
-  const e = p.extensionManager?.setting?.get("Comfy.Locale");
+function f() {
+  const e = x.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-function r(e, t, ...n) {
+const Le = "(the text below)";
+class Me {
+  /** `changed` is called when a template file is new, gone, or not what it was. */
+  constructor(t) {
+    this.changed = t;
+  }
+  changed;
+  /** What the node's list offers; undefined until the server has answered. */
+  files;
+  version = "";
+  /** Look at the folders; `always` tells of a change in any case. */
+  async look(t = !1) {
+    try {
+      const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
+      this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
+    } catch {
+    }
+  }
+}
+function a(e, t, ...n) {
   const s = document.createElement(e);
   s.className = t;
   for (const i of n) i != null && i !== !1 && s.append(i);
   return s;
 }
-function N(e, t) {
-  const n = r("button", "sdgen-button", e);
+function w(e, t) {
+  const n = a("button", "sdgen-button", e);
   return n.setAttribute("type", "button"), n.addEventListener("pointerdown", (s) => {
     s.stopPropagation();
   }), n.addEventListener("click", (s) => {
     s.stopPropagation(), t();
   }), n;
 }
-class _ {
+class re {
   constructor(t, n, s) {
     this.lowest = n, this.highest = s, this.root.classList.add(`sdgen-${t}`), this.root.append(this.content), this.measured = n;
   }
   lowest;
   highest;
-  root = r("div", "sdgen-panel");
-  content = r("div", "sdgen-content");
+  root = a("div", "sdgen-panel");
+  content = a("div", "sdgen-content");
   measured;
   /** Show `children` instead of what is there. */
   show(...t) {
@@ -156,7 +189,7 @@ class _ {
     return t > 0 && (this.measured = t), Math.min(Math.max(this.measured, this.lowest), this.highest);
   }
 }
-class q {
+class j {
   constructor(t, n, s, i = 300) {
     this.ask = t, this.answered = n, this.failed = s, this.quietMs = i;
   }
@@ -192,14 +225,45 @@ class q {
     }
   }
 }
-const z = {
-  images: (e) => `${o(e, "en")} ${e === 1 ? "image" : "images"}`,
-  combinations: (e) => `${o(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
-  combinationsOf: (e, t) => `${o(e, "en")} of ${o(t, "en")} combinations`,
-  selected: (e, t) => e === t ? o(e, "en") : `${o(e, "en")} of ${o(t, "en")}`,
+const ae = {
+  images: (e) => `${h(e, "en")} ${e === 1 ? "image" : "images"}`,
+  combinations: (e) => `${h(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
+  combinationsOf: (e, t) => `${h(e, "en")} of ${h(t, "en")} combinations`,
+  selected: (e, t) => e === t ? h(e, "en") : `${h(e, "en")} of ${h(t, "en")}`,
   drawn: "drawn",
   drawnTip: "Not combined with the others: one value is drawn for each image.",
-  seeds: (e) => `${o(e, "en")} ${e === 1 ? "seed" : "seeds"}`,
+  drawnFrom: (e, t) => `${h(e, "en")} drawn from ${h(t, "en")}`,
+  leftOut: "left out",
+  values: "Values …",
+  valuesTip: "Choose the values of each placeholder",
+  valuesOf: (e) => `Values of ${e}`,
+  searchValues: "Search keys and texts",
+  all: "All",
+  none: "None",
+  allShown: (e) => `All ${h(e, "en")} found`,
+  noneShown: (e) => `None of ${h(e, "en")} found`,
+  invert: "Invert",
+  asTemplate: "As in the template",
+  drawSome: "Draw at random",
+  drawSomeTip: "Draws so many of the chosen values for the session, the same ones each time it runs with the same seed.",
+  nothingFound: "No value matches.",
+  notThere: (e, t) => `${e}: the template has no ${t}.`,
+  notRead: (e) => `“${e}” cannot be read and will be dropped.`,
+  leftOutNote: (e) => `Without a value, ${e} is left out of the prompt.`,
+  noPlaceholders: "This template has no placeholders.",
+  apply: "Apply",
+  cancel: "Cancel",
+  remove: "Remove",
+  theme: "Theme …",
+  themeTip: "Choose a theme and a style",
+  themesOf: (e) => `Themes of ${e}`,
+  searchThemes: "Search themes, styles and tags",
+  noTheme: "No theme",
+  defaultStyle: "default style",
+  noThemes: "This template has no themes.",
+  readAgain: "Read the template folders again",
+  problems: (e) => `${h(e, "en")} problems`,
+  seeds: (e) => `${h(e, "en")} ${e === 1 ? "seed" : "seeds"}`,
   mode: { combinatorial: "combinatorial", random: "random" },
   first: "The first prompts",
   removed: (e) => `Removed by the theme: ${e}`,
@@ -211,8 +275,8 @@ const z = {
   ready: (e) => `Run makes ${e}`,
   oneImage: (e, t) => `Set to one image: #${e} of session ${t}`,
   wholeSession: "Run the whole session again",
-  progress: (e, t) => `${o(e, "en")} of ${o(t, "en")} images`,
-  failed: (e) => `${o(e, "en")} failed`,
+  progress: (e, t) => `${h(e, "en")} of ${h(t, "en")} images`,
+  failed: (e) => `${h(e, "en")} failed`,
   rate: (e) => `${e} a minute`,
   left: (e) => `${e} left`,
   state: { running: "running", paused: "paused", completed: "completed", failed: "ended with errors", stopped: "stopped" },
@@ -220,24 +284,55 @@ const z = {
   resume: "Resume",
   retry: "Retry failed",
   action: {
-    extended: (e) => `${o(e, "en")} ${e === 1 ? "image" : "images"} added`,
+    extended: (e) => `${h(e, "en")} ${e === 1 ? "image" : "images"} added`,
     complete: () => "All of its images are there. For another session, set “on existing” to new."
   },
   completedToast: (e) => `Session ${e} is complete`,
   failedToast: (e) => `Session ${e} ended with errors`,
   pausedToast: (e) => `Session ${e} is paused`,
-  madeOf: (e, t) => `${o(e, "en")} of ${o(t, "en")} images made`,
+  madeOf: (e, t) => `${h(e, "en")} of ${h(t, "en")} images made`,
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, re = {
-  images: (e) => `${o(e, "fr")} ${e < 2 ? "image" : "images"}`,
-  combinations: (e) => `${o(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
-  combinationsOf: (e, t) => `${o(e, "fr")} combinaisons sur ${o(t, "fr")}`,
-  selected: (e, t) => e === t ? o(e, "fr") : `${o(e, "fr")} sur ${o(t, "fr")}`,
+}, Ce = {
+  images: (e) => `${h(e, "fr")} ${e < 2 ? "image" : "images"}`,
+  combinations: (e) => `${h(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
+  combinationsOf: (e, t) => `${h(e, "fr")} combinaisons sur ${h(t, "fr")}`,
+  selected: (e, t) => e === t ? h(e, "fr") : `${h(e, "fr")} sur ${h(t, "fr")}`,
   drawn: "tirage",
   drawnTip: "Pas combiné avec les autres : une valeur est tirée pour chaque image.",
-  seeds: (e) => `${o(e, "fr")} ${e < 2 ? "graine" : "graines"}`,
+  drawnFrom: (e, t) => `${h(e, "fr")} tirées de ${h(t, "fr")}`,
+  leftOut: "omise",
+  values: "Valeurs …",
+  valuesTip: "Choisir les valeurs de chaque variable",
+  valuesOf: (e) => `Valeurs de ${e}`,
+  searchValues: "Chercher dans les clés et les textes",
+  all: "Toutes",
+  none: "Aucune",
+  allShown: (e) => `Les ${h(e, "fr")} trouvées`,
+  noneShown: (e) => `Aucune des ${h(e, "fr")} trouvées`,
+  invert: "Inverser",
+  asTemplate: "Comme dans le gabarit",
+  drawSome: "Tirer au hasard",
+  drawSomeTip: "Tire ce nombre de valeurs parmi celles choisies pour la session, les mêmes à chaque exécution avec la même graine.",
+  nothingFound: "Aucune valeur ne correspond.",
+  notThere: (e, t) => `${e} : le gabarit n’a pas ${t}.`,
+  notRead: (e) => `« ${e} » est illisible et sera abandonné.`,
+  leftOutNote: (e) => `Sans valeur, ${e} est omise du prompt.`,
+  noPlaceholders: "Ce gabarit n’a pas de variables.",
+  apply: "Appliquer",
+  cancel: "Annuler",
+  remove: "Retirer",
+  theme: "Thème …",
+  themeTip: "Choisir un thème et un style",
+  themesOf: (e) => `Thèmes de ${e}`,
+  searchThemes: "Chercher un thème, un style ou une étiquette",
+  noTheme: "Aucun thème",
+  defaultStyle: "style par défaut",
+  noThemes: "Ce gabarit n’a pas de thèmes.",
+  readAgain: "Relire les dossiers de gabarits",
+  problems: (e) => `${h(e, "fr")} problèmes`,
+  seeds: (e) => `${h(e, "fr")} ${e < 2 ? "graine" : "graines"}`,
   mode: { combinatorial: "combinatoire", random: "aléatoire" },
   first: "Les premiers prompts",
   removed: (e) => `Retirés par le thème : ${e}`,
@@ -249,8 +344,8 @@ const z = {
   ready: (e) => `Exécuter produira ${e}`,
   oneImage: (e, t) => `Réglé sur une seule image : n° ${e} de la session ${t}`,
   wholeSession: "Relancer toute la session",
-  progress: (e, t) => `${o(e, "fr")} images sur ${o(t, "fr")}`,
-  failed: (e) => `${o(e, "fr")} ${e < 2 ? "échec" : "échecs"}`,
+  progress: (e, t) => `${h(e, "fr")} images sur ${h(t, "fr")}`,
+  failed: (e) => `${h(e, "fr")} ${e < 2 ? "échec" : "échecs"}`,
   rate: (e) => `${e} par minute`,
   left: (e) => `encore ${e}`,
   state: { running: "en cours", paused: "en pause", completed: "terminée", failed: "terminée avec des erreurs", stopped: "arrêtée" },
@@ -258,77 +353,88 @@ const z = {
   resume: "Reprendre",
   retry: "Refaire les échecs",
   action: {
-    extended: (e) => `${o(e, "fr")} ${e < 2 ? "image ajoutée" : "images ajoutées"}`,
+    extended: (e) => `${h(e, "fr")} ${e < 2 ? "image ajoutée" : "images ajoutées"}`,
     complete: () => "Toutes ses images sont là. Pour une autre session, réglez « si elle existe » sur new."
   },
   completedToast: (e) => `La session ${e} est terminée`,
   failedToast: (e) => `La session ${e} s’est terminée avec des erreurs`,
   pausedToast: (e) => `La session ${e} est en pause`,
-  madeOf: (e, t) => `${o(e, "fr")} images produites sur ${o(t, "fr")}`,
+  madeOf: (e, t) => `${h(e, "fr")} images produites sur ${h(t, "fr")}`,
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, oe = { en: z, fr: re };
-function h(e) {
-  return oe[e.split("-")[0] ?? ""] ?? z;
+}, Ie = { en: ae, fr: Ce };
+function b(e) {
+  return Ie[e.split("-")[0] ?? ""] ?? ae;
 }
-function o(e, t) {
+function h(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function ae(e, t) {
+function Ne(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function W(e, t) {
-  return await P("/sdgen/templates/preview", e, t);
+async function q(e, t) {
+  return await W("/sdgen/templates/preview", e, t);
 }
-function de(e, t, n) {
-  const s = [
-    r(
+function Oe(e, t, n, s = {}) {
+  const i = [
+    a(
       "div",
       "sdgen-head",
-      r("b", "sdgen-name", e.name),
-      r("span", "sdgen-dim", t.mode[e.mode] ?? e.mode)
+      a("b", "sdgen-name", e.name),
+      a("span", "sdgen-dim", t.mode[e.mode] ?? e.mode)
     )
+  ], r = [
+    ...e.placeholders.map((o) => {
+      const d = a("b", "", t.selected(o.selected, o.available)), l = J(o.name, d, s, o.weight === 0 && a("i", "", t.drawn));
+      return l.classList.toggle("sdgen-drawn", o.weight === 0), o.weight === 0 && (l.title = t.drawnTip), l;
+    }),
+    ...e.left_out.map((o) => J(o, a("i", "", t.leftOut), s))
   ];
-  if (e.placeholders.length && s.push(r("div", "sdgen-chips", ...e.placeholders.map((i) => ce(i, t)))), s.push(r("div", "sdgen-total", ...le(e, t))), e.removed.length && s.push(r("div", "sdgen-dim", t.removed(e.removed.join(", ")))), s.push(...e.warnings.map((i) => r("div", "sdgen-warning", i))), e.first.length) {
-    const i = e.first.map((a, u) => {
-      const d = r("div", "sdgen-prompt", r("span", "sdgen-dim", o(u + 1, n)), a.prompt);
-      return d.title = a.negative ? `${a.prompt}
-
-− ${a.negative}` : a.prompt, d;
-    });
-    s.push(r("div", "sdgen-prompts", ...i));
-  }
-  return s;
+  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Re(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => De(e, d, n, s)))), i;
 }
-function ce(e, t) {
-  const n = r(
-    "span",
-    e.weight === 0 ? "sdgen-chip sdgen-drawn" : "sdgen-chip",
-    r("span", "", e.name),
-    r("b", "", t.selected(e.selected, e.available)),
-    e.weight === 0 && r("i", "", t.drawn)
-  );
-  return e.weight === 0 && (n.title = t.drawnTip), n;
+function J(e, t, n, ...s) {
+  const { choose: i, chosen: r } = n, o = i ? w("", () => {
+    i(e);
+  }) : a("span", "");
+  return o.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", o.append(a("span", "", e), t, ...s.filter((d) => !!d)), o;
 }
-function le(e, t) {
-  const n = r("b", "sdgen-images", t.images(e.images));
-  return [`${j(e, t)} → `, n];
+function De(e, t, n, { unfolded: s, resized: i }) {
+  const r = e.first[t], o = document.createElement("details");
+  o.className = "sdgen-prompt", o.open = s?.has(t) ?? !1;
+  const d = a("summary", "", a("span", "sdgen-dim", h(t + 1, n)), r?.prompt);
+  return d.addEventListener("pointerdown", (l) => {
+    l.stopPropagation();
+  }), o.append(d), r?.negative && o.append(a("div", "sdgen-dim", `− ${r.negative}`)), o.addEventListener("toggle", () => {
+    o.open ? s?.add(t) : s?.delete(t), i?.();
+  }), o;
 }
-function j(e, t) {
+function Re(e, t) {
+  const n = a("b", "sdgen-images", t.images(e.images));
+  return [`${_(e, t)} → `, n];
+}
+function _(e, t) {
   const n = e.seeds ?? 1, s = Math.ceil(e.images / Math.max(n, 1)), i = s < e.combinations ? t.combinationsOf(s, e.combinations) : t.combinations(e.combinations);
   return e.seeds === null || e.seeds < 2 ? i : `${i} × ${t.seeds(e.seeds)}`;
 }
-function J(e, t) {
-  return e instanceof S ? [
-    r("div", "sdgen-error", r("div", "sdgen-message", e.message), e.hint && r("div", "", e.hint)),
-    r("div", "sdgen-dim", e.code)
-  ] : [r("div", "sdgen-error", t.noAnswer)];
+function F(e, t, n = 1 / 0) {
+  if (!(e instanceof $)) return [a("div", "sdgen-error", t.noAnswer)];
+  const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), r = s.slice(0, n).map((o) => {
+    const d = i.has(o.hint) ? "" : o.hint;
+    return i.add(o.hint), a(
+      "div",
+      "sdgen-error",
+      a("div", "sdgen-message", o.message),
+      d && a("div", "", d),
+      a("div", "sdgen-dim", o.code)
+    );
+  });
+  return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
 }
-const U = "sdgen.planners", ue = 100;
-class pe {
+const de = "sdgen.planners", Pe = 100;
+class ze {
   constructor(t) {
     this.texts = t;
   }
@@ -337,13 +443,13 @@ class pe {
   listeners = /* @__PURE__ */ new Set();
   /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
   start() {
-    I("sdgen.session", (n) => {
+    H("sdgen.session", (n) => {
       this.receive(n);
     });
     const t = () => {
       this.list();
     };
-    I("reconnected", t), t();
+    H("reconnected", t), t();
   }
   /** Call `listener` with each session that changed; gives the function that stops it. */
   listen(t) {
@@ -354,7 +460,7 @@ class pe {
     const n = this.known.get(t);
     if (n) return n;
     try {
-      const s = await M(`/sdgen/sessions/${encodeURIComponent(t)}`);
+      const s = await z(`/sdgen/sessions/${encodeURIComponent(t)}`);
       return this.known.set(t, s), s;
     } catch {
       return;
@@ -363,96 +469,621 @@ class pe {
   /** Pause, resume or retry a session. */
   async order(t, n) {
     try {
-      this.receive(await P(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
+      this.receive(await W(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
     } catch (s) {
-      A("error", t.name, s instanceof Error ? s.message : String(s));
+      V("error", t.name, s instanceof Error ? s.message : String(s));
     }
   }
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n?.state === "running" && t.state !== "running" ? he(t, this.texts()) : void 0;
-    s && A(s.severity, s.summary, s.detail);
+    const s = n?.state === "running" && t.state !== "running" ? Ve(t, this.texts()) : void 0;
+    s && V(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
     try {
-      const { sessions: t } = await M("/sdgen/sessions");
+      const { sessions: t } = await z("/sdgen/sessions");
       for (const n of t) (n.state === "running" || this.known.has(n.id)) && this.receive(n);
     } catch {
     }
   }
 }
-function he(e, t) {
+function Ve(e, t) {
   const n = t.madeOf(e.done, e.planned);
   if (e.state === "completed") return { severity: "success", summary: t.completedToast(e.name), detail: n };
   const s = [e.reason, n].filter(Boolean).join(" · ");
   if (e.state === "failed") return { severity: "error", summary: t.failedToast(e.name), detail: s };
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
-function fe(e, t) {
-  const n = B();
+function qe(e, t) {
+  const n = le();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(U, JSON.stringify([...n].slice(-ue)));
+    localStorage.setItem(de, JSON.stringify([...n].slice(-Pe)));
   } catch {
   }
 }
-function ge(e) {
-  return B().get(e);
+function Ge(e) {
+  return le().get(e);
 }
-function B() {
+function le() {
   try {
-    const e = JSON.parse(localStorage.getItem(U) ?? "[]");
+    const e = JSON.parse(localStorage.getItem(de) ?? "[]");
     return new Map(Array.isArray(e) ? e : []);
   } catch {
     return /* @__PURE__ */ new Map();
   }
 }
-const me = ["file", "text", "theme", "style", "mode", "limit"];
-function F(e) {
-  const t = me.find((s) => m(e, s) !== null);
+const K = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ce = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, E = /^\d{1,18}$/;
+function he(e) {
+  const t = /* @__PURE__ */ new Map(), n = [];
+  let s = 0;
+  for (; s < e.length; )
+    if (` 	\r
+;|,`.includes(e.charAt(s))) s += 1;
+    else {
+      K.lastIndex = s;
+      const i = K.exec(e), [r, o, d] = i ?? [];
+      if (r && o && d && !t.has(o))
+        t.set(o, d), s += r.length;
+      else {
+        const l = r ? s + r.length : e.indexOf(";", s);
+        n.push(e.slice(s, l < 0 ? void 0 : l).trim()), s = l < 0 ? e.length : l;
+      }
+    }
+  return { choices: t, unread: n };
+}
+function We(e) {
+  return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
+}
+function X(e, t) {
+  const n = { picked: [], draw: null, weight: null, unknown: [] };
+  let s = null, i = null, r = null;
+  for (let o of e.split(";").map((d) => d.trim())) {
+    if (!o) continue;
+    const d = ce.exec(o);
+    if (d?.[1] !== void 0 && d[2] !== void 0) {
+      const [m, u] = [d[1].toLowerCase(), d[2].trim()];
+      if (m === "random" || m === "limit") {
+        E.test(u) ? n.draw = Number(u) : n.unknown.push(o);
+        continue;
+      }
+      if (m.startsWith("key")) {
+        i = Q(u);
+        continue;
+      }
+      o = (m === "weight" ? "$" : "#") + u;
+    }
+    const l = o.slice(1).trim();
+    if (o.startsWith("$"))
+      /^[+-]?\d{1,18}$/.test(l) && (n.weight = Math.max(0, Number(l)));
+    else if (o.startsWith("#")) {
+      const [m, u, ...c] = l.split("-").map((p) => p.trim()), g = l.split(",").map((p) => p.trim());
+      m && u && E.test(m) && E.test(u) && !c.length && Number(m) <= Number(u) ? (s = Z(Number(m), Math.min(Number(u), t.length - 1)), s.length || n.unknown.push(o)) : g.every((p) => E.test(p)) ? (n.unknown = g.filter((p) => Number(p) >= t.length).map((p) => `#${p}`), s = g.map(Number).filter((p) => p < t.length)) : n.unknown.push(o);
+    } else E.test(o) ? r = Number(o) : i = Q(o);
+  }
+  if (s) n.picked = s;
+  else if (i) {
+    const o = pe(t);
+    for (const d of i) {
+      const l = o.get(d);
+      l === void 0 ? n.unknown.push(d) : n.picked.push(l);
+    }
+  } else
+    n.picked = Z(0, t.length - 1), n.draw ??= r;
+  return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
+}
+function je(e, { picked: t, draw: n, weight: s }) {
+  const i = t.length === e.length, r = [];
+  return t.length ? i || r.push(_e(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
+}
+function _e(e, t) {
+  const n = pe(e), s = [];
+  for (const i of t) {
+    const r = Ue(e, i, n);
+    if (r === void 0) return Fe(t);
+    s.push(r);
+  }
+  return s.join(",");
+}
+function Fe(e) {
+  const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
+  return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
+}
+function Ue(e, t, n) {
+  const [s, i] = e[t] ?? ["", ""];
+  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Be(o) && n.get(o) === t);
+}
+function ue(e) {
+  return /^[0-9a-f]{8}$/.test(e);
+}
+function Be(e) {
+  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ce.test(e);
+  return e !== "" && !t && !n && !/[,;\]]/.test(e);
+}
+function pe(e) {
+  const t = /* @__PURE__ */ new Map();
+  return e.forEach(([, n], s) => {
+    typeof n == "string" && !t.has(n) && t.set(n, s);
+  }), e.forEach(([n], s) => t.set(n, s)), t;
+}
+function Q(e) {
+  return e.split(",").map((t) => t.trim()).filter(Boolean);
+}
+function Z(e, t) {
+  return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
+}
+class He {
+  constructor(t, n) {
+    this.offered = t, this.name = t.name, this.values = t.values, this.own = X(t.selector, t.values), this.kept = n;
+    const s = n === void 0 ? this.own : X(n, t.values);
+    this.picked = new Set(s.picked), this.draw = s.draw, this.weight = n === void 0 ? null : s.weight, this.unknown = n === void 0 ? [] : s.unknown;
+  }
+  offered;
+  name;
+  values;
+  picked;
+  draw;
+  /** What the text names that is not there (any more). */
+  unknown;
+  own;
+  weight;
+  kept;
+  /** Whether the values are other than the template says. */
+  get changed() {
+    return this.selector !== void 0;
+  }
+  /** Choose, or take back, the values at `places`. */
+  set(t, n) {
+    for (const s of t)
+      n(s) ? this.picked.add(s) : this.picked.delete(s);
+    this.edited();
+  }
+  setDraw(t) {
+    this.draw = t, this.edited();
+  }
+  /** Let the template decide. */
+  reset() {
+    this.picked = new Set(this.own.picked), this.draw = this.own.draw, this.weight = null, this.edited();
+  }
+  /** The selector to write; undefined when the template's own, or none, says the same. A row that is not touched keeps its text. */
+  get selector() {
+    if (this.kept !== void 0) return this.kept;
+    const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
+    if (!(s === this.own.draw && Je(this.picked, this.own.picked) && t === null))
+      return je(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+  }
+  edited() {
+    this.kept = void 0, this.unknown = [];
+  }
+}
+function Je(e, t) {
+  return e.size === new Set(t).size && t.every((n) => e.has(n));
+}
+class Ke {
+  rows;
+  /** Choices for placeholders that the template does not have now; they stay until they are removed. */
+  strangers;
+  unread;
+  constructor(t, n) {
+    const { choices: s, unread: i } = he(n);
+    this.rows = t.map((o) => new He(o, s.get(o.name)));
+    const r = new Set(t.map((o) => o.name));
+    this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
+  }
+  /** The text for the node. */
+  get text() {
+    const t = this.rows.flatMap((n) => n.selector === void 0 ? [] : [[n.name, n.selector]]);
+    return We([...t, ...this.strangers]);
+  }
+}
+const Xe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
+function ge(e, t, n, s, i) {
+  const r = document.createElement("dialog");
+  r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
+  const o = w("✕", () => {
+    r.close();
+  });
+  o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
+  for (const d of Xe)
+    r.addEventListener(d, (l) => {
+      l.stopPropagation();
+    });
+  return r.addEventListener("mousedown", (d) => {
+    d.target === r && !Qe(r, d) && r.close();
+  }), r.addEventListener("close", () => {
+    r.remove(), i();
+  }), document.body.append(r), r.showModal(), r;
+}
+function Qe(e, { clientX: t, clientY: n }) {
+  const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
+  return t >= s && t <= i && n >= r && n <= o;
+}
+function me(e, t) {
+  const n = document.createElement("input");
+  return n.type = "text", n.className = "sdgen-search", n.placeholder = e, n.setAttribute("aria-label", e), n.spellcheck = !1, n.addEventListener("input", t), n.addEventListener("keydown", (s) => {
+    s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
+  }), n;
+}
+function fe(e, t) {
+  const n = e.toLocaleLowerCase();
+  return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
+}
+function Ze(e, t, n, s, i) {
+  const r = a("div", "sdgen-themes"), o = e.flatMap((c) => ["", ...c.styles].map((g) => m(c, g))), d = me(s.searchThemes, u), l = ge("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
+  });
+  function m(c, g) {
+    const p = document.createElement("button");
+    p.type = "button", p.className = g ? "sdgen-theme sdgen-style" : "sdgen-theme";
+    const y = g || c.name || s.noTheme, k = !g && c.title !== c.name && c.title, R = g ? "" : [k, ...c.tags].filter(Boolean).join(" · ");
+    return p.append(
+      a("span", "sdgen-key", y),
+      a("span", "sdgen-dim", R || (c.styles.length && !g ? s.defaultStyle : ""))
+    ), c.problem && !g && p.append(a("span", "sdgen-bad", c.problem)), c.name === n.theme && (g === n.style || !g && n.style === "default") && p.setAttribute("aria-current", "true"), p.addEventListener("click", () => {
+      l.close(), i(c.name, g);
+    }), { shown: p, words: [c.name, c.title, g, ...c.tags].join(" ") };
+  }
+  function u() {
+    const c = d.value.trim(), g = o.filter(({ words: p }) => fe(p, c)).map(({ shown: p }) => p);
+    r.replaceChildren(...g.length ? g : [a("div", "sdgen-dim", s.nothingFound)]);
+  }
+  return l.addEventListener("keydown", (c) => {
+    const g = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, p = [...r.querySelectorAll("button")], y = p.findIndex((R) => R === c.target), k = g[c.key];
+    if (c.key === "Enter" && c.target === d) p[0]?.click();
+    else {
+      if (k === void 0 || c.target === d && c.key !== "ArrowDown") return;
+      y + k < 0 && c.key === "ArrowUp" ? d.focus() : p[Math.min(Math.max(y + k, 0), p.length - 1)]?.focus();
+    }
+    c.preventDefault();
+  }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
+}
+const Y = 10;
+class Ye {
+  /**
+   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
+   * the new text when the user says yes.
+   */
+  constructor(t, n, s, i, r, o) {
+    this.texts = i, this.chosen = o, this.choosing = new Ke(t.placeholders, n);
+    const [d] = this.choosing.rows;
+    if (!d) throw new Error("a template without placeholders has nothing to choose");
+    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = me(i.searchValues, () => {
+      this.showValues();
+    }), this.bulk = [
+      w(i.all, () => {
+        this.setShown(() => !0);
+      }),
+      w(i.none, () => {
+        this.setShown(() => !1);
+      }),
+      w(i.invert, () => {
+        this.setShown((u) => !this.row.picked.has(u));
+      })
+    ], this.reset = w(i.asTemplate, () => {
+      this.row.reset(), this.showValues(), this.changed();
+    }), this.latest = new j(
+      r,
+      (u) => {
+        this.outcome(`${_(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
+      },
+      (u) => {
+        this.outcome(...F(u, i));
+      },
+      200
+    ), this.buildNames();
+    const l = a(
+      "div",
+      "sdgen-modal-foot",
+      this.total,
+      w(i.cancel, () => {
+        this.modal.close();
+      }),
+      this.yes()
+    ), m = a("div", "sdgen-side", this.buildTools(), this.list);
+    this.modal = ge(
+      "value-dialog",
+      i.valuesOf(t.name),
+      [a("div", "sdgen-modal-body", this.names, m), this.notes, l],
+      i.cancel,
+      () => {
+        this.latest.clear();
+      }
+    ), this.modal.addEventListener("keydown", (u) => {
+      this.pressed(u);
+    }), this.show(this.row), this.radios.get(this.row)?.scrollIntoView({ block: "nearest" }), this.search.focus();
+  }
+  texts;
+  chosen;
+  choosing;
+  modal;
+  names = a("div", "sdgen-names");
+  list = a("div", "sdgen-values");
+  search;
+  draw = document.createElement("input");
+  drawing = document.createElement("input");
+  bulk;
+  reset;
+  notes = a("div", "sdgen-notes");
+  total = a("div", "sdgen-outcome");
+  latest;
+  counts = /* @__PURE__ */ new Map();
+  radios = /* @__PURE__ */ new Map();
+  row;
+  shown = [];
+  anchor = null;
+  outcome(...t) {
+    this.total.classList.remove("sdgen-stale"), this.total.replaceChildren(...t);
+  }
+  yes() {
+    const t = w(this.texts.apply, () => {
+      this.accept();
+    });
+    return t.classList.add("sdgen-main"), t;
+  }
+  accept() {
+    const { text: t } = this.choosing;
+    this.modal.close(), this.chosen(t);
+  }
+  buildNames() {
+    this.names.setAttribute("role", "radiogroup");
+    for (const t of this.choosing.rows) {
+      const n = document.createElement("input");
+      n.type = "radio", n.name = "sdgen-name", n.addEventListener("change", () => {
+        this.show(t);
+      });
+      const s = a("span", "sdgen-count");
+      this.names.append(a("label", "sdgen-name-row", n, a("span", "sdgen-name", t.name), s)), this.counts.set(t, s), this.radios.set(t, n);
+    }
+  }
+  buildTools() {
+    this.drawing.type = "checkbox", this.draw.type = "number", this.draw.min = "1", this.draw.setAttribute("aria-label", this.texts.drawSome), this.drawing.addEventListener("change", () => {
+      this.setDraw();
+    }), this.draw.addEventListener("input", () => {
+      this.drawing.checked = !0, this.setDraw();
+    });
+    const t = a("label", "sdgen-draw", this.drawing, this.texts.drawSome, this.draw);
+    return t.title = this.texts.drawSomeTip, a(
+      "div",
+      "sdgen-tools",
+      this.search,
+      a("div", "sdgen-bulk", ...this.bulk, this.reset, t)
+    );
+  }
+  setDraw() {
+    const t = Math.floor(Number(this.draw.value));
+    this.row.setDraw(this.drawing.checked && t >= 1 ? t : null), this.changed();
+  }
+  /** Show the values of a placeholder. */
+  show(t) {
+    this.row = t, this.search.value = "", this.draw.value = String(t.draw ?? 1), this.draw.max = String(t.values.length), this.drawing.checked = t.draw !== null;
+    const n = this.radios.get(t);
+    n && (n.checked = !0), this.list.scrollTop = 0, this.showValues(), this.changed();
+  }
+  /** The values that match the search. */
+  showValues() {
+    const t = this.search.value.trim(), { row: n } = this;
+    this.anchor = null, this.shown = [];
+    const s = [];
+    n.values.forEach(([d, l], m) => {
+      const u = et(l);
+      if (t && !fe(`${d} ${u}`, t)) return;
+      const c = document.createElement("input");
+      c.type = "checkbox", c.checked = n.picked.has(m), c.tabIndex = this.shown.length ? -1 : 0;
+      const g = this.shown.length;
+      c.addEventListener("click", (k) => {
+        this.toggled(g, k.shiftKey);
+      });
+      const p = ue(d) && typeof l == "string", y = a("label", "sdgen-value", c, !p && a("span", "sdgen-key", d), a("span", "sdgen-text", u));
+      y.title = p ? u : `${d}: ${u}`, s.push(y), this.shown.push({ place: m, box: c });
+    }), s.length || s.push(a("div", "sdgen-dim", this.texts.nothingFound)), this.list.replaceChildren(...s);
+    const [i, r] = this.bulk, o = this.shown.length < n.values.length;
+    i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), r && (r.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
+  }
+  /** A value was clicked; with Shift everything from the last click to here becomes as it is. */
+  toggled(t, n) {
+    const s = this.shown[t]?.box.checked ?? !1, i = n && this.anchor !== null ? this.anchor : t, r = this.shown.slice(Math.min(i, t), Math.max(i, t) + 1);
+    this.row.set(
+      r.map(({ place: o }) => o),
+      () => s
+    );
+    for (const { box: o } of r) o.checked = s;
+    this.anchor = t, this.changed();
+  }
+  setShown(t) {
+    this.row.set(
+      this.shown.map(({ place: n }) => n),
+      t
+    );
+    for (const { place: n, box: s } of this.shown) s.checked = this.row.picked.has(n);
+    this.changed();
+  }
+  /** Counts, remarks and the total after something was chosen. */
+  changed() {
+    const { texts: t } = this;
+    for (const [s, i] of this.counts)
+      i.textContent = tt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+    this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
+    const n = [
+      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => C(t.notThere(s.name, s.unknown.join(", ")))),
+      ...[...this.choosing.strangers].map(([s, i]) => this.stranger(s, i)),
+      ...this.choosing.unread.map((s) => C(t.notRead(s))),
+      ...this.row.picked.size || this.row.unknown.length ? [] : [C(t.leftOutNote(this.row.name))]
+    ];
+    this.notes.replaceChildren(...n), this.latest.update(this.choosing.text) && this.total.classList.add("sdgen-stale");
+  }
+  /** A choice for a placeholder that the template does not have; it can be removed. */
+  stranger(t, n) {
+    const s = C(this.texts.notThere(`${t}[${n}]`, t)), i = w(this.texts.remove, () => {
+      this.choosing.strangers.delete(t), this.changed();
+    });
+    return s.append(i), s;
+  }
+  pressed(t) {
+    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), o = { ArrowDown: 1, ArrowUp: -1, PageDown: Y, PageUp: -Y, Home: -1 / 0, End: 1 / 0 }[n], d = s instanceof HTMLInputElement && s.type === "radio";
+    if (n === "Enter" && s === this.search && this.search.value) this.focusValue(0);
+    else if (n === "Enter" && s instanceof HTMLInputElement) this.accept();
+    else if (i >= 0 && n === "a" && (t.ctrlKey || t.metaKey)) this.setShown(() => !0);
+    else if (i >= 0 && n === "ArrowLeft") this.radios.get(this.row)?.focus();
+    else if (i === 0 && n === "ArrowUp") this.search.focus();
+    else if (i >= 0 && o !== void 0) this.focusValue(i + o);
+    else if (s === this.search && n === "ArrowDown") this.focusValue(0);
+    else if (d && n === "ArrowRight") this.focusValue(0);
+    else return;
+    t.preventDefault();
+  }
+  focusValue(t) {
+    const n = this.shown[Math.min(Math.max(t, 0), this.shown.length - 1)];
+    if (n) {
+      for (const { box: s } of this.shown) s.tabIndex = s === n.box ? 0 : -1;
+      n.box.focus(), n.box.scrollIntoView({ block: "nearest" });
+    }
+  }
+}
+function et(e) {
+  return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
+}
+function tt(e, t) {
+  return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
+}
+function C(e) {
+  return a("div", "sdgen-warning", a("span", "", e));
+}
+const nt = ["file", "text", "theme", "style", "mode", "limit", "choices"];
+function O(e) {
+  const t = nt.find((s) => A(e, s) !== null);
   if (t) return { linked: t };
-  const n = (s) => b(e, s);
+  const n = (s) => S(e, s);
   return {
     file: n("file"),
     text: n("text"),
     theme: n("theme"),
     style: n("style"),
     mode: n("mode"),
-    limit: Number(b(e, "limit"))
+    limit: Number(S(e, "limit")),
+    choices: n("choices")
   };
 }
-class we {
-  constructor(t) {
-    this.node = t, D(t, this.panel.root, () => this.panel.height()), this.latest = new q(
-      W,
-      (n) => {
-        this.show(...de(n, h(l()), l()));
+class st {
+  constructor(t, n) {
+    this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new j(
+      q,
+      (s) => {
+        this.answered(s);
       },
-      (n) => {
-        this.show(...J(n, h(l())));
+      (s) => {
+        this.failed(s);
       }
-    ), this.show(r("div", "sdgen-dim", h(l()).askingServer));
+    ), this.show(a("div", "sdgen-dim", b(f()).askingServer));
   }
   node;
-  panel = new _("template", 60, 340);
+  readAgain;
+  panel = new re("template", 60, 420);
   latest;
+  unfolded = /* @__PURE__ */ new Set();
+  open;
+  linked;
   /** Look whether the widgets say something else now. */
   tick() {
-    const t = F(this.node);
-    "linked" in t ? (this.latest.clear(), this.show(r("div", "sdgen-dim", h(l()).linkedInput(t.linked)))) : this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
+    const t = O(this.node), n = "linked" in t ? t.linked : void 0;
+    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), P(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
   }
   /** Ask again, though the widgets say the same: a file may have changed. */
   refresh() {
     this.latest.clear();
   }
+  /** Close what is open and leave nothing behind. */
+  removed() {
+    this.latest.clear(), this.open?.close();
+  }
+  answered(t) {
+    const n = {
+      chosen: new Set(he(S(this.node, "choices")).choices.keys()),
+      choose: (s) => {
+        this.chooseValues(s);
+      },
+      unfolded: this.unfolded,
+      resized: () => {
+        D(this.node);
+      }
+    };
+    this.show(this.tools(), ...Oe(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
+  }
+  failed(t) {
+    this.show(this.tools(), ...F(t, b(f()))), P(this.node, this.panel.root, t instanceof $);
+  }
+  tools() {
+    const t = b(f()), n = (s, i, r) => {
+      const o = w(s, r);
+      return o.title = i, o.setAttribute("aria-label", i), o;
+    };
+    return a(
+      "div",
+      "sdgen-toolbar",
+      n(t.values, t.valuesTip, () => {
+        this.chooseValues();
+      }),
+      n(t.theme, t.themeTip, () => {
+        this.chooseTheme();
+      }),
+      n("⟳", t.readAgain, this.readAgain)
+    );
+  }
+  /** Let the user choose the values of the placeholders, beginning with `start`. */
+  async chooseValues(t) {
+    const n = b(f()), s = O(this.node);
+    if ("linked" in s) return;
+    const i = await this.ask("choices", s);
+    if (!i) return;
+    if (!i.placeholders.length) {
+      V("info", i.name, n.noPlaceholders);
+      return;
+    }
+    const r = new Ye(
+      i,
+      s.choices,
+      t,
+      n,
+      (o, d) => q({ ...s, choices: o }, d),
+      (o) => {
+        N(this.node, "choices", o);
+      }
+    );
+    this.opened(r.modal);
+  }
+  async chooseTheme() {
+    const t = O(this.node);
+    if ("linked" in t) return;
+    const n = await this.ask("themes", t);
+    if (!n) return;
+    const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
+    this.opened(
+      Ze(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
+        N(this.node, "theme", d), N(this.node, "style", l);
+      })
+    );
+  }
+  opened(t) {
+    this.open = t, t.addEventListener("close", () => {
+      this.open = void 0;
+    });
+  }
+  /** Undefined when there is no answer, or when something was opened meanwhile. */
+  async ask(t, n) {
+    try {
+      const s = await W(`/sdgen/templates/${t}`, n);
+      return this.open || !G(this.node) ? void 0 : s;
+    } catch (s) {
+      this.failed(s);
+      return;
+    }
+  }
   show(...t) {
-    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), k(this.node);
+    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), D(this.node);
   }
 }
-const be = "SDGenTemplate", ve = "SDGenSeedSweep";
-function L(e) {
+const it = "SDGenTemplate", ot = "SDGenSeedSweep";
+function ee(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
     const { index: t, session: n } = JSON.parse(e);
@@ -461,27 +1092,27 @@ function L(e) {
     return { index: "?", session: "?" };
   }
 }
-class H {
+class we {
   constructor(t, n) {
-    this.node = t, this.sessions = n, O(t, "item"), D(t, this.panel.root, () => this.panel.height()), this.latest = new q(
-      W,
+    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new j(
+      q,
       (i) => {
-        this.expect(ye(i, h(l())));
+        this.expect(rt(i, b(f())));
       },
       (i) => {
-        this.expect(J(i, h(l())));
+        this.expect(F(i, b(f()), 1));
       }
     );
     const s = n.listen((i) => {
       i.id === this.wanted && (this.session = i, this.draw());
     });
-    C(t, s), ne(t, (i) => {
+    ie(t, s), Te(t, (i) => {
       this.executed(i);
     }), this.draw();
   }
   node;
   sessions;
-  panel = new _("plan", 44, 220);
+  panel = new re("plan", 44, 220);
   latest;
   expected = [];
   session;
@@ -493,46 +1124,46 @@ class H {
   /** Look whether the node, or what feeds it, says something else now. */
   tick() {
     this.restore();
-    const t = b(this.node, "item");
-    t !== this.item && (this.item = t, this.nameItem(L(t)));
+    const t = S(this.node, "item");
+    t !== this.item && (this.item = t, this.nameItem(ee(t)));
     const n = this.plan();
     if ("question" in n) {
       this.latest.update(n.question) && this.panel.root.classList.add("sdgen-stale");
       return;
     }
     this.latest.clear();
-    const s = h(l()), i = "say" in n ? s[n.say] : s.linkedInput(n.linked);
-    this.expected[0]?.textContent !== i && this.expect([r("div", "sdgen-dim", i)]);
+    const s = b(f()), i = "say" in n ? s[n.say] : s.linkedInput(n.linked);
+    this.expected[0]?.textContent !== i && this.expect([a("div", "sdgen-dim", i)]);
   }
   refresh() {
     this.latest.clear();
   }
   plan() {
-    const t = m(this.node, "template");
+    const t = A(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (x(t) !== be) return { say: "otherSource" };
-    const n = F(t);
+    if (M(t) !== it) return { say: "otherSource" };
+    const n = O(t);
     if ("linked" in n) return n;
-    if (m(this.node, "count")) return { linked: "count" };
-    const s = m(this.node, "sweep");
-    if (s && (x(s) !== ve || m(s, "seeds"))) return { linked: "seeds" };
-    const i = s ? b(s, "seeds") : "";
-    return { question: { ...n, seeds: i, count: Number(b(this.node, "count")) } };
+    if (A(this.node, "count")) return { linked: "count" };
+    const s = A(this.node, "sweep");
+    if (s && (M(s) !== ot || A(s, "seeds"))) return { linked: "seeds" };
+    const i = s ? S(s, "seeds") : "";
+    return { question: { ...n, seeds: i, count: Number(S(this.node, "count")) } };
   }
   expect(t) {
     this.panel.root.classList.remove("sdgen-stale"), this.expected = t, this.draw();
   }
   /** Show the session that this planner started last; the node has its final id only after it was loaded. */
   restore() {
-    const t = T(this.node);
+    const t = B(this.node);
     if (t === this.place) return;
     this.place = t;
-    const n = ge(t);
+    const n = Ge(t);
     n && this.follow(n);
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.wanted = n.id, fe(T(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.wanted = n.id, qe(B(this.node), n.id), this.sessions.receive(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -543,89 +1174,89 @@ class H {
     this.itemSession = void 0, this.draw(), t && t.session !== "?" && (this.itemSession = await this.sessions.session(t.session), this.draw());
   }
   draw() {
-    const t = h(l()), n = L(this.item);
+    const t = b(f()), n = ee(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? $e(this.session, t, l(), this.sessions) : [],
-      ...this.report && !n ? xe(this.report, t) : []
-    ), k(this.node);
+      ...this.session && !n ? dt(this.session, t, f(), this.sessions) : [],
+      ...this.report && !n ? at(this.report, t) : []
+    ), D(this.node);
   }
   pinned(t, n) {
     const s = this.itemSession?.name ?? t.session, i = () => {
-      te(this.node, "item", "");
+      N(this.node, "item", "");
     };
     return [
-      r("div", "sdgen-pinned", r("span", "", n.oneImage(t.index, s)), N(n.wholeSession, i))
+      a("div", "sdgen-pinned", a("span", "", n.oneImage(t.index, s)), w(n.wholeSession, i))
     ];
   }
 }
-function ye(e, t) {
+function rt(e, t) {
   return [
-    r(
+    a(
       "div",
       "sdgen-expect",
-      r("b", "sdgen-images", t.ready(t.images(e.images))),
-      r("span", "sdgen-dim", j(e, t))
+      a("b", "sdgen-images", t.ready(t.images(e.images))),
+      a("span", "sdgen-dim", _(e, t))
     )
   ];
 }
-function xe(e, t) {
+function at(e, t) {
   const n = t.action[e.action];
   return [
-    ...n ? [r("div", "sdgen-dim", n(e.added))] : [],
-    ...e.warnings.map((s) => r("div", "sdgen-warning", s))
+    ...n ? [a("div", "sdgen-dim", n(e.added))] : [],
+    ...e.warnings.map((s) => a("div", "sdgen-warning", s))
   ];
 }
-function $e(e, t, n, s) {
-  const i = ($) => `${e.planned ? 100 * $ / e.planned : 0}%`, a = r("div", "sdgen-bar", r("div", "sdgen-done"), r("div", "sdgen-failed")), [u, d] = a.children;
-  u.style.width = i(e.done), d.style.width = i(e.failed), a.setAttribute("role", "progressbar"), a.setAttribute("aria-valuemin", "0"), a.setAttribute("aria-valuemax", String(e.planned)), a.setAttribute("aria-valuenow", String(e.done));
-  const c = ($, X) => N($, () => {
-    s.order(e, X);
-  }), v = r(
+function dt(e, t, n, s) {
+  const i = (c) => `${e.planned ? 100 * c / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
+  o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
+  const l = (c, g) => w(c, () => {
+    s.order(e, g);
+  }), m = a(
     "div",
     "sdgen-head",
-    r("b", "sdgen-name", e.name),
-    r("span", `sdgen-state sdgen-is-${e.state}`, t.state[e.state] ?? e.state),
-    e.state === "running" && c(t.pause, "pause"),
-    e.state === "paused" && e.left > 0 && c(t.resume, "resume"),
-    e.state === "failed" && e.failed > 0 && c(t.retry, "retry")
-  ), g = e.state !== "running" && e.state !== "failed" && e.reason;
+    a("b", "sdgen-name", e.name),
+    a("span", `sdgen-state sdgen-is-${e.state}`, t.state[e.state] ?? e.state),
+    e.state === "running" && l(t.pause, "pause"),
+    e.state === "paused" && e.left > 0 && l(t.resume, "resume"),
+    e.state === "failed" && e.failed > 0 && l(t.retry, "retry")
+  ), u = e.state !== "running" && e.state !== "failed" && e.reason;
   return [
-    v,
-    a,
-    r("div", "sdgen-counts", Se(e, t, n)),
-    ...g ? [r("div", "sdgen-warning", g)] : []
+    m,
+    r,
+    a("div", "sdgen-counts", lt(e, t, n)),
+    ...u ? [a("div", "sdgen-warning", u)] : []
   ];
 }
-function Se(e, t, n) {
+function lt(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
-    e.images_per_minute && t.rate(o(e.images_per_minute, n)),
-    e.eta_seconds && t.left(ae(e.eta_seconds, t))
+    e.images_per_minute && t.rate(h(e.images_per_minute, n)),
+    e.eta_seconds && t.left(Ne(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
-const R = [137, 80, 78, 71, 13, 10, 26, 10];
-function ke(e) {
+const te = [137, 80, 78, 71, 13, 10, 26, 10];
+function ct(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
-  if (R.some((i, a) => t[a] !== i)) return n;
+  if (te.some((i, r) => t[r] !== i)) return n;
   const s = new DataView(e);
-  for (let i = R.length; i + 12 <= t.length; ) {
-    const a = s.getUint32(i), u = y(t.subarray(i + 4, i + 8)), d = t.subarray(i + 8, i + 8 + a);
-    if (d.length < a || u === "IEND") break;
-    const c = d.indexOf(0);
-    if (c > 0 && u === "tEXt") n.set(y(d.subarray(0, c)), y(d.subarray(c + 1)));
-    else if (c > 0 && u === "iTXt" && d[c + 1] === 0) {
-      const v = d.indexOf(0, c + 3), g = v < 0 ? -1 : d.indexOf(0, v + 1);
-      g > 0 && n.set(y(d.subarray(0, c)), new TextDecoder().decode(d.subarray(g + 1)));
+  for (let i = te.length; i + 12 <= t.length; ) {
+    const r = s.getUint32(i), o = I(t.subarray(i + 4, i + 8)), d = t.subarray(i + 8, i + 8 + r);
+    if (d.length < r || o === "IEND") break;
+    const l = d.indexOf(0);
+    if (l > 0 && o === "tEXt") n.set(I(d.subarray(0, l)), I(d.subarray(l + 1)));
+    else if (l > 0 && o === "iTXt" && d[l + 1] === 0) {
+      const m = d.indexOf(0, l + 3), u = m < 0 ? -1 : d.indexOf(0, m + 1);
+      u > 0 && n.set(I(d.subarray(0, l)), new TextDecoder().decode(d.subarray(u + 1)));
     }
-    i += 12 + a;
+    i += 12 + r;
   }
   return n;
 }
-async function Ee(e) {
+async function ht(e) {
   if (e.type !== "image/png") return null;
-  const t = ke(await e.arrayBuffer()), n = t.get("workflow");
+  const t = ct(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -634,33 +1265,46 @@ async function Ee(e) {
     return null;
   }
 }
-function y(e) {
+function I(e) {
   let t = "";
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const Te = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}", Me = 150, V = new pe(() => h(l())), f = /* @__PURE__ */ new Map();
-function Ie() {
-  if (!document.hidden)
-    for (const [e, t] of f) ee(e) && t.tick();
+const ut = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:auto;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", pt = 150, gt = 3e3, be = new ze(() => b(f())), v = /* @__PURE__ */ new Map(), T = new Me(() => {
+  for (const [e, t] of v)
+    xe(e), t.refresh();
+});
+function xe(e) {
+  T.files && M(e) === "SDGenTemplate" && Se(e, "file", T.files);
 }
-function Ae(e) {
-  const t = x(e);
-  if (t === "SDGenTemplate") f.set(e, new we(e));
-  else if (t === "SDGenSessionPlan") f.set(e, new H(e, V));
+function mt() {
+  if (!document.hidden)
+    for (const [e, t] of v) G(e) && t.tick();
+}
+function ft(e) {
+  const t = M(e);
+  if (t === "SDGenTemplate")
+    v.set(e, new st(e, () => {
+      T.look(!0);
+    })), xe(e);
+  else if (t === "SDGenSessionPlan") v.set(e, new we(e, be));
   else {
-    t === "SDGenSessionSave" && O(e, "item");
+    t === "SDGenSessionSave" && se(e, "item");
     return;
   }
-  C(e, () => f.delete(e));
-}
-function Le() {
-  const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = Te, document.head.append(e), V.start(), ie(Ee), setInterval(Ie, Me), window.addEventListener("focus", () => {
-    for (const t of f.values()) t.refresh();
-  }), se("progress_text", (t) => {
-    const n = t?.nodeId ?? "";
-    return [...f].some(([s, i]) => i instanceof H && (n === String(s.id) || n.endsWith(`:${s.id}`)));
+  ie(e, () => {
+    v.get(e)?.removed?.(), v.delete(e);
   });
 }
-Y(Le, Ae);
+function wt() {
+  const e = document.createElement("style");
+  e.dataset.sdgen = "", e.textContent = ut, document.head.append(e), be.start(), Ae(ht), setInterval(mt, pt), setInterval(() => {
+    !document.hidden && [...v.keys()].some(G) && T.look();
+  }, gt), window.addEventListener("focus", () => {
+    T.look(!0);
+  }), Ee("progress_text", (t) => {
+    const n = t?.nodeId ?? "";
+    return [...v].some(([s, i]) => i instanceof we && (n === String(s.id) || n.endsWith(`:${s.id}`)));
+  });
+}
+ke(wt, ft, () => T.look(!0));

@@ -154,8 +154,9 @@ export function isHash(key: string): boolean {
 }
 
 function isWritable(word: string): boolean {
-  if (!word || word !== word.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(word)) return false
-  return !/[,;\]]/.test(word) && !/^[#$]/.test(word) && !/^\p{Nd}+$/u.test(word) && !WORD.test(word)
+  const edged = word !== word.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(word)
+  const other = /^[#$]|^\p{Nd}+$/u.test(word) || WORD.test(word)
+  return word !== '' && !edged && !other && !/[,;\]]/.test(word)
 }
 
 /** What a word in a selector means: a key first, else the first value with this text. */

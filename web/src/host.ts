@@ -15,7 +15,7 @@ export interface Widget {
   value: unknown
   serialize?: boolean
   hidden?: boolean
-  options?: { hidden?: boolean }
+  options?: { hidden?: boolean; values?: unknown }
   callback?: (value: unknown) => void
 }
 
@@ -39,6 +39,8 @@ export interface GraphNode {
   computeSize(): [number, number]
   setSize(size: [number, number]): void
   setDirtyCanvas?(foreground: boolean, background: boolean): void
+  /** How the canvas outlines the node, by reason; each is asked whenever the node is drawn. */
+  strokeStyles?: Record<string, () => { color: string; lineWidth?: number; padding?: number } | undefined>
   onExecuted?: (output: Record<string, unknown>) => void
   onRemoved?: () => void
 }
@@ -51,10 +53,16 @@ interface Graph {
 interface ExtensionManager {
   setting?: { get(id: string): unknown }
   toast?: { add(message: { severity: Severity; summary: string; detail: string; life?: number }): void }
+  workflow?: { activeWorkflow?: { changeTracker?: { captureCanvasState?(): void; checkState?(): void } } | null }
 }
 
 interface App {
-  registerExtension(extension: { name: string; nodeCreated?(node: GraphNode): void; setup?(): void }): void
+  registerExtension(extension: {
+    name: string
+    nodeCreated?(node: GraphNode): void
+    setup?(): void
+    refreshComboInNodes?(): Promise<void>
+  }): void
   extensionManager?: ExtensionManager
   handleFile?(file: File, ...more: unknown[]): Promise<void>
   loadGraphData?(workflow: object, clean: boolean, restoreView: boolean, name: string): Promise<void>
@@ -71,20 +79,36 @@ const api = comfyApi as Api
 
 export type Severity = 'success' | 'info' | 'warn' | 'error'
 
-/** An error that SDGen's server reports: `{error: code, message, hint, …}`. */
+/** An error as SDGen's server reports it; `errors` holds each when a template's files have several. */
+interface Reported {
+  error?: string
+  message?: string
+  hint?: string
+  errors?: Reported[]
+}
+
 export class ServerError extends Error {
   constructor(
     readonly code: string,
     message: string,
-    readonly hint: string
+    readonly hint: string,
+    readonly errors: ServerError[] = []
   ) {
     super(message)
   }
+
+  static from({ error, message, hint, errors }: Reported, otherwise: string): ServerError {
+    const each = (errors ?? []).map((one) => ServerError.from(one, otherwise))
+    return new ServerError(error ?? 'server-error', message ?? otherwise, hint ?? '', each)
+  }
 }
 
-/** Register SDGen: `started` once the page is ready, `created` for each new node, from a file too. */
-export function register(started: () => void, created: (node: GraphNode) => void): void {
-  app.registerExtension({ name: 'SDGen', setup: started, nodeCreated: created })
+/**
+ * Register SDGen: `started` once the page is ready, `created` for each new node, from a file too, `refreshed` when the user has
+ * ComfyUI read its node definitions again (the key R).
+ */
+export function register(started: () => void, created: (node: GraphNode) => void, refreshed: () => Promise<void>): void {
+  app.registerExtension({ name: 'SDGen', setup: started, nodeCreated: created, refreshComboInNodes: refreshed })
 }
 
 /** The class of a node, as the server names it. */
@@ -145,13 +169,32 @@ export function hideWidget(node: GraphNode, name: string): void {
   if (widget.options) widget.options.hidden = true
 }
 
-/** Set a widget as if the user had. */
+/** Set a widget as if the user had: it can be undone, and is in the draft that a reload of the page opens. */
 export function setWidget(node: GraphNode, name: string, value: unknown): void {
   const widget = node.widgets?.find((candidate) => candidate.name === name)
   if (!widget) return
   widget.value = value
   widget.callback?.(value)
   redraw(node)
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker
+  if (tracker?.captureCanvasState) tracker.captureCanvasState()
+  else tracker?.checkState?.()
+}
+
+/** What a list widget offers. */
+export function setOptions(node: GraphNode, name: string, values: string[]): void {
+  const widget = node.widgets?.find((candidate) => candidate.name === name)
+  if (widget?.options) widget.options.values = values
+}
+
+/**
+ * Outline a node in red, or no longer. Frontends that draw nodes as components take it from the panel's class (see the style sheet);
+ * ComfyUI's own marks, from a run, are left alone.
+ */
+export function markWrong(node: GraphNode, panel: HTMLElement, wrong: boolean): void {
+  panel.classList.toggle('sdgen-wrong', wrong)
+  if (node.strokeStyles) node.strokeStyles.sdgen = () => (wrong ? { color: '#e0443e', lineWidth: 3, padding: 8 } : undefined)
+  node.setDirtyCanvas?.(true, true)
 }
 
 /** The node that feeds an input, looked for behind reroutes; null when nothing is connected. */
@@ -222,8 +265,7 @@ async function call(route: string, options: RequestInit): Promise<unknown> {
     throw new ServerError('server-error', `${response.status} ${response.statusText}`, '')
   }
   if (response.ok) return answer
-  const { error, message, hint } = answer as { error?: string; message?: string; hint?: string }
-  throw new ServerError(error ?? 'server-error', message ?? response.statusText, hint ?? '')
+  throw ServerError.from(answer as Reported, response.statusText)
 }
 
 /** Call `handle` with each message of this kind that the server sends to the page. */

@@ -1,6 +1,18 @@
 /** SDGen in ComfyUI's page: panels on the Template and Session Plan nodes, and a word when a session ends. */
 
-import { hideWidget, intercept, isAlive, locale, nodeClass, onRemoved, openAsWorkflow, register, type GraphNode } from './host'
+import {
+  hideWidget,
+  intercept,
+  isAlive,
+  locale,
+  nodeClass,
+  onRemoved,
+  openAsWorkflow,
+  register,
+  setOptions,
+  type GraphNode
+} from './host'
+import { Library } from './library'
 import { PlanPanel } from './plan-panel'
 import { savedWorkflow } from './png'
 import { Sessions } from './sessions'
@@ -9,14 +21,26 @@ import { TemplatePanel } from './template-panel'
 import { textsIn } from './texts'
 
 const TICK_MS = 150
+const LOOK_MS = 3000
 
 interface Ticking {
   tick(): void
   refresh(): void
+  removed?(): void
 }
 
 const sessions = new Sessions(() => textsIn(locale()))
 const panels = new Map<GraphNode, Ticking>()
+const library = new Library(() => {
+  for (const [node, panel] of panels) {
+    offerFiles(node)
+    panel.refresh()
+  }
+})
+
+function offerFiles(node: GraphNode): void {
+  if (library.files && nodeClass(node) === 'SDGenTemplate') setOptions(node, 'file', library.files)
+}
 
 /*
  * The panels look at their nodes several times a second. Widgets change in many ways (typing, undo, loading, other extensions,
@@ -29,13 +53,18 @@ function tick(): void {
 
 function created(node: GraphNode): void {
   const kind = nodeClass(node)
-  if (kind === 'SDGenTemplate') panels.set(node, new TemplatePanel(node))
-  else if (kind === 'SDGenSessionPlan') panels.set(node, new PlanPanel(node, sessions))
+  if (kind === 'SDGenTemplate') {
+    panels.set(node, new TemplatePanel(node, () => void library.look(true)))
+    offerFiles(node)
+  } else if (kind === 'SDGenSessionPlan') panels.set(node, new PlanPanel(node, sessions))
   else {
     if (kind === 'SDGenSessionSave') hideWidget(node, 'item') // set by the server for each image
     return
   }
-  onRemoved(node, () => panels.delete(node))
+  onRemoved(node, () => {
+    panels.get(node)?.removed?.()
+    panels.delete(node)
+  })
 }
 
 function started(): void {
@@ -46,10 +75,12 @@ function started(): void {
   sessions.start()
   openAsWorkflow(savedWorkflow)
   setInterval(tick, TICK_MS)
-  // Template files are edited outside of the page: look again when the user comes back to it.
-  window.addEventListener('focus', () => {
-    for (const panel of panels.values()) panel.refresh()
-  })
+  // Template files are edited outside of the page: what changes in their folders is seen while the page is.
+  setInterval(() => {
+    if (!document.hidden && [...panels.keys()].some(isAlive)) void library.look()
+  }, LOOK_MS)
+  // Files outside of the folders count too, and are looked at when the user comes back to the page.
+  window.addEventListener('focus', () => void library.look(true))
   // The server also sends the planner's status as plain text, for pages without this script; here the panel shows it.
   intercept('progress_text', (detail) => {
     const id = (detail as { nodeId?: string } | null)?.nodeId ?? ''
@@ -57,4 +88,4 @@ function started(): void {
   })
 }
 
-register(started, created)
+register(started, created, () => library.look(true))

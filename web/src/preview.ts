@@ -1,6 +1,6 @@
 /** What a template would make: the question to the server, and its answer as elements. */
 
-import { element } from './dom'
+import { button, element } from './dom'
 import { post, ServerError } from './host'
 import { number, type Texts } from './texts'
 
@@ -12,6 +12,7 @@ export interface Question {
   style: string
   mode: string
   limit: number
+  choices: string
   seeds?: string
   count?: number
 }
@@ -28,6 +29,7 @@ export interface Preview {
   mode: string
   placeholders: Placeholder[]
   removed: string[]
+  left_out: string[]
   combinations: number
   total_combinations: number
   seeds: number | null
@@ -41,8 +43,20 @@ export async function askPreview(question: Question, signal: AbortSignal): Promi
   return (await post('/sdgen/templates/preview', question, signal)) as Preview
 }
 
+/** What the lines of a preview can do, and what is particular about them. */
+export interface PreviewActions {
+  /** The placeholders whose values the node itself chooses. */
+  chosen?: ReadonlySet<string>
+  /** Choose the values of a placeholder. */
+  choose?: (placeholder: string) => void
+  /** Remember that the prompt at this place is shown whole, or no longer. */
+  unfolded?: Set<number>
+  /** The lines need more or less room now. */
+  resized?: () => void
+}
+
 /** The lines of a preview. */
-export function previewElements(preview: Preview, texts: Texts, language: string): HTMLElement[] {
+export function previewElements(preview: Preview, texts: Texts, language: string, actions: PreviewActions = {}): HTMLElement[] {
   const lines = [
     element(
       'div',
@@ -51,32 +65,49 @@ export function previewElements(preview: Preview, texts: Texts, language: string
       element('span', 'sdgen-dim', texts.mode[preview.mode] ?? preview.mode)
     )
   ]
-  if (preview.placeholders.length) {
-    lines.push(element('div', 'sdgen-chips', ...preview.placeholders.map((one) => chip(one, texts))))
-  }
+  const chips = [
+    ...preview.placeholders.map((one) => {
+      const count = element('b', '', texts.selected(one.selected, one.available))
+      const made = chip(one.name, count, actions, one.weight === 0 && element('i', '', texts.drawn))
+      made.classList.toggle('sdgen-drawn', one.weight === 0)
+      if (one.weight === 0) made.title = texts.drawnTip
+      return made
+    }),
+    ...preview.left_out.map((name) => chip(name, element('i', '', texts.leftOut), actions))
+  ]
+  if (chips.length) lines.push(element('div', 'sdgen-chips', ...chips))
   lines.push(element('div', 'sdgen-total', ...total(preview, texts)))
   if (preview.removed.length) lines.push(element('div', 'sdgen-dim', texts.removed(preview.removed.join(', '))))
   lines.push(...preview.warnings.map((warning) => element('div', 'sdgen-warning', warning)))
-  if (preview.first.length) {
-    const prompts = preview.first.map((item, at) => {
-      const line = element('div', 'sdgen-prompt', element('span', 'sdgen-dim', number(at + 1, language)), item.prompt)
-      line.title = item.negative ? `${item.prompt}\n\n− ${item.negative}` : item.prompt
-      return line
-    })
-    lines.push(element('div', 'sdgen-prompts', ...prompts))
-  }
+  if (preview.first.length) lines.push(element('div', 'sdgen-prompts', ...preview.first.map((_, at) => prompt(preview, at, language, actions))))
   return lines
 }
 
-function chip(placeholder: Placeholder, texts: Texts): HTMLElement {
-  const made = element(
-    'span',
-    placeholder.weight === 0 ? 'sdgen-chip sdgen-drawn' : 'sdgen-chip',
-    element('span', '', placeholder.name),
-    element('b', '', texts.selected(placeholder.selected, placeholder.available)),
-    placeholder.weight === 0 && element('i', '', texts.drawn)
-  )
-  if (placeholder.weight === 0) made.title = texts.drawnTip
+function chip(name: string, count: HTMLElement, actions: PreviewActions, ...more: (HTMLElement | false)[]): HTMLElement {
+  const { choose, chosen } = actions
+  const made = choose ? button('', () => { choose(name) }) : element('span', '') // prettier-ignore
+  made.className = chosen?.has(name) ? 'sdgen-chip sdgen-chosen' : 'sdgen-chip'
+  made.append(element('span', '', name), count, ...more.filter((one): one is HTMLElement => Boolean(one)))
+  return made
+}
+
+/** One of the first prompts: a line, and on a click the whole text with what is not wanted. */
+function prompt(preview: Preview, at: number, language: string, { unfolded, resized }: PreviewActions): HTMLElement {
+  const item = preview.first[at]
+  const made = document.createElement('details')
+  made.className = 'sdgen-prompt'
+  made.open = unfolded?.has(at) ?? false
+  const summary = element('summary', '', element('span', 'sdgen-dim', number(at + 1, language)), item?.prompt)
+  summary.addEventListener('pointerdown', (event) => {
+    event.stopPropagation()
+  })
+  made.append(summary)
+  if (item?.negative) made.append(element('div', 'sdgen-dim', `− ${item.negative}`))
+  made.addEventListener('toggle', () => {
+    if (made.open) unfolded?.add(at)
+    else unfolded?.delete(at)
+    resized?.()
+  })
   return made
 }
 
@@ -94,11 +125,21 @@ export function counted(preview: Preview, texts: Texts): string {
   return preview.seeds === null || preview.seeds < 2 ? combinations : `${combinations} × ${texts.seeds(preview.seeds)}`
 }
 
-/** An error with its code and what to do about it. */
-export function errorElements(error: unknown, texts: Texts): HTMLElement[] {
+/** An error with its code and what to do about it; of several, the first `most`. The same advice is given once. */
+export function errorElements(error: unknown, texts: Texts, most = Infinity): HTMLElement[] {
   if (!(error instanceof ServerError)) return [element('div', 'sdgen-error', texts.noAnswer)]
-  return [
-    element('div', 'sdgen-error', element('div', 'sdgen-message', error.message), error.hint && element('div', '', error.hint)),
-    element('div', 'sdgen-dim', error.code)
-  ]
+  const every = error.errors.length ? error.errors : [error]
+  const hints = new Set<string>()
+  const shown = every.slice(0, most).map((one) => {
+    const hint = hints.has(one.hint) ? '' : one.hint
+    hints.add(one.hint)
+    return element(
+      'div',
+      'sdgen-error',
+      element('div', 'sdgen-message', one.message),
+      hint && element('div', '', hint),
+      element('div', 'sdgen-dim', one.code)
+    )
+  })
+  return every.length > 1 ? [element('div', 'sdgen-dim', texts.problems(every.length)), ...shown] : shown
 }

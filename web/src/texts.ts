@@ -7,6 +7,37 @@ export interface Texts {
   selected(selected: number, available: number): string
   drawn: string
   drawnTip: string
+  drawnFrom(drawn: number, from: number): string
+  leftOut: string
+  values: string
+  valuesTip: string
+  valuesOf(name: string): string
+  searchValues: string
+  all: string
+  none: string
+  allShown(count: number): string
+  noneShown(count: number): string
+  invert: string
+  asTemplate: string
+  drawSome: string
+  drawSomeTip: string
+  nothingFound: string
+  notThere(choice: string, missing: string): string
+  notRead(piece: string): string
+  leftOutNote(name: string): string
+  noPlaceholders: string
+  apply: string
+  cancel: string
+  remove: string
+  theme: string
+  themeTip: string
+  themesOf(name: string): string
+  searchThemes: string
+  noTheme: string
+  defaultStyle: string
+  noThemes: string
+  readAgain: string
+  problems(count: number): string
   seeds(count: number): string
   mode: Record<string, string>
   first: string
@@ -44,6 +75,37 @@ const en = {
   selected: (n, all) => (n === all ? number(n, 'en') : `${number(n, 'en')} of ${number(all, 'en')}`),
   drawn: 'drawn',
   drawnTip: 'Not combined with the others: one value is drawn for each image.',
+  drawnFrom: (n, from) => `${number(n, 'en')} drawn from ${number(from, 'en')}`,
+  leftOut: 'left out',
+  values: 'Values …',
+  valuesTip: 'Choose the values of each placeholder',
+  valuesOf: (name) => `Values of ${name}`,
+  searchValues: 'Search keys and texts',
+  all: 'All',
+  none: 'None',
+  allShown: (n) => `All ${number(n, 'en')} found`,
+  noneShown: (n) => `None of ${number(n, 'en')} found`,
+  invert: 'Invert',
+  asTemplate: 'As in the template',
+  drawSome: 'Draw at random',
+  drawSomeTip: 'Draws so many of the chosen values for the session, the same ones each time it runs with the same seed.',
+  nothingFound: 'No value matches.',
+  notThere: (choice, missing) => `${choice}: the template has no ${missing}.`,
+  notRead: (piece) => `“${piece}” cannot be read and will be dropped.`,
+  leftOutNote: (name) => `Without a value, ${name} is left out of the prompt.`,
+  noPlaceholders: 'This template has no placeholders.',
+  apply: 'Apply',
+  cancel: 'Cancel',
+  remove: 'Remove',
+  theme: 'Theme …',
+  themeTip: 'Choose a theme and a style',
+  themesOf: (name) => `Themes of ${name}`,
+  searchThemes: 'Search themes, styles and tags',
+  noTheme: 'No theme',
+  defaultStyle: 'default style',
+  noThemes: 'This template has no themes.',
+  readAgain: 'Read the template folders again',
+  problems: (n) => `${number(n, 'en')} problems`,
   seeds: (n) => `${number(n, 'en')} ${n === 1 ? 'seed' : 'seeds'}`,
   mode: { combinatorial: 'combinatorial', random: 'random' },
   first: 'The first prompts',
@@ -84,6 +146,37 @@ const fr = {
   selected: (n, all) => (n === all ? number(n, 'fr') : `${number(n, 'fr')} sur ${number(all, 'fr')}`),
   drawn: 'tirage',
   drawnTip: 'Pas combiné avec les autres : une valeur est tirée pour chaque image.',
+  drawnFrom: (n, from) => `${number(n, 'fr')} tirées de ${number(from, 'fr')}`,
+  leftOut: 'omise',
+  values: 'Valeurs …',
+  valuesTip: 'Choisir les valeurs de chaque variable',
+  valuesOf: (name) => `Valeurs de ${name}`,
+  searchValues: 'Chercher dans les clés et les textes',
+  all: 'Toutes',
+  none: 'Aucune',
+  allShown: (n) => `Les ${number(n, 'fr')} trouvées`,
+  noneShown: (n) => `Aucune des ${number(n, 'fr')} trouvées`,
+  invert: 'Inverser',
+  asTemplate: 'Comme dans le gabarit',
+  drawSome: 'Tirer au hasard',
+  drawSomeTip: 'Tire ce nombre de valeurs parmi celles choisies pour la session, les mêmes à chaque exécution avec la même graine.',
+  nothingFound: 'Aucune valeur ne correspond.',
+  notThere: (choice, missing) => `${choice} : le gabarit n’a pas ${missing}.`,
+  notRead: (piece) => `« ${piece} » est illisible et sera abandonné.`,
+  leftOutNote: (name) => `Sans valeur, ${name} est omise du prompt.`,
+  noPlaceholders: 'Ce gabarit n’a pas de variables.',
+  apply: 'Appliquer',
+  cancel: 'Annuler',
+  remove: 'Retirer',
+  theme: 'Thème …',
+  themeTip: 'Choisir un thème et un style',
+  themesOf: (name) => `Thèmes de ${name}`,
+  searchThemes: 'Chercher un thème, un style ou une étiquette',
+  noTheme: 'Aucun thème',
+  defaultStyle: 'style par défaut',
+  noThemes: 'Ce gabarit n’a pas de thèmes.',
+  readAgain: 'Relire les dossiers de gabarits',
+  problems: (n) => `${number(n, 'fr')} problèmes`,
   seeds: (n) => `${number(n, 'fr')} ${n < 2 ? 'graine' : 'graines'}`,
   mode: { combinatorial: 'combinatoire', random: 'aléatoire' },
   first: 'Les premiers prompts',

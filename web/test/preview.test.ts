@@ -15,6 +15,7 @@ const preview: Preview = {
     { name: 'Place', available: 4, selected: 4, weight: 0 }
   ],
   removed: [],
+  left_out: [],
   combinations: 48,
   total_combinations: 144,
   seeds: null,

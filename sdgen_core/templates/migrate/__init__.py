@@ -15,7 +15,7 @@ from .config import ConfigMigration, is_config, parse_json
 from .drafts import Drafts
 from .lists import ARROW
 from .plan import Change, Plan
-from .project import YAML, Project, key_of
+from .project import YAML, Project, key_of, tell_encoding
 
 __all__ = ["Change", "Plan", "migrate"]
 
@@ -69,15 +69,17 @@ def _guarded(plan: Plan, work: object) -> None:
 
 def _config(path: Path, project: Project, single: bool) -> None:
     """A config; other JSON files of a folder are none of our business."""
+    told = Plan()
     try:
-        text = project.text(path).text
-        data = parse_json(text, path, project.plan)
+        old = project.text(path)
+        tell_encoding(path, old, told)
+        data = parse_json(old.text, path, told)
     except SDGenError as e:
         if single or (e.code == "bad-json" and '"prompt' in project.text(path).text):
             raise
         return
     if is_config(data):
-        ConfigMigration(data, text, path, project).run()
+        ConfigMigration(data, old.text, path, project, told).run()
     elif single:
         keys = ", ".join(map(str, data)) if isinstance(data, dict) else type(data).__name__
         message = f"this is no config: it needs a prompt and variations or generation (found: {keys:.200})"

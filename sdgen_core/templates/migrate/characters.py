@@ -17,8 +17,9 @@ from ..documents import Node
 from ..imports import is_chunk
 from .draft_texts import Rules, placeholder_name, substitutions
 from .editor import Editor
+from .plan import Plan
 from .project import Project, key_of
-from .texts import HEADER, scalar
+from .texts import HEADER, literal, scalar
 
 _TYPES = ("character", "character_template", "chunk_template")
 _KNOWN = (
@@ -65,6 +66,7 @@ class ChunkMigration:
         self.path = path
         self.project = project
         self.rules = rules
+        self.told = Plan()
         self.target = chunk_path(path)
         project.chunks[key_of(path)] = self.target
 
@@ -74,10 +76,10 @@ class ChunkMigration:
         text = root.get(text_key)
         spelled = self._fields(text_key if text is not None else None)
         for key in [k for k, _, _ in root.pairs() if k not in _KNOWN]:
-            editor.comment_out((key,))
-            self.project.plan.remark(
-                f"{key}: has no place in a chunk and is a comment now", editor.document.place(root.get(key))
+            self.told.remark(
+                f"{key}: has no place in a chunk and is a comment now", editor.document.place(editor.node_key((key,)))
             )
+            editor.comment_out((key,))
         if text is not None:
             self._text(text_key, spelled)
         elif root.get("implements") is None:
@@ -92,9 +94,10 @@ class ChunkMigration:
             editor.rename(("output",), "template")
         if self.target == self.path:
             self.project.edited(self.path, "chunk", editor.result())
+            self.project.plan.tell(self.told)
         else:
             header = HEADER.format(self.path.name) + editor.newline
-            self.project.add_new(self.target, "chunk", header + editor.result(), self.path)
+            self.project.add_new(self.target, "chunk", header + editor.result(), self.path, self.told)
 
     def _text(self, key: str, spelled: dict[str, str]) -> None:
         """Dotted names and the drafts' selectors; values that hold placeholders go into the text."""
@@ -109,9 +112,7 @@ class ChunkMigration:
         for s in reversed(found):
             new = new[: s.start] + s.new + new[s.start + len(s.old) :]
             if s.unclear:
-                self.project.plan.lost(
-                    f"{s.old}: {s.unclear}; it stays as it is", editor.document.place(editor.node((key,)))
-                )
+                self.told.lost(f"{s.old}: {s.unclear}; it stays as it is", editor.document.place(editor.node((key,))))
         if new == old:
             return
         node = editor.node((key,))
@@ -120,11 +121,8 @@ class ChunkMigration:
             source = source[: m.start()] + "{" + placeholder_name(m[1]) + "}" + source[m.end() :]
         if new == _DOTTED.sub(lambda m: "{" + placeholder_name(m[1]) + "}", old):
             editor.set((key,), new, source)
-        elif "\n" in new.strip("\n"):
-            lines = [f"  {line}" if line else "" for line in new.rstrip("\n").split("\n")]
-            editor.set((key,), new, ("|\n" if new.endswith("\n") else "|-\n") + "\n".join(lines))
         else:
-            editor.set((key,), new, scalar(new))
+            editor.set((key,), new, literal(new, ""))
 
     def _parent(self) -> None:
         node = self.editor.root.get("implements")
@@ -136,7 +134,7 @@ class ChunkMigration:
             near = nearest_names(re.split(r"[/\\]", text)[-1], [f.name for f in self.project.files])
             message = f"implements: there is no file {text}"
             place = self.editor.document.place(node)
-            self.project.plan.problem(SDGenError("missing-file", message, place=place, nearest=near))
+            self.told.problem(SDGenError("missing-file", message, place=place, nearest=near))
             return
         self.project.convert_yaml(found)
         target = self.project.chunks.get(key_of(found), found)
@@ -196,9 +194,7 @@ class ChunkMigration:
             else:
                 if "{" in text:
                     message = f"the field {'.'.join(path)} holds a placeholder, and values are not filled a second time"
-                    self.project.plan.lost(
-                        message, editor.document.place(value), "Write the placeholder into the text."
-                    )
+                    self.told.lost(message, editor.document.place(value), "Write the placeholder into the text.")
                 data[name] = value.python() if not value.is_null else ""
                 lines.append(f"  {name}: {written if text else repr('')}{tail}")
         for name in wanted:

@@ -19,13 +19,15 @@ def check(project: Project) -> list[SDGenError]:
     """The problems of the prompts that change or are new, as if everything was written."""
     plan = project.plan
     prompts = [c for c in plan.changes if c.kind == "prompt"]
+    missing = {p.place.file for p in plan.problems if p.code == "missing-file" and p.place}
     if not prompts:
         return []
     there = [p for p in (*project.files, *project.used.values()) if p.suffix.lower() in YAML and p.is_file()]
     everything = [full(p) for p in (*there, *(c.path for c in plan.changes))]
     try:
         top = Path(os.path.commonpath([p.parent for p in everything]))
-    except ValueError:  # files on several drives
+    except ValueError:
+        plan.remark("the files lie on several drives; whether the new ones load is not checked")
         return []
     out: list[SDGenError] = []
     with tempfile.TemporaryDirectory(prefix="sdgen-migrate-") as name:
@@ -43,22 +45,24 @@ def check(project: Project) -> list[SDGenError]:
                 continue  # what needs it will say so
         for change in plan.changes:
             copy_of(change.path).write_bytes(change.new.encode("utf-8"))
+        here = top if project.root.is_absolute() else Path(relative(top, Path.cwd()))
         for change in prompts:
             try:
                 load_template(copy_of(change.path))
             except SDGenError as e:
                 for error in e.errors if isinstance(e, TemplateErrors) else [e]:
-                    out.append(_named(error, change, temporary, top))
+                    named = _named(error, change, temporary, here)
+                    if named.code != "missing-file" or named.place is None or named.place.file not in missing:
+                        out.append(named)  # what is missing was told when the file was read
     return out
 
 
-def _named(error: SDGenError, change: Change, temporary: Path, top: Path) -> SDGenError:
+def _named(error: SDGenError, change: Change, temporary: Path, here: Path) -> SDGenError:
     """The error with the user's names in place of those in the temporary folder."""
-    here = relative(top, Path.cwd())
 
     def mine(text: str) -> str:
-        for name in (f"{shown(temporary)}/", relative(temporary, Path.cwd()) + "/"):
-            text = text.replace(name, "" if here == "." else f"{here}/")
+        for name in (relative(temporary, Path.cwd()), shown(temporary)):
+            text = text.replace(f"{name}/", "" if here == Path() else f"{shown(here)}/")
         return text
 
     place = error.place and Place(mine(error.place.file), error.place.line, error.place.column)

@@ -99,11 +99,11 @@ class _Values:
 class ConfigMigration:
     """One config on its way."""
 
-    def __init__(self, data: dict[str, Any], text: str, path: Path, project: Project) -> None:
+    def __init__(self, data: dict[str, Any], text: str, path: Path, project: Project, told: Plan) -> None:
         self.data = data
         self.path = path
         self.project = project
-        self.plan = project.plan
+        self.told = told
         self._taken: set[str] = set()
         self._kept: list[str] = []
         try:
@@ -132,7 +132,7 @@ class ConfigMigration:
         hint = next(
             (h for n, h in _HINTS.items() if path == n or path.endswith(f".{n}") or path[: len(n) + 1] == f"{n}."), None
         )
-        self.plan.lost(f"{path}: {why}", self.place(path), hint)
+        self.told.lost(f"{path}: {why}", self.place(path), hint)
 
     def run(self) -> None:
         """Plan the prompt file and the lists it needs."""
@@ -148,13 +148,13 @@ class ConfigMigration:
             text, negative or "", {n: v.indexes for n, v in values.items()}, generation["mode"] == "combinatorial"
         )
         for message in converted.remarks:
-            self.plan.remark(message, self.place(where))
+            self.told.remark(message, self.place(where))
         for message in converted.lost:
-            self.plan.lost(message, self.place(where))
+            self.told.lost(message, self.place(where))
             self._kept.append(message)
         for old, new in converted.renamed.items():
             if old in values:
-                self.plan.remark(
+                self.told.remark(
                     f"{{{old}}} is now called {{{new}}}: names are letters, digits and _", self.place(where)
                 )
         if converted.prompt != text:
@@ -189,9 +189,8 @@ class ConfigMigration:
         if self._kept:
             header += [comment("what it said and this file does not say in the same words:")]
             header += [comment(f"  {line}") for line in self._kept]
-        self.project.add_new(
-            self.path.with_name(f"{self._stem()}.prompt.yaml"), "prompt", "".join(header + out), self.path
-        )
+        target = self.path.with_name(f"{self._stem()}.prompt.yaml")
+        self.project.add_new(target, "prompt", "".join(header + out), self.path, self.told)
 
     def _stem(self) -> str:
         return self.path.stem.removesuffix(".prompt")
@@ -207,7 +206,7 @@ class ConfigMigration:
             if field in _MODES:
                 word = str(value).strip().lower()
                 if word == "ask":
-                    self.plan.remark(f"{path} was 'ask'; it is now {out[field]!r}", self.place(path))
+                    self.told.remark(f"{path} was 'ask'; it is now {out[field]!r}", self.place(path))
                 elif word in _MODES[field]:
                     out[field] = word
                 else:
@@ -245,7 +244,7 @@ class ConfigMigration:
             else:
                 out.setdefault(name, value)
         for name in asked:
-            self.plan.remark(f"{name} was asked for; it is now {defaults[name]!r}", self.place(f"parameters.{name}"))
+            self.told.remark(f"{name} was asked for; it is now {defaults[name]!r}", self.place(f"parameters.{name}"))
         if "implements" not in self.data:
             out = {**{k: v for k, v in _DEFAULTS.items() if k not in out}, **out}
             if out.get("enable_hr") is True:
@@ -332,7 +331,7 @@ class ConfigMigration:
                 names = [f.name for f in self.project.files if f.suffix in (".txt", *YAML)]
                 near = nearest_names(re.split(r"[/\\]", text)[-1], names)
                 self._kept.append(f"{path}: {flow(text)}")
-                self.plan.problem(
+                self.told.problem(
                     SDGenError("missing-file", f"{path}: there is no file {text}", place=self.place(path), nearest=near)
                 )
                 return None
@@ -360,7 +359,7 @@ class ConfigMigration:
             for key in values.values if isinstance(values, ValueList) else values:
                 now = f"{clash_prefix(name)}__{key}" if key in today else key
                 if key in old:
-                    self.plan.remark(
+                    self.told.remark(
                         f"{path}: the key {key!r} is in several lists; the last one counted, now each is a value ({now})",
                         self.place(path),
                     )

@@ -5,6 +5,7 @@ A file is only touched where it says something that is not read today, or not re
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from .characters import ChunkMigration, is_character
 from .draft_texts import Rules, Substitution, names_in_order, placeholder_name, substitutions
 from .editor import Editor
 from .project import Project
-from .texts import flow, scalar
+from .texts import flow, literal, scalar
 
 DEFAULT_GENERATION = {"mode": "combinatorial", "seed": 42, "seed_mode": "progressive", "max_images": -1}
 _OURS = re.compile(r"^(prompt|template|variations|imports|fields|generation)\s*:", re.MULTILINE)
@@ -169,13 +170,9 @@ def substitute(editor: Editor, path: tuple[str | int, ...], found: list[Substitu
         for s, place in zip(found, places, strict=True):
             editor.replace(place, place + len(s.old), s.new)
         editor.mean(path, new)
-    elif "\n" in new.strip("\n"):
-        line = editor.text[editor.line_start(node.start.index) : node.start.index]
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
-        lines = [f"{indent}{line}" if line else "" for line in new.rstrip("\n").split("\n")]
-        editor.set(path, new, ("|\n" if new.endswith("\n") else "|-\n") + "\n".join(lines))
     else:
-        editor.set(path, new, scalar(new))
+        line = editor.text[editor.line_start(node.start.index) : node.start.index]
+        editor.set(path, new, literal(new, line[: len(line) - len(line.lstrip())]))
 
 
 def _nth(text: str, token: str, number: int, start: int, end: int) -> int:
@@ -254,6 +251,7 @@ class _TextFile:
             node = self.get(key)
             if node is None or not node.is_text:
                 continue
+            self._shared(str(node.value), rules, key)
             found = substitutions(str(node.value), rules)
             for s in found:
                 if s.unclear:
@@ -268,6 +266,19 @@ class _TextFile:
                     self.editor.document.place_in(node, bare.start(), bare[0]),
                     "Write [#1,5] for the indexes 1 and 5; remove base_path: when the number is right.",
                 )
+
+    def _shared(self, text: str, rules: Rules, key: str) -> None:
+        """Two characters of one template fill the same names, and a name has one value in a prompt."""
+        used = [n for n in rules.chunks if re.search(rf"(?<!@)\{{{n}(?:\s+with\s[^{{}}]*)?\}}", text)]
+        for i, name in enumerate(used):
+            for other in used[i + 1 :]:
+                same = [p for p in rules.chunks[name] if p in rules.chunks[other] and p not in rules.parts]
+                if same:
+                    self.plan.lost(
+                        f"{name} and {other} fill the same names ({', '.join(same)}), and the values of {name} count for both",
+                        self.place(key),
+                        f'Say the values of {other} in the text: @{{{other} with {same[0]}:"..."}}.',
+                    )
 
     def _loop_order(self) -> None:
         """The drafts looped over names in alphabetical order."""
@@ -355,6 +366,9 @@ class _TextFile:
                 message = f"{'.'.join(map(str, path))}: there is no file {text}"
                 place = self.editor.document.place(node)
                 self.plan.problem(SDGenError("missing-file", message, place=place, nearest=near))
+            if base and not Path(text).is_absolute():
+                moved = shown(os.path.normpath(Path(base.replace("\\", "/")) / text.replace("\\", "/")))
+                self.editor.set(path, moved, scalar(moved))
             return
         targets = self._targets(found)
         self.project.use(targets)

@@ -88,7 +88,7 @@ class Editor:
 
     def replace(self, start: int, end: int, new: str, first: bool = False) -> None:
         """Other text for ``[start, end)``; ``first`` puts it before other edits of the same place."""
-        self._edits.append((start, end, 0 if first else 1, new.replace("\n", self.newline)))
+        self._edits.append((start, end, 0 if first else 1, re.sub(r"\r?\n", self.newline, new)))
 
     def rename(self, path: Path, new: str) -> None:
         """Another name for a key; its place in the map stays."""
@@ -138,7 +138,11 @@ class Editor:
             if tail := self.trailing_comment(end):
                 self.replace(key_node.start.index, end + len(tail) - len(tail.lstrip()), "")
             else:
-                self.replace(self.line_start(key_node.start.index), self.next_line(end), "")
+                start, stop = self.line_start(key_node.start.index), self.next_line(end)
+                if not self.text[self.line_start(max(0, start - 1)) : start].strip():
+                    blank = self.next_line(stop)  # two empty lines would meet
+                    stop = blank if not self.text[stop:blank].strip() else stop
+                self.replace(start, stop, "")
         else:
             pairs = self.node(path[:-1]).value
             position = next(i for i, (k, _) in enumerate(pairs) if k is key_node)

@@ -88,11 +88,10 @@ def convert(prompt: str, negative: str, known: Mapping[str, Sequence[int] | None
         listed = ", ".join(f"{out.renamed.get(n, n)} {w}" for n, w in weights.items())
         out.remarks.append(f"loop priorities are renumbered to keep the order of the loops: {listed}")
     for name, use in deciding.items():
-        options = dict.fromkeys(u.option for u in (*uses, *more) if u.name == name)
-        if len(options) > 1:
-            out.remarks.append(
-                f"{{{name}}} is written with different options; {{{name}{':' + use.option if use.option else ''}}} counted"
-            )
+        others = {u.option for u in (*uses, *more) if u.name == name} - {use.option, ""}
+        if others:
+            counted = f"{{{name}:{use.option}}}" if use.option else f"{{{name}}}"
+            out.remarks.append(f"{{{name}}} is written with different options; {counted} counted")
         if use.odd:
             out.lost.append(
                 f"the option of {{{name}:{use.option}}} is not understood; it had no effect and is left out"
@@ -169,8 +168,10 @@ def _weights(
     wanted = sorted(loops, key=lambda n: deciding[n].priority) + inner
     appearance = loops + [n for n in deciding if n in inner]
     written = {n: deciding[n].priority if deciding[n].said and n in loops else 1 for n in appearance}
-    if min(written.values(), default=1) >= 1 and sorted(appearance, key=lambda n: written[n]) == wanted:
-        return written
+    top = max(written.values(), default=1)
+    for numbers in (written, written | {n: top + 1 + i for i, n in enumerate(inner)}):
+        if min(numbers.values(), default=1) >= 1 and sorted(appearance, key=numbers.__getitem__) == wanted:
+            return numbers
     lowest = min(0, *(deciding[n].priority for n in loops)) if loops else 0
     out = {n: deciding[n].priority - lowest + 1 for n in loops}
     top = max(out.values(), default=0)

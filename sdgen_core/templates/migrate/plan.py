@@ -65,6 +65,13 @@ class Plan:
         """Something that has no equivalent; the caller keeps the old text as a comment."""
         self.problem(SDGenError("not-carried-over", message, place=place, hint=hint))
 
+    def tell(self, other: Plan) -> None:
+        """Add the remarks and problems of another plan."""
+        for remark in other.remarks:
+            self.remark(remark)
+        for problem in other.problems:
+            self.problem(problem)
+
     def write(self) -> None:
         """Write all changes. Raises ``target-exists``, ``file-changed`` and ``unwritable-folder``, naming what was
         written before.

@@ -16,6 +16,9 @@ from .plan import Change, Plan
 from .texts import HEADER, OldText, lines_of, read_old
 
 YAML = (".yaml", ".yml")
+MAX_FOLDERS = 20_000
+#: so many folders above a file are its project when it names others by paths of another machine
+ABOVE = 5
 _ABSOLUTE = re.compile(r"[/~]|[A-Za-z]:/")
 _SKIPPED = ("node_modules", "__pycache__", "site-packages")
 #: files that only a folder of made images has
@@ -32,10 +35,13 @@ def key_of(path: Path) -> str:
     return os.path.normcase(full(path))
 
 
-def walk(root: Path) -> list[Path]:
+def walk(root: Path, plan: Plan) -> list[Path]:
     """The files a project may consist of. Hidden folders, packages and folders of made images are left out."""
     found: list[Path] = []
-    for folder, folders, files in os.walk(root):
+    for number, (folder, folders, files) in enumerate(os.walk(root)):
+        if number == MAX_FOLDERS:
+            plan.remark(f"{shown(root)} has more than {MAX_FOLDERS:,} folders; the rest is not looked at")
+            break
         if Path(folder) != root and any(name in files for name in _SESSION):
             folders.clear()
             continue
@@ -52,7 +58,7 @@ class Project:
     def __init__(self, root: Path, plan: Plan) -> None:
         self.root = root
         self.plan = plan
-        self.files = walk(root)
+        self.files = walk(root, plan)
         self.convert_yaml: Callable[[Path], None] = lambda path: None
         self.lists: dict[str, ValueList | None] = {}
         self.chunks: dict[str, Path] = {}
@@ -87,15 +93,15 @@ class Project:
         if not clean:
             return None
         if _ABSOLUTE.match(clean):
-            return self._absolute(clean)
+            return self._absolute(clean, folder)
         folders = [folder / base.replace("\\", "/"), folder] if base else [folder]
         if not base_first:
             folders.reverse()
         if above:
-            at, top = full(folder), full(self.root)
-            while at != top and at.is_relative_to(top):
-                at = at.parent
-                folders.append(at)
+            top = full(self.root)
+            while full(folder) != top and full(folder).is_relative_to(top):
+                folder = Path(os.path.normpath(folder / ".."))
+                folders.append(folder)
         names = [clean, re.sub(r"\.txt$", ".yaml", clean)]
         for name in dict.fromkeys(names):
             for candidate in (Path(os.path.normpath(f / name)) for f in folders):
@@ -103,7 +109,10 @@ class Project:
                     return candidate
         return None
 
-    def _absolute(self, clean: str) -> Path | None:
+    def _absolute(self, clean: str, folder: Path) -> Path | None:
+        """An absolute path as it is, as Windows and WSL name each other's drives, or by its end: below the folders over
+        ``folder``, else the one file of the project that shares the longest end.
+        """
         drive = re.fullmatch(r"([A-Za-z]):/(.*)", clean)
         mounted = re.fullmatch(r"/mnt/([A-Za-z])/(.*)", clean)
         for name in (
@@ -113,7 +122,13 @@ class Project:
         ):
             if name and _is_file(Path(name)):
                 return Path(name)
-        parts = [p.casefold() for p in clean.split("/") if p]
+        pieces = [p for p in clean.split("/") if p]
+        for tail in range(len(pieces), 1, -1):
+            for up in range(ABOVE):
+                candidate = Path(os.path.normpath(folder.joinpath(*[".."] * up, *pieces[-tail:])))
+                if _is_file(candidate):
+                    return candidate
+        parts = [p.casefold() for p in pieces]
         best: list[Path] = []
         length = 0
         for path in self.files:
@@ -137,19 +152,22 @@ class Project:
 
     # ---- new files -----------------------------------------------------------------------------------------------
 
-    def add_new(self, target: Path, kind: str, text: str, source: Path) -> None:
-        """Plan a new file. One that is there already is left alone; unless it came from the same source, or says the
-        same values, that is a problem.
+    def add_new(self, target: Path, kind: str, text: str, source: Path, told: Plan) -> None:
+        """Plan a new file, with what is to be ``told`` about it. One that came from the same source before, or says the
+        same values, is left alone and nothing is told; any other that is there is a problem.
         """
         planned = next((c for c in self.plan.changes if key_of(c.path) == key_of(target)), None)
+        if planned is None and target.exists() and self._same(target, kind, text, source):
+            return
         if planned is not None:
             message = f"{shown(source)} and {shown(planned.source or planned.path)} would both become this file"
-            self.plan.problem(SDGenError("target-exists", message, place=Place(shown(target))))
-        elif not target.exists():
-            self.plan.changes.append(Change(target, kind, text, source=source))
-        elif not self._same(target, kind, text, source):
+            told.problem(SDGenError("target-exists", message, place=Place(shown(target))))
+        elif target.exists():
             message = f"{shown(source)} would become this file, but there is one already; it stays as it is"
-            self.plan.problem(SDGenError("target-exists", message, place=Place(shown(target))))
+            told.problem(SDGenError("target-exists", message, place=Place(shown(target))))
+        else:
+            self.plan.changes.append(Change(target, kind, text, source=source))
+        self.plan.tell(told)
 
     def _same(self, target: Path, kind: str, text: str, source: Path) -> bool:
         try:
@@ -164,29 +182,32 @@ class Project:
         """The new file of a ``.txt`` list, and its values (None: it has none)."""
         key, target = key_of(path), path.with_suffix(".yaml")
         if key not in self.lists:
-            old = self.text(path)
-            self._tell_encoding(path, old)
-            found = self.lists[key] = read_list(old.text, path, self.plan)
-            if found is not None:
+            old, told = self.text(path), Plan()
+            tell_encoding(path, old, told)
+            found = self.lists[key] = read_list(old.text, path, told)
+            if found is None:
+                self.plan.tell(told)
+            else:
                 if _values(found.text) != list(found.values.items()):
                     raise SDGenError("unsafe-edit", "the list cannot be written as YAML", place=Place(shown(path)))
-                self.add_new(target, "values", found.text, path)
+                self.add_new(target, "values", found.text, path, told)
         return target, self.lists[key]
 
     def edited(self, path: Path, kind: str, new: str) -> None:
         """Plan the change of a file in place; nothing when it says the same already."""
         old = self.text(path)
         if new != old.text or old.encoding in ("cp1252", "UTF-16"):
-            self._tell_encoding(path, old)
+            tell_encoding(path, old, self.plan)
             self.plan.changes.append(Change(path, kind, new, old.text, old.data))
-
-    def _tell_encoding(self, path: Path, old: OldText) -> None:
-        if old.encoding:
-            self.plan.remark(f"is {old.encoding}; what is written is UTF-8", Place(shown(path)))
 
     def use(self, paths: Iterable[Path]) -> None:
         """Files that migrated files name, for the check that they load."""
         self.used.update({key_of(p): p for p in paths})
+
+
+def tell_encoding(path: Path, old: OldText, told: Plan) -> None:
+    if old.encoding:
+        told.remark(f"is {old.encoding}; what is written is UTF-8", Place(shown(path)))
 
 
 def _is_file(path: Path) -> bool:

@@ -14,7 +14,7 @@ from ..documents import MAX_BYTES, Node
 HEADER = "# migrated from {} by sdgen migrate"
 
 _BOM = "\ufeff"
-_SIMPLE = re.compile(r"[A-Za-zÀ-ÿ_<(](?:[\w À-ÿ.,/()<>+'*=^~;-]|:(?=[^\s]))*")
+_SIMPLE = re.compile(r"(?:\.{0,2}/)?[\wÀ-ÿ<(](?:[\w À-ÿ.,/()<>+'*=^~;-]|:(?=[^\s]))*")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -99,11 +99,19 @@ def _in_flow(value: Any) -> str:
 
 
 def block(key: str, text: str, indent: str = "") -> str:
-    """``key: text`` for a long text: one line, or a folded block with the lines as they were."""
-    lines = [line for line in (line.strip() for line in lines_of(text)) if line]
+    """``key: text`` for a text whose white space is all the same: one line, or a folded block with the lines it had."""
+    lines = [line for line in (" ".join(line.split()) for line in lines_of(text)) if line]
     if len(lines) < 2 or _UNPRINTABLE.search("".join(lines)):
         return f"{indent}{key}: {scalar(' '.join(lines))}\n"
     return f"{indent}{key}: >-\n" + "".join(f"{indent}  {line}\n" for line in lines)
+
+
+def literal(text: str, indent: str) -> str:
+    """The source of a text behind its key, line breaks and all; ``indent`` is that of the key."""
+    if "\n" not in text:
+        return scalar(text)
+    lines = [f"{indent}  {line}" if line else "" for line in text.rstrip("\n").split("\n")]
+    return ("|\n" if text.endswith("\n") else "|-\n") + "\n".join(lines)
 
 
 def comment(text: str, indent: str = "") -> str:

@@ -2,8 +2,8 @@
 
 The conventions, chosen to look natural where Markdown is read:
 
-* A ``yaml`` or ``json`` block whose first line is ``# NAME.yaml`` is the file NAME; so is one after a line that ends in
-  "`NAME.yaml`:". All files of a page lie in one folder, until ``<!-- new folder -->``.
+* A ``yaml`` block whose first line is ``# NAME.yaml`` is the file NAME; so is a block after a line that ends in "`NAME`:"
+  (.yaml, .json, .txt). All files of a page lie in one folder, until ``<!-- new folder -->``.
 * ``# part of NAME.yaml``: the fields shown take the place of those fields in the file, or, if there is no such file yet,
   a prompt file is completed around them.
 * ``(with a mistake)`` after the name: loading must fail. Everything else must load without a remark in strict mode and render.
@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[3]
 #: Commands that need no ComfyUI: they are run wherever a page shows them in a console.
 OFFLINE = ("expand", "validate", "list", "themes", "schema", "migrate")
 _NAMED = re.compile(r"# (part of )?([\w./-]+\.ya?ml)( \(with a mistake\))?\s*$")
-_LEAD = re.compile(r"`([\w./-]+\.(?:ya?ml|json))`:$")
+_LEAD = re.compile(r"`([\w./-]+\.(?:ya?ml|json|txt))`:$")
 _TEMPLATES = "ComfyUI/user/sdgen/templates/"
 
 
@@ -183,14 +183,20 @@ class PageRun:
         elif event.language == "json":
             json.loads(event.text)
             self.count += 1
+            self._plain(event)
         elif event.language == "console":
             for shown in consoles(event):
                 self._console(shown, event)
         else:
+            self._plain(event)
             for line in event.lines:
                 command = line.strip().removeprefix("$ ")
                 if command.startswith("sdgen ") and event.language in ("", "sh", "bash", "text"):
                     check_command(command)
+
+    def _plain(self, block: Block) -> None:
+        if lead := _LEAD.search(block.lead):
+            (self.folder / lead[1].rsplit("/", 1)[-1]).write_text(block.text, encoding="utf-8")
 
     def _yaml(self, block: Block) -> None:
         self.count += 1

@@ -136,7 +136,7 @@ def test_chunk_file_under_imports(case):
         ("@Q", {"Q.chunk.yaml": "type: chunk\nname: Q\n"}, "chunk-load", "template"),
         ("@Q", {"Q.chunk.yaml": ""}, "chunk-load", "empty"),
         ("@Q", {"Q.chunk.yaml": chunk("x {prompt}")}, "reserved-in-chunk", "{prompt}"),
-        ("x", {"Q.chunk.yaml": "a: [\n"}, "yaml-syntax", "Q.chunk.yaml"),
+        ("x", {"Q.chunk.yaml": "a: [\n"}, "chunk-load", "Q.chunk.yaml"),
         ("@Q", {"Q.chunk.yaml": "implements: Q.chunk.yaml\n"}, "cycle", "implements itself"),
     ],
 )

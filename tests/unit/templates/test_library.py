@@ -1,9 +1,12 @@
 """Only names come from a client: no name and no text leads out of the template folders."""
 
+import sys
+import time
+
 import pytest
 
-from sdgen_core.errors import SDGenError
-from sdgen_core.templates.library import TEXT_BELOW, TemplateLibrary, TemplateQuery
+from sdgen_core.errors import SDGenError, shown
+from sdgen_core.templates.library import TEXT_BELOW, Listings, TemplateLibrary, TemplateQuery
 
 PROMPT = "name: a\nprompt: 'a {X}'\nimports: {X: %s}\ngeneration: {mode: combinatorial, seed: 1, seed_mode: fixed, max_images: -1}\n"
 
@@ -68,3 +71,44 @@ def test_the_nodes_mode_and_limit(library):
     assert library.choose(TemplateQuery(file="mine/deep/a.prompt.yaml")).limit is None
     with pytest.raises(SDGenError):
         library.choose(TemplateQuery(file="mine/deep/a.prompt.yaml", mode="sideways"))
+
+
+def test_a_slow_disk_is_not_waited_for_twice(tmp_path):
+    class Slow(TemplateLibrary):
+        walks = 0
+
+        def listing(self):
+            self.walks += 1
+            time.sleep(0.2)
+            return super().listing()
+
+    library = Slow({"mine": tmp_path})
+    listings = Listings(library)
+    assert listings.soon(0.01).names == ()  # the first one is waited for
+    assert library.walks == 1
+    (tmp_path / "a.prompt.yaml").write_text("x", encoding="utf-8")
+    for _ in range(100):
+        assert listings.soon(0.01).names == listings.current().names == ()  # a walk just ended: its answer counts
+    assert library.walks == 1
+    listings._due = 0.0  # some time later
+    assert listings.soon(0.01).names == ()  # not waited for, but begun
+    assert listings.current().names == ("mine/a.prompt.yaml",)
+    assert library.walks == 2
+
+
+def test_messages_name_files_as_the_list_does(tmp_path):
+    library = TemplateLibrary({"mine": tmp_path / "a", "more": tmp_path / "b"})
+    text = f"{shown(tmp_path / 'b')}/x.yaml:1: there is no {shown(tmp_path / 'a')}/y.yaml in {shown(tmp_path)}"
+    assert library.named(text) == f"more/x.yaml:1: there is no mine/y.yaml in {shown(tmp_path)}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_are_the_users_own(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "elsewhere.yaml").write_text(PROMPT % "[x]", encoding="utf-8")
+    (tmp_path / "mine" / "linked.prompt.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    (tmp_path / "mine" / "broken.prompt.yaml").symlink_to(tmp_path / "nothing.yaml")
+    (tmp_path / "mine" / "round").symlink_to(tmp_path / "mine")
+    library = TemplateLibrary({"mine": tmp_path / "mine"})
+    assert library.names() == ["mine/linked.prompt.yaml"]
+    assert library.choose(TemplateQuery(file="mine/linked.prompt.yaml")).resolved.values == {"X": {"9dd4e461": "x"}}

@@ -83,6 +83,9 @@ def test_controlnet(case):
     ]
     unit = item(case, "{controlnet: {model: m, image: img/a.png}}").parameters["controlnet"]["units"][0]
     assert (unit["image"], unit["guess_mode"]) == ("img/a.png", False)
+    for form in ("{model: m, override: {weight: 2}}", "[{model: m}, {override: {weight: 2}}]"):
+        (unit,) = item(case, f"{{controlnet: {form}}}").parameters["controlnet"]["units"]
+        assert (unit["model"], unit["weight"]) == ("m", 2.0)
 
 
 def test_controlnet_images_from_an_import(case):
@@ -109,6 +112,7 @@ def test_controlnet_images_from_an_import(case):
         ("{controlnet: {model: x, strength: 2}}", "strength"),
         ("{controlnet: {weight: 2}}", "model"),
         ("{controlnet: [{weight: 2}]}", "no unit"),
+        ("{controlnet: {import: p/c.controlnet.yaml, override: strong}}", "override"),
         ("{controlnet: p/face.adetailer.yaml}", "version"),
     ],
 )

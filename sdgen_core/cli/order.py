@@ -1,0 +1,145 @@
+"""Handing an order to a running ComfyUI and following it: what `generate`, `batch` and `demo` share."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..comfy.client import ComfyClient, failure
+from ..errors import SDGenError, shown
+from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, is_link, nodes_of
+from ..templates import ResolvedTemplate
+from ..templates.library import TEXT_BELOW, ChosenTemplate
+from .connection import Remote
+from .output import fail
+from .progress import follow
+
+#: The graph used when none is named: text to image.
+DEFAULT_WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "api" / "txt2img_session.json"
+
+
+def load_workflow(path: Path, client: ComfyClient) -> Prompt:
+    """The workflow in API form with exactly one planner that leads to a save node. Canvas files are converted."""
+    try:
+        graph = jsonlib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise SDGenError("missing-file", f"there is no workflow {shown(path)}") from error
+    except (OSError, ValueError) as error:
+        raise SDGenError("bad-graph", f"{shown(path)} is no workflow: {error}") from error
+    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
+        from ..comfy.workflow import to_api
+
+        graph = to_api(graph, client.get("/object_info"))
+    graph = check_prompt(graph)
+    planners = nodes_of(graph, PLANNER)
+    if len(planners) != 1:
+        found = "no" if not planners else str(len(planners))
+        raise SDGenError("no-planner", f"{shown(path)} has {found} SDGen Session Plan nodes; it needs one")
+    compile_graph(graph, planners[0])
+    return graph
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one session is to be made of. ``seeds`` as in ``parse_seed_spec``; ``name`` may be an older session's id."""
+
+    chosen: ChosenTemplate
+    name: str = ""
+    on_existing: str = "resume"
+    count: int | None = None
+    seeds: str | None = None
+    checkpoint: str | None = None
+
+
+def place(client: ComfyClient, graph: Prompt, order: Order) -> dict[str, Any]:
+    """Press Run on ``graph`` with this order in place of the one it was saved with; gives the planner's report.
+
+    Raises what the server has against graph or template.
+    """
+    planner = nodes_of(graph, PLANNER)[0]
+    out = {node_id: {**node, "inputs": dict(node["inputs"])} for node_id, node in graph.items()}
+    inputs = out[planner]["inputs"]
+    text = jsonlib.dumps(order.chosen.to_json())
+    template = {"file": TEXT_BELOW, "text": text, "theme": "", "style": "", "mode": "as written"}
+    out["sdgen_template"] = {"class_type": TEMPLATE, "inputs": {**template, "limit": order.chosen.limit or 0}}
+    inputs["template"] = ["sdgen_template", 0]
+    inputs.pop("sweep", None)
+    if order.seeds:
+        out["sdgen_seeds"] = {"class_type": SEED_SWEEP, "inputs": {"seeds": order.seeds}}
+        inputs["sweep"] = ["sdgen_seeds", 0]
+    inputs |= {"name": order.name, "on_existing": order.on_existing, "count": order.count or 0, "item": ""}
+    if order.checkpoint:
+        _set_checkpoint(out, order.checkpoint)
+    return submit(client, out, planner)
+
+
+def _set_checkpoint(graph: Prompt, checkpoint: str) -> None:
+    planners = [graph[node_id] for node_id in nodes_of(graph, PLANNER)]
+    for node in planners:
+        node["inputs"]["checkpoint"] = checkpoint
+    if any(is_link(node["inputs"].get("ckpt_name")) for node in graph.values()):
+        return  # the planner gives it
+    loaders = [node for node in graph.values() if isinstance(node["inputs"].get("ckpt_name"), str)]
+    if not loaders:
+        raise SDGenError("bad-graph", "the workflow has no checkpoint loader to set --checkpoint in")
+    for node in loaders:
+        node["inputs"]["ckpt_name"] = checkpoint
+
+
+def submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
+    """Press Run: queue the graph once and wait for the planner's word."""
+    try:
+        prompt_id = client.queue_prompt({"prompt": graph, "client_id": "sdgen-cli"})
+    except SDGenError as error:
+        if error.code == "rejected-prompt" and "SDGen" in str(error) and "does not exist" in str(error):
+            raise SDGenError("no-pack", f"the ComfyUI at {client.url} has no SDGen nodes") from error
+        raise
+    entry = _entry(client, prompt_id)
+    fate = failure(entry)
+    if fate is not None:
+        raise SDGenError("node-error", fate[1])
+    try:
+        report: dict[str, Any] = entry["outputs"][planner]["sdgen"][0]
+    except (KeyError, IndexError) as error:
+        raise SDGenError("not-saved", "ComfyUI ran the workflow without running the SDGen Session Plan node") from error
+    client.forget([prompt_id])
+    return report
+
+
+def _entry(client: ComfyClient, prompt_id: str) -> dict[str, Any]:
+    """The history of the press, once it has ended. Raises ``node-error`` when somebody took it out of the queue."""
+    while True:
+        there = prompt_id in client.queued_ids()  # asked first: what ends in between is found in the history
+        entry = client.history(prompt_id)
+        if entry is not None:
+            return entry
+        if not there:
+            raise SDGenError("node-error", "the order was taken out of ComfyUI's queue before it was planned")
+        time.sleep(0.05)
+
+
+def attend(sessions: Remote, session: dict[str, Any], *, quiet: bool = False, lines: bool = False) -> dict[str, Any]:
+    """Follow a session of one's own; Ctrl-C pauses it. Gives its last status."""
+    try:
+        (status,) = follow(sessions, [session], quiet=quiet, lines=lines)
+    except KeyboardInterrupt:
+        try:
+            sessions.act(session["id"], "pause")
+            print(f"paused; go on with: sdgen sessions resume {session['id']}", file=sys.stderr)
+        except SDGenError as error:  # it ended in this moment, or the server is gone
+            print(f"not paused: {error}", file=sys.stderr)
+        fail(130)
+    if status["state"] == "paused":
+        print(f"paused: {status['reason']}; go on with: sdgen sessions resume {status['id']}", file=sys.stderr)
+    return status
+
+
+def seeded(resolved: ResolvedTemplate, variation_seed: int | None) -> ResolvedTemplate:
+    """The template with this variation seed, if one was asked for."""
+    if variation_seed is None:
+        return resolved
+    return replace(resolved, generation=replace(resolved.generation, variation_seed=variation_seed))

@@ -1,0 +1,67 @@
+/** A window over the page that keeps its keys to itself: what is typed in it never reaches the canvas below. */
+
+import { button, element } from './dom'
+
+/** Everything that ComfyUI listens to on the page or the window. */
+const KEPT = ['keydown', 'keyup', 'keypress', 'copy', 'cut', 'paste', 'wheel', 'pointerdown', 'pointermove', 'pointerup', 'mousedown', 'dragover', 'drop', 'contextmenu'] // prettier-ignore
+
+/** Open a window of class `sdgen-…`. `closed` is called once, when it has gone: by its cross, by Escape or by `close`. */
+export function openModal(kind: string, title: string, content: HTMLElement[], closeText: string, closed: () => void): HTMLDialogElement {
+  const made = document.createElement('dialog')
+  made.className = `sdgen-modal sdgen-${kind}`
+  made.setAttribute('aria-label', title)
+  const cross = button('✕', () => {
+    made.close()
+  })
+  cross.classList.add('sdgen-cross')
+  cross.title = closeText
+  cross.setAttribute('aria-label', closeText)
+  made.append(element('div', 'sdgen-modal-head', element('b', '', title), cross), ...content)
+  for (const event of KEPT) {
+    made.addEventListener(event, (happened) => {
+      happened.stopPropagation()
+    })
+  }
+  made.addEventListener('mousedown', (event) => {
+    if (event.target === made && !inside(made, event)) made.close() // a press beside the window
+  })
+  made.addEventListener('close', () => {
+    made.remove()
+    closed()
+  })
+  document.body.append(made)
+  made.showModal()
+  return made
+}
+
+function inside(box: HTMLElement, { clientX, clientY }: MouseEvent): boolean {
+  const { left, right, top, bottom } = box.getBoundingClientRect()
+  return clientX >= left && clientX <= right && clientY >= top && clientY <= bottom
+}
+
+/** A field to search in; Escape empties it first and closes the window only then. */
+export function searchBox(label: string, changed: () => void): HTMLInputElement {
+  const box = document.createElement('input')
+  box.type = 'text'
+  box.className = 'sdgen-search'
+  box.placeholder = label
+  box.setAttribute('aria-label', label)
+  box.spellcheck = false
+  box.addEventListener('input', changed)
+  box.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !box.value) return
+    event.preventDefault()
+    box.value = ''
+    changed()
+  })
+  return box
+}
+
+/** Whether a text holds every word of the search, in any order and case. */
+export function matches(text: string, search: string): boolean {
+  const folded = text.toLocaleLowerCase()
+  return search
+    .toLocaleLowerCase()
+    .split(/\s+/)
+    .every((word) => folded.includes(word))
+}
