@@ -144,9 +144,10 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("missing-lora", "Put the file into a LoRA folder, or set 'missing' to warn or ignore."),
     ErrorCode("lora-without-model", "Link the model too, or set 'loras' to leave out."),
     ErrorCode("missing-embedding", "Put the file into an embeddings folder, or set 'missing' to warn or ignore."),
-    ErrorCode("ambiguous-embedding", "Write embedding: and the file with its folder."),
+    ErrorCode("ambiguous-file", "Write the name with its folder."),
     ErrorCode("no-text-encoder", "Link a CLIP; a checkpoint without one needs a Load CLIP node."),
     # command line
+    ErrorCode("bad-batch", "A run is template:theme:style:count, or a map of options; see `sdgen batch --help`."),
     ErrorCode("bad-option", "See --help for the accepted forms."),
 )
 

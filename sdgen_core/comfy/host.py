@@ -195,14 +195,18 @@ def schedulers() -> list[str]:
 
 def checkpoint_path(name: str) -> Path | None:
     """The file of a model that a graph names, wherever the user keeps it."""
-    for kind in ("checkpoints", "diffusion_models", "unet"):
-        try:
-            found = _folder_paths().get_full_path(kind, name)
-        except KeyError:
-            continue
-        if found:
-            return Path(found)
-    return None
+    return next(
+        (path for kind in ("checkpoints", "diffusion_models", "unet") if (path := model_path(kind, name))), None
+    )
+
+
+def model_path(kind: str, name: str) -> Path | None:
+    """The file of a name that :func:`model_files` gives; None when it is not there (any more)."""
+    try:
+        found = _folder_paths().get_full_path(kind, name)
+    except KeyError:
+        return None
+    return Path(found) if found else None
 
 
 def model_files(kind: str) -> list[str]:
@@ -223,6 +227,59 @@ def version() -> str:
     import comfyui_version
 
     return str(comfyui_version.__version__)
+
+
+# ---- models and text encoders --------------------------------------------------------------------------------------------
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The tensors of a model file, by their names."""
+    import comfy.utils
+
+    weights: dict[str, Any] = comfy.utils.load_torch_file(str(path), safe_load=True)
+    return weights
+
+
+def with_lora(
+    model: Any, clip: Any, weights: dict[str, Any], model_strength: float, clip_strength: float
+) -> tuple[Any, Any]:
+    """Copies of model and text encoder with a LoRA applied; the weights themselves are shared and patched when they run."""
+    import comfy.sd
+
+    patched: tuple[Any, Any] = comfy.sd.load_lora_for_models(model, clip, weights, model_strength, clip_strength)
+    return patched
+
+
+def read_embedding(tokenizer: Any, file: str) -> Any:
+    """The vectors of an embedding file for one of a text encoder's tokenizers; None when it has none that fit."""
+    from comfy.sd1_clip import load_embed
+
+    return load_embed(file, tokenizer.embedding_directory, tokenizer.embedding_size, tokenizer.embedding_key)
+
+
+def joined(tensors: list[Any]) -> Any:
+    """Tensors [batch, tokens, …] joined along their tokens."""
+    import torch
+
+    return torch.cat(tensors, dim=1)
+
+
+def warn(node: str, texts: list[str]) -> None:
+    """Tell the user something about a node: in the log once, and on the node in the browser."""
+    if len(_warned) > 1000:
+        _warned.clear()
+    for text in texts:
+        if text not in _warned:
+            log.warning("SDGen: %s", text)
+    _warned.update(texts)
+    if texts:
+        _prompt_server().send_progress_text("\n".join(texts), node, current_client())
+
+
+_warned: set[str] = set()
+
+
+# ---- ComfyUI's server ----------------------------------------------------------------------------------------------------
 
 
 def _own_server() -> ComfyClient | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import SDGenError, nearest_names
+from ..errors import SDGenError
 
 #: Stands for a space in a file's name: ComfyUI's tokenizers end a name at the first space.
 SPACE = "\u2423"
@@ -40,12 +40,13 @@ class EmbeddingNames:
             for name in dict.fromkeys((path, stem, path.rpartition("/")[2], base)):
                 _add(full, name, file)
         self._bare, self._full = _by_first_word(bare), _by_first_word(full)
-        self._known = list(bare)
+        #: The names, without folder and ending.
+        self.known = list(bare)
 
     def mark(self, text: str) -> MarkedText:
         """Put ``embedding:`` before every name, whole words only, upper case or lower, the longest name first.
 
-        A name that is already written so may also have its folder or its ending. Raises ``ambiguous-embedding`` for one that
+        A name that is already written so may also have its folder or its ending. Raises ``ambiguous-file`` for one that
         several folders have.
         """
         out: list[str] = []
@@ -57,7 +58,8 @@ class EmbeddingNames:
             start = written.end() if written else position
             name, files = self._at(text, start, self._full if written else self._bare)
             if len(files) > 1:
-                raise SDGenError("ambiguous-embedding", f"the embedding {name!r} may be any of {', '.join(files)}")
+                words = f"the embedding {name!r} may be any of {', '.join(files)}"
+                raise SDGenError("ambiguous-file", words, hint="Write embedding: and the file with its folder.")
             if files:
                 # ComfyUI sees a name at the beginning, after a space and after a line break, and ends it at a space.
                 end = start + len(name)
@@ -75,10 +77,6 @@ class EmbeddingNames:
                 out.append(text[position:end])
             position = end
         return MarkedText("".join(out), tuple(used), tuple(missing))
-
-    def nearest(self, name: str) -> list[str]:
-        """Names like ``name``."""
-        return nearest_names(name, self._known)
 
     def _at(self, text: str, start: int, names: _Index) -> tuple[str, list[str]]:
         """The longest name that stands at ``start`` as written there, and its files; none when there is no name."""

@@ -95,8 +95,13 @@ def comfy_text(chunk: Chunk) -> str:
     return out
 
 
-def place_in(text: str, start: int, end: int) -> Place:
-    """The place of ``text[start:end]`` in a prompt."""
+def place_of(text: str, words: str) -> Place:
+    """The first place of ``words`` in a prompt."""
+    start = text.find(words)
+    return _place_in(text, start, start + len(words)) if start >= 0 else Place("prompt", text=words)
+
+
+def _place_in(text: str, start: int, end: int) -> Place:
     line = text.count("\n", 0, start) + 1
     excerpt = " ".join(text[start:end].split())
     return Place(
@@ -122,7 +127,7 @@ class _Source:
     def place(self, start: int, end: int) -> Place:
         if start >= end or start >= len(self.at):
             return Place("prompt")
-        return place_in(self.whole or self.text, self.at[start], self.at[end - 1] + 1)
+        return _place_in(self.whole or self.text, self.at[start], self.at[end - 1] + 1)
 
 
 def _split(source: _Source, pattern: re.Pattern[str]) -> Iterator[_Source]:
@@ -220,24 +225,38 @@ _MARKS = re.compile(r"\\.|[()\[\]:|]", re.DOTALL)
 _WHEN = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 
 
+@dataclass
+class _Bracket:
+    """An open bracket; ``colon`` is where the last colon stands directly in it."""
+
+    kind: str
+    start: int
+    colons: int = 0
+    colon: int = 0
+    bars: int = 0
+
+
 def _refuse_schedules(piece: _Source) -> None:
     """Raise ``prompt-scheduling`` for square brackets that hold a ``|``, or one or two colons and a number behind the last one,
     outside of brackets within them."""
-    opened: list[tuple[str, int, list[int], list[int]]] = []
+    opened: list[_Bracket] = []
     for match in _MARKS.finditer(piece.text):
         mark, position = match[0], match.start()
-        if mark in ("(", "["):
-            opened.append((mark, position, [], []))
-        elif mark in (":", "|") and opened:
-            opened[-1][2 if mark == ":" else 3].append(position)
-        elif mark in (")", "]") and opened and opened[-1][0] == {")": "(", "]": "["}[mark]:
-            kind, start, colons, bars = opened.pop()
-            if kind == "(":
-                continue
-            timed = 1 <= len(colons) <= 2 and _WHEN.fullmatch(piece.text, colons[-1] + 1, position)
-            if bars or timed:
-                place = piece.place(start, position + 1)
-                what = "alternates words from step to step" if bars else "changes the prompt at a step"
+        if mark in "([":
+            opened.append(_Bracket(mark, position))
+        elif not opened:
+            continue
+        elif mark == ":":
+            opened[-1].colons += 1
+            opened[-1].colon = position
+        elif mark == "|":
+            opened[-1].bars += 1
+        elif opened[-1].kind + mark in ("()", "[]"):
+            inner = opened.pop()
+            timed = inner.colons in (1, 2) and _WHEN.fullmatch(piece.text, inner.colon + 1, position)
+            if inner.kind == "[" and (inner.bars or timed):
+                place = piece.place(inner.start, position + 1)
+                what = "alternates words from step to step" if inner.bars else "changes the prompt at a step"
                 raise SDGenError("prompt-scheduling", f"{place.text} {what}", place=place)
 
 
@@ -294,7 +313,9 @@ def _runs(piece: _Source) -> Iterator[Run | None]:
             close(kind, factor)
     for text, weight in zip(texts, weights, strict=True):
         if not math.isfinite(weight):
-            raise SDGenError("bad-prompt-weight", "brackets within brackets make a weight that is no number any more")
+            raise SDGenError(
+                "bad-prompt-weight", "the weights in one another are too large", place=piece.place(0, len(piece.text))
+            )
         if text != "":
             yield None if text is None else Run(text, weight)
 
