@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "themes": ("themes", "app", "Find, check and create themes."),
     "migrate": ("migrate", "migrate", "Turn files of earlier versions into current ones."),
     "schema": ("schema", "app", "Export what every kind of file may contain, for editors and people."),
+    "batch": ("batch", "batch", "Queue many sessions: templates, themes, counts."),
     "sessions": ("sessions", "app", "Look at sessions and steer them."),
 }
 

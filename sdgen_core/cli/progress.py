@@ -23,6 +23,8 @@ def follow(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from ..sessions.service import duration
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
     last = {status["id"]: status for status in statuses}
     said: dict[str, dict[str, Any]] = {}
@@ -30,6 +32,9 @@ def follow(
         tasks = {
             i: progress.add_task(s["name"], total=s["planned"], completed=s["done"], more="") for i, s in last.items()
         }
+        total = (
+            progress.add_task("all", total=sum(s["planned"] for s in last.values()), more="") if len(last) > 1 else None
+        )
         while True:
             for session in [i for i, s in last.items() if s["state"] in ACTIVE or i not in said]:
                 status = last[session] = sessions.show(session)
@@ -39,9 +44,29 @@ def follow(
                     sys.stdout.write(json.dumps(status, ensure_ascii=False) + "\n")
                     sys.stdout.flush()
                 said[session] = status
+            if total is not None:
+                every = list(last.values())
+                left = seconds_left(every)
+                progress.update(
+                    total,
+                    completed=sum(s["planned"] - s["left"] for s in every),
+                    total=sum(s["planned"] for s in every),
+                    more=f"{duration(left)} left" if left else "",
+                )
             if not any(s["state"] in ACTIVE for s in last.values()):
-                return list(last.values())
+                return [last[status["id"]] for status in statuses]
             time.sleep(_POLL)
+
+
+def seconds_left(statuses: list[dict[str, Any]]) -> float:
+    """Time that all of these sessions still take; those that have no rate of their own go by the mean of the others."""
+    rates = {
+        s["id"]: s["eta_seconds"] / s["left"] if s["eta_seconds"] and s["left"] else s["seconds_per_image"]
+        for s in statuses
+    }
+    known = [rate for rate in rates.values() if rate]
+    mean = sum(known) / len(known) if known else 0.0
+    return float(sum((rates[s["id"]] or mean) * s["left"] for s in statuses if s["state"] in ACTIVE))
 
 
 def more(status: dict[str, Any]) -> str:
