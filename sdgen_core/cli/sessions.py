@@ -21,6 +21,9 @@ UserDirOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SessionArgument = Annotated[str, typer.Argument(help="Id, name or folder name of a session.")]
+FolderArgument = Annotated[
+    str, typer.Argument(help="Id, name or folder name of a session, or the path of any session folder.")
+]
 StateOption = Annotated[
     str | None, typer.Option("--state", help="Only planned, running, paused, completed, failed or stopped ones.")
 ]
@@ -236,9 +239,7 @@ def verify(
 @app.command()
 @reporting
 def sheet(
-    session: Annotated[
-        str, typer.Argument(help="Id, name or folder name of a session, or the path of any session folder.")
-    ],
+    session: FolderArgument,
     x: Annotated[
         str, typer.Option("--x", help="Axis across: a placeholder, seed, theme, checkpoint or a parameter.")
     ] = "",
@@ -261,9 +262,7 @@ def sheet(
     from ..sessions.naming import safe_name
     from ..sessions.sheet import parse_fixed, png_bytes, read_sheet, sheet_image, sheet_page
 
-    folder = Path(session)
-    if not folder.is_dir():
-        folder = Path(access(server, user_dir).show(session)["folder"])
+    folder = _folder(session, server, user_dir)
     with working("reading the images"):
         found = read_sheet(folder, parameters=parameters)
         first = x or next(iter(found.axes), "seed")
@@ -279,6 +278,51 @@ def sheet(
         print_json({"file": str(target), "x": first, "y": second, "axes": {a: found.values[a] for a in found.axes}})
     else:
         print(f"{shown(target)}\naxes: {', '.join(f'{a} ({len(found.values[a])})' for a in found.axes)}")
+
+
+@app.command()
+@reporting
+def annotate(
+    session: FolderArgument,
+    keys: Annotated[
+        list[str] | None, typer.Option("--key", help="A placeholder to show; repeatable. All when left out.")
+    ] = None,
+    position: Annotated[
+        str, typer.Option("--position", help="bottom-left, bottom-right, top-left, top-right.")
+    ] = "bottom-left",
+    font_size: Annotated[int, typer.Option("--font-size", min=4, max=500)] = 16,
+    background_alpha: Annotated[int, typer.Option("--background-alpha", min=0, max=255)] = 180,
+    text_color: Annotated[
+        str, typer.Option("--text-color", help="white, black, red, green, blue or yellow.")
+    ] = "white",
+    server: ServerOption = None,
+    user_dir: UserDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw the values onto copies of the images: NAME_annotated.png beside NAME.png."""
+    from ..errors import SDGenError, nearest_names
+    from ..sessions.annotate import COLOURS, POSITIONS, Annotations, annotate_session
+
+    for name, given, known in (("position", position, POSITIONS), ("text colour", text_color, list(COLOURS))):
+        if given not in known:
+            raise SDGenError("bad-option", f"{given!r} is no {name}", nearest=nearest_names(given, known))
+    settings = Annotations(tuple(keys or ()), position, font_size, background_alpha, text_color)
+    with working("drawing"):
+        made, wrong = annotate_session(_folder(session, server, user_dir), settings)
+    if json:
+        print_json({"made": made, "broken": wrong})
+    else:
+        print(f"{made:,} copies")
+        for message in wrong:
+            print(message, file=sys.stderr)
+    if wrong:
+        fail()
+
+
+def _folder(session: str, server: str | None, user_dir: Path | None) -> Path:
+    """The folder of a session: a path as it is, else that of the session with this id or name."""
+    folder = Path(session)
+    return folder if folder.is_dir() else Path(access(server, user_dir).show(session)["folder"])
 
 
 def _print(status: dict[str, Any], json: bool, figure: str | None = None) -> None:

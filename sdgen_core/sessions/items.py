@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
 from ..templates import one_line
+from .annotate import Annotations
 from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
 from .files import make_folder, sha256_file, write_atomic
 from .ledger import ItemRow, Part, SessionRow
@@ -68,6 +69,7 @@ class LoadedPart:
             style=resolved.style,
             known=self.plan.names,
         )
+        self.annotations = Annotations.of(output.annotations)
         self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
 
     def parameters(self, planned: PlanItem) -> Parameters:

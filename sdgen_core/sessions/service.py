@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
 from . import ordering
+from .annotate import Annotator
 from .items import Child, Host, LoadedSession, parse_token
 from .ledger import ItemRow, Ledger, SessionRow
 from .manifest import manifest_may_wait
@@ -51,6 +52,7 @@ class Sessions:
         #: Folders that sessions may be moved to, by the names that clients use.
         self.places: Mapping[str, Path] = {"output": root, **(places or {})}
         self.host = host
+        self.annotator = Annotator()
         self.models = ModelHashes(user_dir / "model_hashes.json")
         #: Called (with the session id) whenever an item or a session changed; the feeder and the status line listen.
         self.changed: list[Callable[[str], None]] = []
@@ -123,6 +125,9 @@ class Sessions:
         self.ledger.mark_done(
             loaded.id, item.idx, file=first["filename"], sha256=first["sdgen"]["sha256"], seconds=seconds
         )
+        if part.annotations is not None:
+            for entry in entries:
+                self.annotator.add(loaded.folder / entry["filename"], entry["applied_variations"], part.annotations)
         self.notify(loaded.id)
         return [loaded.folder / entry["filename"] for entry in entries]
 
@@ -292,7 +297,8 @@ class Sessions:
                 loaded.manifest.close()
 
     def close(self) -> None:
-        """Write the manifests that are due and close the ledger."""
+        """Write the manifests and copies that are due and close the ledger."""
+        self.annotator.close()
         with self._lock:
             for session_id in list(self._loaded):
                 self.forget(session_id)
