@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
+from ..templates.parameters import DEAR, dear_names
 from .items import LoadedPart
-from .mix import Mix, dear_names
-from .parameters import DEAR, canonical_name
+from .mix import Mix
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def model_loads(mix: Mix) -> int:
 
 
 def _models(plan: Plan) -> str:
-    return repr(
-        sorted((canonical_name(n), str(v)) for n, v in plan.resolved.parameters.items() if canonical_name(n) in DEAR)
-    )
+    return repr(sorted((n, str(v)) for n, v in plan.resolved.parameters.items() if n in DEAR))
 
 
 def estimate(sessions: Sessions, mix: Mix, parts: Sequence[LoadedPart]) -> Estimate:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import SDGenError
 from ..templates.library import DISTRIBUTIONS, ChosenTemplate
+from ..templates.parameters import DEAR, dear_names
 from ..templates.resolved import ResolvedTemplate
 from ..templates.streams import below, stream_key, word
-from .parameters import DEAR, canonical_name
 from .plan import Plan, PlanItem
 
 Order = Sequence[tuple[int, int]]
@@ -139,18 +139,6 @@ def single(plan: Plan) -> Mix:
     return Mix([plan], [(0, n) for n in sorted(range(plan.count), key=cost.__getitem__)])
 
 
-def dear_names(parameters: Mapping[str, Any]) -> list[str]:
-    """Placeholders whose change makes ComfyUI load a model, the dearest first."""
-    from ..templates.parameters import parameter_names
-
-    by_kind = {canonical_name(name): value for name, value in parameters.items()}
-    out: dict[str, None] = {}
-    for kind in DEAR:
-        if kind in by_kind:
-            out.update(dict.fromkeys(parameter_names({kind: by_kind[kind]})))
-    return list(out)
-
-
 def _quotas(sizes: list[int], weights: list[int], count: int, distribution: str, seed: int) -> list[int]:
     """How many images each plan makes of ``count``; a plan makes no more than it has."""
     count = min(count, sum(sizes))
@@ -190,8 +178,7 @@ def _interleaved(plans: Sequence[Plan], weights: Sequence[int]) -> Order:
     if len(plans) == 1:
         return single(plans[0]).order
     models = {
-        json.dumps([p.resolved.parameters.get(n) for n in sorted(p.resolved.parameters) if canonical_name(n) in DEAR])
-        for p in plans
+        json.dumps([p.resolved.parameters.get(n) for n in sorted(p.resolved.parameters) if n in DEAR]) for p in plans
     }
     orders = [single(plan).order for plan in plans]
     if len(models) > 1:

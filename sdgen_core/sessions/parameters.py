@@ -31,9 +31,6 @@ _SYNONYMS = {
 #: Parameter → the kind of file it names, by ComfyUI's folder names; ``input`` are the images of the input folder.
 FILES: Mapping[str, str] = {"checkpoint": "checkpoints", "vae": "vae", "lora": "loras", "image": "input"}
 
-#: Parameters whose change makes ComfyUI load a model, the dearest first; sweeps change these least often.
-DEAR = ("checkpoint", "vae", "lora")
-
 #: Known to the predecessor and kept in the manifest, but not a literal of the planner.
 _RECORDED_ONLY = frozenset(
     {

@@ -315,8 +315,10 @@ class Plan:
         return self if count == self.count else Plan.from_json({**self.to_json(), "count": count})
 
     def on_seeds(self, seeds: Sequence[int]) -> Plan:
-        """Every combination of this plan on other seeds."""
-        return Plan.from_json({**self.to_json(), "seeds": seeds_to_json(seeds)})
+        """Every combination that this plan makes, on other seeds."""
+        combinations = -(-self.count // self._per_choice)
+        limit = combinations * (1 if self.resolved.generation.combinatorial else len(seeds))
+        return Plan.from_json({**self.to_json(), "seeds": seeds_to_json(seeds), "count": None, "limit": limit})
 
     def drawn_as(self, other: Plan) -> Plan:
         """This request with the numbers that were drawn for ``other``: what both ask for becomes the same items."""

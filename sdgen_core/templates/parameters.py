@@ -55,6 +55,15 @@ def parameter_names(parameters: Mapping[str, Any]) -> list[str]:
     return list(_names({k: v for k, v in parameters.items() if k not in LOOSE}))
 
 
+#: Parameters whose change makes the backend load a model, as users write them, the dearest first.
+DEAR = ("checkpoint", "model", "sd_model", "sd_model_checkpoint", "vae", "sd_vae", "lora")
+
+
+def dear_names(parameters: Mapping[str, Any]) -> list[str]:
+    """Placeholders that name models, the dearest first: their loops are the outermost ones."""
+    return list(_names([parameters[name] for name in DEAR if name in parameters]))
+
+
 def loose_names(parameters: Mapping[str, Any]) -> list[str]:
     """Names that ADetailer and ControlNet settings use."""
     return list(_names({k: v for k, v in parameters.items() if k in LOOSE}))

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import SDGenError, nearest_names
 from . import streams
 from .columns import loop, type_code
-from .parameters import loose_names, parameter_names
+from .parameters import dear_names, loose_names, parameter_names
 from .resolved import ResolvedTemplate
 from .syntax import Choice, Placeholder, Selector, choose, deciding, parse_selector, placeholders
 from .walk import LIMIT, Walk, digits
@@ -119,7 +119,8 @@ class Space:
         self.combinatorial = resolved.generation.combinatorial and any(s.weight > 0 for s in slots)
         self.slots: tuple[Slot, ...]
         if self.combinatorial:
-            loops = sorted((s for s in slots if s.weight > 0), key=lambda s: s.weight)
+            dear = {name: place - len(slots) for place, name in enumerate(dear_names(resolved.parameters))}
+            loops = sorted((s for s in slots if s.weight > 0), key=lambda s: (dear.get(s.name, 0), s.weight))
             self._loops = len(loops)
             self.slots = (*loops, *(s for s in slots if s.weight <= 0))
         else:

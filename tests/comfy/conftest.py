@@ -139,8 +139,8 @@ class Stub:
     def status(self, session: str) -> dict[str, Any]:
         return self.client.get(f"/sdgen/sessions/{session}")
 
-    def act(self, session: str, action: str) -> dict[str, Any]:
-        return self.client.post(f"/sdgen/sessions/{session}/{action}", {})
+    def act(self, session: str, action: str, **body: Any) -> dict[str, Any]:
+        return self.client.post(f"/sdgen/sessions/{session}/{action}", body)
 
     def wait(self, session: str, *states: str, timeout: float = 120.0) -> dict[str, Any]:
         """Wait until the session is in one of ``states`` (completed when none is named)."""
@@ -190,6 +190,9 @@ def stub(_new_server: Callable[..., ComfyServer], tmp_path_factory: pytest.TempP
     """Stub sessions on one running server, shared by the tests of a file."""
     base = tmp_path_factory.mktemp("stub")
     shutil.copytree(Path(__file__).parent / "stub_nodes", base / "custom_nodes" / "stub_nodes")
+    (base / "models" / "checkpoints").mkdir(parents=True)
+    for name in ("stub_a.safetensors", "stub_b.safetensors"):
+        (base / "models" / "checkpoints" / name).write_bytes(name.encode())
     with _new_server(base) as server:
         yield Stub(server)
 

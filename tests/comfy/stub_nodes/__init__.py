@@ -12,7 +12,7 @@ class StubLoader:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"ckpt_name": ("STRING", {"default": "stub"})}}
+        return {"required": {"ckpt_name": (["stub", "stub_a.safetensors", "stub_b.safetensors"],)}}
 
     RETURN_TYPES = ("INT",)
     FUNCTION = "load"

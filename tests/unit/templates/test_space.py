@@ -399,3 +399,13 @@ def test_unknown_fixed_key(case):
     error = case("{Coat}").error(fixed={"Coat": "blu"})
     assert (error.code, error.nearest) == ("unknown-fixed-key", ["Blue"])
     assert "Red" in str(error)
+
+
+def test_models_change_least_often():
+    text = """
+imports: {A: [a, b], Model: [m, n], V: [v, w], L: [l, k]}
+prompt: "{L[$1]} {A[$1]} {V[$2]} {Model[$9]}"
+parameters: {vae: "{V}", sd_model: "{Model}", lora: "{L}"}
+generation: {seed: 1}
+"""
+    assert Space(load_text(text), 1).names == ("Model", "V", "L", "A")
