@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions.plan import Plan
-from sdgen_core.templates import Generation, ResolvedTemplate, Space, parse_fixed_spec, parse_seed_spec
+from sdgen_core.templates import Generation, ResolvedTemplate, Space, load_text, parse_fixed_spec, parse_seed_spec
 from sdgen_core.templates.streams import Permutation, pick, shuffled, stream_key
 
 
