@@ -26,7 +26,7 @@ class EncodePrompt(io.ComfyNode):
             node_id="SDGenEncodePrompt",
             display_name="SDGen Encode Prompt",
             category=CATEGORY,
-            description="Encodes a prompt as A1111 users write it: <lora:name:0.8>, (emphasis:1.2), [less], BREAK, AND, embedding names.",
+            description="Encodes a prompt as A1111 users write it: LoRA tags, (more:1.2), [less], BREAK, AND, embedding names.",
             search_aliases=["clip text encode", "a1111", "lora tag", "prompt weighting", "break"],
             hidden=[io.Hidden.unique_id],
             inputs=[

@@ -176,29 +176,41 @@ def _patched(model: Any, clip: Any, loras: Sequence[tuple[LoraTag, Path]], clip_
     files = [(_stamp(path), path, tag) for tag, path in loras if tag.model or tag.text_encoder]
     if not files and not clip_skip:
         return model, clip
-    for_model = (model.patches_uuid, *((stamp, tag.model) for stamp, _, tag in files)) if files else None
     for_clip = (*_state(clip), clip_skip, *((stamp, tag.text_encoder) for stamp, _, tag in files))
-    patched_model = _Memory.of(model).patched.find(for_model) if files else model
     patched_clip = _Memory.of(clip).patched.find(for_clip)
-    if patched_model is not None and patched_clip is not None:
-        return patched_model, patched_clip
-    new_model, new_clip = model, clip
-    for stamp, path, tag in files:
-        weights = _Memory.of(model).files.find(stamp)
-        if weights is None:
-            weights = host.read_weights(path)
-            _Memory.of(model).files.keep(stamp, weights, _size(weights.values()))
-        new_model, new_clip = host.with_lora(new_model, new_clip, weights, tag.model, tag.text_encoder)
-    if clip_skip:
-        new_clip = new_clip.clone()
-        new_clip.clip_layer(-clip_skip)
-    if patched_model is None:
-        patched_model = new_model
-        _Memory.of(model).patched.keep(for_model, new_model)
-    if patched_clip is None:
-        patched_clip = new_clip
-        _Memory.of(clip).patched.keep(for_clip, new_clip)
+    if not files:
+        return model, patched_clip or _kept(clip, for_clip, _at_layer(clip.clone(), clip_skip))
+    for_model = (model.patches_uuid, *((stamp, tag.model) for stamp, _, tag in files))
+    patched_model = _Memory.of(model).patched.find(for_model)
+    if patched_model is None or patched_clip is None:
+        new_model, new_clip = model, clip
+        for stamp, path, tag in files:
+            weights = _lora_weights(model, stamp, path)
+            new_model, new_clip = host.with_lora(new_model, new_clip, weights, tag.model, tag.text_encoder)
+        patched_model = patched_model or _kept(model, for_model, new_model)
+        patched_clip = patched_clip or _kept(clip, for_clip, _at_layer(new_clip, clip_skip))
     return patched_model, patched_clip
+
+
+def _kept(owner: Any, key: Hashable, patched: Any) -> Any:
+    _Memory.of(owner).patched.keep(key, patched)
+    return patched
+
+
+def _at_layer(clip: Any, clip_skip: int) -> Any:
+    """A copy of a text encoder, set to give the output of a layer, counted from the last one by A1111's numbers."""
+    if clip_skip:
+        clip.clip_layer(-clip_skip)
+    return clip
+
+
+def _lora_weights(model: Any, stamp: Hashable, path: Path) -> dict[str, Any]:
+    files = _Memory.of(model).files
+    weights: dict[str, Any] | None = files.find(stamp)
+    if weights is None:
+        weights = host.read_weights(path)
+        files.keep(stamp, weights, _size(weights.values()))
+    return weights
 
 
 # ---- text --------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sdgen_core.comfy.workflow import to_api
 from sdgen_core.errors import CODES, SDGenError
 from sdgen_core.sessions.compile import PLAN_OUTPUTS, PLANNER, SAVER, compile_graph
 
-NODES = ("SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave")
+NODES = ("SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt")
 LANGUAGES = ("en", "fr")
 SHIPPED = ("txt2img_session", "seed_sweep")
 
