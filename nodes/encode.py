@@ -73,7 +73,9 @@ class EncodePrompt(io.ComfyNode):
                     display_name="clip",
                     tooltip="The text encoder with the LoRAs, for the negative prompt's node.",
                 ),
-                io.Conditioning.Output("conditioning", tooltip="The encoded prompt, for the sampler."),
+                io.Conditioning.Output(
+                    "conditioning", display_name="conditioning", tooltip="The encoded prompt, for the sampler."
+                ),
             ],
         )
 

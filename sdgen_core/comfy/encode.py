@@ -52,8 +52,8 @@ def encode_prompt(
     """Encode ``text`` with ``clip``, with its LoRAs applied to both unless ``loras`` is False. ``clip_skip`` counts as A1111 does:
     2 takes the output of the last layer but one; 0 leaves the text encoder as it is.
 
-    Raises ``no-text-encoder``, ``lora-without-model``, ``missing-lora``, ``missing-embedding``, ``bad-parameter`` for a LoRA's name that
-    several files have, and what :func:`parse_prompt_text` raises.
+    Raises ``no-text-encoder``, ``lora-without-model``, ``missing-lora``, ``missing-embedding``, ``ambiguous-file`` and what
+    :func:`parse_prompt_text` raises.
     """
     if clip is None:
         raise SDGenError("no-text-encoder", "there is no text encoder to encode the prompt with")
@@ -234,7 +234,7 @@ def _marked(chunk: Chunk, text: str, missing: str, warnings: list[str]) -> _Text
     runs: list[Run] = []
     files: list[str] = []
     for run in chunk:
-        marked = names.mark(run.text)
+        marked = names.mark(run.text, text)
         runs.append(replace(run, text=marked.text))
         files += marked.files
         for name in marked.missing:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import SDGenError
+from .prompt_text import place_of
 
 #: Stands for a space in a file's name: ComfyUI's tokenizers end a name at the first space.
 SPACE = "\u2423"
@@ -43,11 +44,11 @@ class EmbeddingNames:
         #: The names, without folder and ending.
         self.known = list(bare)
 
-    def mark(self, text: str) -> MarkedText:
+    def mark(self, text: str, prompt: str = "") -> MarkedText:
         """Put ``embedding:`` before every name, whole words only, upper case or lower, the longest name first.
 
         A name that is already written so may also have its folder or its ending. Raises ``ambiguous-file`` for one that
-        several folders have.
+        several folders have, with its place in ``prompt``.
         """
         out: list[str] = []
         used: list[str] = []
@@ -59,7 +60,8 @@ class EmbeddingNames:
             name, files = self._at(text, start, self._full if written else self._bare)
             if len(files) > 1:
                 words = f"the embedding {name!r} may be any of {', '.join(files)}"
-                raise SDGenError("ambiguous-file", words, hint="Write embedding: and the file with its folder.")
+                hint = "Write embedding: and the file with its folder."
+                raise SDGenError("ambiguous-file", words, place=place_of(prompt, name), hint=hint)
             if files:
                 # ComfyUI sees a name at the beginning, after a space and after a line break, and ends it at a space.
                 end = start + len(name)

@@ -317,8 +317,8 @@ def test_an_embedding_that_is_not_there_is_told():
 
 def test_an_embedding_of_two_folders_is_ambiguous():
     with pytest.raises(SDGenError, match="twin") as caught:
-        NAMES.mark("a Twin")
-    assert caught.value.code == "ambiguous-file"
+        NAMES.mark("a Twin", "one, a Twin")
+    assert (caught.value.code, caught.value.place.column) == ("ambiguous-file", 8)
 
 
 @given(st.text(), st.lists(st.text(min_size=1), max_size=5))
