@@ -275,13 +275,16 @@ def _finish(body: dict[str, Any], model: type[FileModel]) -> dict[str, Any]:
     required = [*out.get("required", ()), *model.STRICT]
     if required:
         out["required"] = [name for name in out["properties"] if name in required]
+    for name, info in model.model_fields.items():
+        if info.examples:  # as they are written: pydantic sorts their keys
+            out["properties"][info.alias or name]["examples"] = info.examples
     out["properties"] = {name: _field(field, model.VARIABLE) for name, field in out["properties"].items()}
     return out
 
 
 def _field(field: dict[str, Any], variable: bool) -> dict[str, Any]:
     """One property: its form put in, and what editors would only be confused by left out."""
-    notes = {k: v for k, v in field.items() if k in ("description", "default", "examples")}
+    notes: dict[str, Any] = {k: field[k] for k in ("description", "default", "examples") if k in field}
     rest = {k: v for k, v in field.items() if k not in notes}
     if notes.get("default", 0) in (None, [], {}):
         del notes["default"]
@@ -293,7 +296,7 @@ def _field(field: dict[str, Any], variable: bool) -> dict[str, Any]:
         rest = _also(rest)
     elif variable and rest:
         rest = _variable(rest)
-    return {**rest, **notes}
+    return {**notes, **rest}
 
 
 def _variable(rest: dict[str, Any]) -> dict[str, Any]:
@@ -321,7 +324,7 @@ def _span(kind: str, limits: dict[str, Any]) -> str:
     low, high = limits.get("minimum"), limits.get("maximum")
     text = "a whole number" if kind == "integer" else "a number"
     if low is not None:
-        text += f" from {low} to {high}" if high is not None else f", {low} or more"
+        text += f" from {low:g} to {high:g}" if high is not None else f", {low:g} or more"
     return text
 
 
@@ -337,10 +340,7 @@ def _references(schema: Any) -> list[str]:
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's generator, without titles made of field names; fields in their order; ``X | None`` as a list of types."""
-
-    def sort(self, value: Any, parent_key: str | None = None) -> Any:
-        return value
+    """pydantic's generator, without titles made of field names; ``X | None`` as a list of types."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
