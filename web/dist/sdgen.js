@@ -1,7 +1,7 @@
 import { app as ve } from "../../scripts/app.js";
 import { api as ye } from "../../scripts/api.js";
 const x = ve, L = ye;
-class $ extends Error {
+class S extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
   }
@@ -9,8 +9,8 @@ class $ extends Error {
   hint;
   errors;
   static from({ error: t, message: n, hint: s, errors: i }, r) {
-    const o = (i ?? []).map((d) => $.from(d, r));
-    return new $(t ?? "server-error", n ?? r, s ?? "", o);
+    const o = (i ?? []).map((d) => S.from(d, r));
+    return new S(t ?? "server-error", n ?? r, s ?? "", o);
   }
 }
 function ke(e, t, n) {
@@ -37,10 +37,10 @@ function D(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function G(e) {
+function W(e) {
   return e.graph !== null && e.graph !== void 0;
 }
-function S(e, t) {
+function T(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
@@ -65,18 +65,18 @@ function P(e, t, n) {
 function A(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
-  let s = U(e, n);
-  for (let i = 0; s && M(s) === "Reroute" && i < 50; i++) s = U(s, 0);
+  let s = B(e, n);
+  for (let i = 0; s && M(s) === "Reroute" && i < 50; i++) s = B(s, 0);
   return s;
 }
-function U(e, t) {
+function B(e, t) {
   try {
     return e.getInputNode(t);
   } catch {
     return null;
   }
 }
-function B(e) {
+function H(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
@@ -95,7 +95,7 @@ function ie(e, t) {
 function z(e) {
   return oe(e, { cache: "no-store" });
 }
-function W(e, t, n) {
+function j(e, t, n) {
   return oe(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
@@ -109,12 +109,12 @@ async function oe(e, t) {
   try {
     i = JSON.parse(s);
   } catch {
-    throw new $("server-error", `${n.status} ${n.statusText}`, "");
+    throw new S("server-error", `${n.status} ${n.statusText}`, "");
   }
   if (n.ok) return i;
-  throw $.from(i, n.statusText);
+  throw S.from(i, n.statusText);
 }
-function H(e, t) {
+function V(e, t) {
   L.addEventListener(e, (n) => {
     t(n.detail);
   });
@@ -130,15 +130,15 @@ function Ae(e) {
     await (r ? n(r, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
-function V(e, t, n) {
+function q(e, t, n) {
   x.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
 }
 function f() {
   const e = x.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-const Le = "(the text below)";
-class Me {
+const Le = "(the text below)", Me = 9;
+class Ce {
   /** `changed` is called when a template file is new, gone, or not what it was. */
   constructor(t) {
     this.changed = t;
@@ -147,12 +147,17 @@ class Me {
   /** What the node's list offers; undefined until the server has answered. */
   files;
   version = "";
+  rest = 0;
   /** Look at the folders; `always` tells of a change in any case. */
   async look(t = !1) {
-    try {
-      const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
-      this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
-    } catch {
+    if (!(!t && this.rest-- > 0)) {
+      this.rest = 0;
+      try {
+        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
+        this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
+      } catch {
+        this.rest = Me;
+      }
     }
   }
 }
@@ -189,7 +194,7 @@ class re {
     return t > 0 && (this.measured = t), Math.min(Math.max(this.measured, this.lowest), this.highest);
   }
 }
-class j {
+class _ {
   constructor(t, n, s, i = 300) {
     this.ask = t, this.answered = n, this.failed = s, this.quietMs = i;
   }
@@ -294,7 +299,7 @@ const ae = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ce = {
+}, Ie = {
   images: (e) => `${h(e, "fr")} ${e < 2 ? "image" : "images"}`,
   combinations: (e) => `${h(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
   combinationsOf: (e, t) => `${h(e, "fr")} combinaisons sur ${h(t, "fr")}`,
@@ -363,22 +368,22 @@ const ae = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ie = { en: ae, fr: Ce };
+}, Ne = { en: ae, fr: Ie };
 function b(e) {
-  return Ie[e.split("-")[0] ?? ""] ?? ae;
+  return Ne[e.split("-")[0] ?? ""] ?? ae;
 }
 function h(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function Ne(e, t) {
+function Oe(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function q(e, t) {
-  return await W("/sdgen/templates/preview", e, t);
+async function G(e, t) {
+  return await j("/sdgen/templates/preview", e, t);
 }
-function Oe(e, t, n, s = {}) {
+function De(e, t, n, s = {}) {
   const i = [
     a(
       "div",
@@ -393,7 +398,7 @@ function Oe(e, t, n, s = {}) {
     }),
     ...e.left_out.map((o) => J(o, a("i", "", t.leftOut), s))
   ];
-  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Re(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => De(e, d, n, s)))), i;
+  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Pe(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => Re(e, d, n, s)))), i;
 }
 function J(e, t, n, ...s) {
   const { choose: i, chosen: r } = n, o = i ? w("", () => {
@@ -401,7 +406,7 @@ function J(e, t, n, ...s) {
   }) : a("span", "");
   return o.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", o.append(a("span", "", e), t, ...s.filter((d) => !!d)), o;
 }
-function De(e, t, n, { unfolded: s, resized: i }) {
+function Re(e, t, n, { unfolded: s, resized: i }) {
   const r = e.first[t], o = document.createElement("details");
   o.className = "sdgen-prompt", o.open = s?.has(t) ?? !1;
   const d = a("summary", "", a("span", "sdgen-dim", h(t + 1, n)), r?.prompt);
@@ -411,16 +416,16 @@ function De(e, t, n, { unfolded: s, resized: i }) {
     o.open ? s?.add(t) : s?.delete(t), i?.();
   }), o;
 }
-function Re(e, t) {
+function Pe(e, t) {
   const n = a("b", "sdgen-images", t.images(e.images));
-  return [`${_(e, t)} → `, n];
+  return [`${F(e, t)} → `, n];
 }
-function _(e, t) {
+function F(e, t) {
   const n = e.seeds ?? 1, s = Math.ceil(e.images / Math.max(n, 1)), i = s < e.combinations ? t.combinationsOf(s, e.combinations) : t.combinations(e.combinations);
   return e.seeds === null || e.seeds < 2 ? i : `${i} × ${t.seeds(e.seeds)}`;
 }
-function F(e, t, n = 1 / 0) {
-  if (!(e instanceof $)) return [a("div", "sdgen-error", t.noAnswer)];
+function U(e, t, n = 1 / 0) {
+  if (!(e instanceof S)) return [a("div", "sdgen-error", t.noAnswer)];
   const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), r = s.slice(0, n).map((o) => {
     const d = i.has(o.hint) ? "" : o.hint;
     return i.add(o.hint), a(
@@ -433,8 +438,8 @@ function F(e, t, n = 1 / 0) {
   });
   return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
 }
-const de = "sdgen.planners", Pe = 100;
-class ze {
+const de = "sdgen.planners", ze = 100;
+class Ve {
   constructor(t) {
     this.texts = t;
   }
@@ -443,13 +448,13 @@ class ze {
   listeners = /* @__PURE__ */ new Set();
   /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
   start() {
-    H("sdgen.session", (n) => {
+    V("sdgen.session", (n) => {
       this.receive(n);
     });
     const t = () => {
       this.list();
     };
-    H("reconnected", t), t();
+    V("reconnected", t), t();
   }
   /** Call `listener` with each session that changed; gives the function that stops it. */
   listen(t) {
@@ -469,16 +474,16 @@ class ze {
   /** Pause, resume or retry a session. */
   async order(t, n) {
     try {
-      this.receive(await W(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
+      this.receive(await j(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
     } catch (s) {
-      V("error", t.name, s instanceof Error ? s.message : String(s));
+      q("error", t.name, s instanceof Error ? s.message : String(s));
     }
   }
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n?.state === "running" && t.state !== "running" ? Ve(t, this.texts()) : void 0;
-    s && V(s.severity, s.summary, s.detail);
+    const s = n?.state === "running" && t.state !== "running" ? qe(t, this.texts()) : void 0;
+    s && q(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
@@ -489,22 +494,22 @@ class ze {
     }
   }
 }
-function Ve(e, t) {
+function qe(e, t) {
   const n = t.madeOf(e.done, e.planned);
   if (e.state === "completed") return { severity: "success", summary: t.completedToast(e.name), detail: n };
   const s = [e.reason, n].filter(Boolean).join(" · ");
   if (e.state === "failed") return { severity: "error", summary: t.failedToast(e.name), detail: s };
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
-function qe(e, t) {
+function Ge(e, t) {
   const n = le();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(de, JSON.stringify([...n].slice(-Pe)));
+    localStorage.setItem(de, JSON.stringify([...n].slice(-ze)));
   } catch {
   }
 }
-function Ge(e) {
+function We(e) {
   return le().get(e);
 }
 function le() {
@@ -534,7 +539,7 @@ function he(e) {
     }
   return { choices: t, unread: n };
 }
-function We(e) {
+function je(e) {
   return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
 }
 function X(e, t) {
@@ -574,31 +579,31 @@ function X(e, t) {
     n.picked = Z(0, t.length - 1), n.draw ??= r;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
-function je(e, { picked: t, draw: n, weight: s }) {
+function _e(e, { picked: t, draw: n, weight: s }) {
   const i = t.length === e.length, r = [];
-  return t.length ? i || r.push(_e(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
+  return t.length ? i || r.push(Fe(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
 }
-function _e(e, t) {
+function Fe(e, t) {
   const n = pe(e), s = [];
   for (const i of t) {
-    const r = Ue(e, i, n);
-    if (r === void 0) return Fe(t);
+    const r = Be(e, i, n);
+    if (r === void 0) return Ue(t);
     s.push(r);
   }
   return s.join(",");
 }
-function Fe(e) {
+function Ue(e) {
   const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
   return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
 }
-function Ue(e, t, n) {
+function Be(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Be(o) && n.get(o) === t);
+  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => He(o) && n.get(o) === t);
 }
 function ue(e) {
   return /^[0-9a-f]{8}$/.test(e);
 }
-function Be(e) {
+function He(e) {
   const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ce.test(e);
   return e !== "" && !t && !n && !/[,;\]]/.test(e);
 }
@@ -614,7 +619,7 @@ function Q(e) {
 function Z(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class He {
+class Je {
   constructor(t, n) {
     this.offered = t, this.name = t.name, this.values = t.values, this.own = X(t.selector, t.values), this.kept = n;
     const s = n === void 0 ? this.own : X(n, t.values);
@@ -651,34 +656,34 @@ class He {
   get selector() {
     if (this.kept !== void 0) return this.kept;
     const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Je(this.picked, this.own.picked) && t === null))
-      return je(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+    if (!(s === this.own.draw && Ke(this.picked, this.own.picked) && t === null))
+      return _e(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Je(e, t) {
+function Ke(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
-class Ke {
+class Xe {
   rows;
   /** Choices for placeholders that the template does not have now; they stay until they are removed. */
   strangers;
   unread;
   constructor(t, n) {
     const { choices: s, unread: i } = he(n);
-    this.rows = t.map((o) => new He(o, s.get(o.name)));
+    this.rows = t.map((o) => new Je(o, s.get(o.name)));
     const r = new Set(t.map((o) => o.name));
     this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
   }
   /** The text for the node. */
   get text() {
     const t = this.rows.flatMap((n) => n.selector === void 0 ? [] : [[n.name, n.selector]]);
-    return We([...t, ...this.strangers]);
+    return je([...t, ...this.strangers]);
   }
 }
-const Xe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
+const Qe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
 function ge(e, t, n, s, i) {
   const r = document.createElement("dialog");
   r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
@@ -686,17 +691,17 @@ function ge(e, t, n, s, i) {
     r.close();
   });
   o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
-  for (const d of Xe)
+  for (const d of Qe)
     r.addEventListener(d, (l) => {
       l.stopPropagation();
     });
   return r.addEventListener("mousedown", (d) => {
-    d.target === r && !Qe(r, d) && r.close();
+    d.target === r && !Ze(r, d) && r.close();
   }), r.addEventListener("close", () => {
     r.remove(), i();
   }), document.body.append(r), r.showModal(), r;
 }
-function Qe(e, { clientX: t, clientY: n }) {
+function Ze(e, { clientX: t, clientY: n }) {
   const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
   return t >= s && t <= i && n >= r && n <= o;
 }
@@ -710,7 +715,7 @@ function fe(e, t) {
   const n = e.toLocaleLowerCase();
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
-function Ze(e, t, n, s, i) {
+function Ye(e, t, n, s, i) {
   const r = a("div", "sdgen-themes"), o = e.flatMap((c) => ["", ...c.styles].map((g) => m(c, g))), d = me(s.searchThemes, u), l = ge("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
   });
   function m(c, g) {
@@ -739,13 +744,13 @@ function Ze(e, t, n, s, i) {
   }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
 const Y = 10;
-class Ye {
+class et {
   /**
    * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
    * the new text when the user says yes.
    */
   constructor(t, n, s, i, r, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Ke(t.placeholders, n);
+    this.texts = i, this.chosen = o, this.choosing = new Xe(t.placeholders, n);
     const [d] = this.choosing.rows;
     if (!d) throw new Error("a template without placeholders has nothing to choose");
     this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = me(i.searchValues, () => {
@@ -762,13 +767,13 @@ class Ye {
       })
     ], this.reset = w(i.asTemplate, () => {
       this.row.reset(), this.showValues(), this.changed();
-    }), this.latest = new j(
+    }), this.latest = new _(
       r,
       (u) => {
-        this.outcome(`${_(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
+        this.outcome(`${F(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
       },
       (u) => {
-        this.outcome(...F(u, i));
+        this.outcome(...U(u, i));
       },
       200
     ), this.buildNames();
@@ -866,7 +871,7 @@ class Ye {
     this.anchor = null, this.shown = [];
     const s = [];
     n.values.forEach(([d, l], m) => {
-      const u = et(l);
+      const u = tt(l);
       if (t && !fe(`${d} ${u}`, t)) return;
       const c = document.createElement("input");
       c.type = "checkbox", c.checked = n.picked.has(m), c.tabIndex = this.shown.length ? -1 : 0;
@@ -902,7 +907,7 @@ class Ye {
   changed() {
     const { texts: t } = this;
     for (const [s, i] of this.counts)
-      i.textContent = tt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+      i.textContent = nt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
       ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => C(t.notThere(s.name, s.unknown.join(", ")))),
@@ -940,34 +945,34 @@ class Ye {
     }
   }
 }
-function et(e) {
+function tt(e) {
   return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
 }
-function tt(e, t) {
+function nt(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
 function C(e) {
   return a("div", "sdgen-warning", a("span", "", e));
 }
-const nt = ["file", "text", "theme", "style", "mode", "limit", "choices"];
+const st = ["file", "text", "theme", "style", "mode", "limit", "choices"];
 function O(e) {
-  const t = nt.find((s) => A(e, s) !== null);
+  const t = st.find((s) => A(e, s) !== null);
   if (t) return { linked: t };
-  const n = (s) => S(e, s);
+  const n = (s) => T(e, s);
   return {
     file: n("file"),
     text: n("text"),
     theme: n("theme"),
     style: n("style"),
     mode: n("mode"),
-    limit: Number(S(e, "limit")),
+    limit: Number(T(e, "limit")),
     choices: n("choices")
   };
 }
-class st {
+class it {
   constructor(t, n) {
-    this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new j(
-      q,
+    this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
+      G,
       (s) => {
         this.answered(s);
       },
@@ -998,7 +1003,7 @@ class st {
   }
   answered(t) {
     const n = {
-      chosen: new Set(he(S(this.node, "choices")).choices.keys()),
+      chosen: new Set(he(T(this.node, "choices")).choices.keys()),
       choose: (s) => {
         this.chooseValues(s);
       },
@@ -1007,10 +1012,10 @@ class st {
         D(this.node);
       }
     };
-    this.show(this.tools(), ...Oe(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
+    this.show(this.tools(), ...De(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
   }
   failed(t) {
-    this.show(this.tools(), ...F(t, b(f()))), P(this.node, this.panel.root, t instanceof $);
+    this.show(this.tools(), ...U(t, b(f()))), P(this.node, this.panel.root, t instanceof S);
   }
   tools() {
     const t = b(f()), n = (s, i, r) => {
@@ -1036,15 +1041,15 @@ class st {
     const i = await this.ask("choices", s);
     if (!i) return;
     if (!i.placeholders.length) {
-      V("info", i.name, n.noPlaceholders);
+      q("info", i.name, n.noPlaceholders);
       return;
     }
-    const r = new Ye(
+    const r = new et(
       i,
       s.choices,
       t,
       n,
-      (o, d) => q({ ...s, choices: o }, d),
+      (o, d) => G({ ...s, choices: o }, d),
       (o) => {
         N(this.node, "choices", o);
       }
@@ -1058,7 +1063,7 @@ class st {
     if (!n) return;
     const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      Ze(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
+      Ye(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
         N(this.node, "theme", d), N(this.node, "style", l);
       })
     );
@@ -1071,8 +1076,8 @@ class st {
   /** Undefined when there is no answer, or when something was opened meanwhile. */
   async ask(t, n) {
     try {
-      const s = await W(`/sdgen/templates/${t}`, n);
-      return this.open || !G(this.node) ? void 0 : s;
+      const s = await j(`/sdgen/templates/${t}`, n);
+      return this.open || !W(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
       return;
@@ -1082,7 +1087,7 @@ class st {
     this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), D(this.node);
   }
 }
-const it = "SDGenTemplate", ot = "SDGenSeedSweep";
+const ot = "SDGenTemplate", rt = "SDGenSeedSweep";
 function ee(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
@@ -1094,13 +1099,13 @@ function ee(e) {
 }
 class we {
   constructor(t, n) {
-    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new j(
-      q,
+    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
+      G,
       (i) => {
-        this.expect(rt(i, b(f())));
+        this.expect(at(i, b(f())));
       },
       (i) => {
-        this.expect(F(i, b(f()), 1));
+        this.expect(U(i, b(f()), 1));
       }
     );
     const s = n.listen((i) => {
@@ -1124,7 +1129,7 @@ class we {
   /** Look whether the node, or what feeds it, says something else now. */
   tick() {
     this.restore();
-    const t = S(this.node, "item");
+    const t = T(this.node, "item");
     t !== this.item && (this.item = t, this.nameItem(ee(t)));
     const n = this.plan();
     if ("question" in n) {
@@ -1141,29 +1146,29 @@ class we {
   plan() {
     const t = A(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (M(t) !== it) return { say: "otherSource" };
+    if (M(t) !== ot) return { say: "otherSource" };
     const n = O(t);
     if ("linked" in n) return n;
     if (A(this.node, "count")) return { linked: "count" };
     const s = A(this.node, "sweep");
-    if (s && (M(s) !== ot || A(s, "seeds"))) return { linked: "seeds" };
-    const i = s ? S(s, "seeds") : "";
-    return { question: { ...n, seeds: i, count: Number(S(this.node, "count")) } };
+    if (s && (M(s) !== rt || A(s, "seeds"))) return { linked: "seeds" };
+    const i = s ? T(s, "seeds") : "";
+    return { question: { ...n, seeds: i, count: Number(T(this.node, "count")) } };
   }
   expect(t) {
     this.panel.root.classList.remove("sdgen-stale"), this.expected = t, this.draw();
   }
   /** Show the session that this planner started last; the node has its final id only after it was loaded. */
   restore() {
-    const t = B(this.node);
+    const t = H(this.node);
     if (t === this.place) return;
     this.place = t;
-    const n = Ge(t);
+    const n = We(t);
     n && this.follow(n);
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.wanted = n.id, qe(B(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.wanted = n.id, Ge(H(this.node), n.id), this.sessions.receive(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -1177,8 +1182,8 @@ class we {
     const t = b(f()), n = ee(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? dt(this.session, t, f(), this.sessions) : [],
-      ...this.report && !n ? at(this.report, t) : []
+      ...this.session && !n ? lt(this.session, t, f(), this.sessions) : [],
+      ...this.report && !n ? dt(this.report, t) : []
     ), D(this.node);
   }
   pinned(t, n) {
@@ -1190,24 +1195,24 @@ class we {
     ];
   }
 }
-function rt(e, t) {
+function at(e, t) {
   return [
     a(
       "div",
       "sdgen-expect",
       a("b", "sdgen-images", t.ready(t.images(e.images))),
-      a("span", "sdgen-dim", _(e, t))
+      a("span", "sdgen-dim", F(e, t))
     )
   ];
 }
-function at(e, t) {
+function dt(e, t) {
   const n = t.action[e.action];
   return [
     ...n ? [a("div", "sdgen-dim", n(e.added))] : [],
     ...e.warnings.map((s) => a("div", "sdgen-warning", s))
   ];
 }
-function dt(e, t, n, s) {
+function lt(e, t, n, s) {
   const i = (c) => `${e.planned ? 100 * c / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
   o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
   const l = (c, g) => w(c, () => {
@@ -1224,20 +1229,20 @@ function dt(e, t, n, s) {
   return [
     m,
     r,
-    a("div", "sdgen-counts", lt(e, t, n)),
+    a("div", "sdgen-counts", ct(e, t, n)),
     ...u ? [a("div", "sdgen-warning", u)] : []
   ];
 }
-function lt(e, t, n) {
+function ct(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
     e.images_per_minute && t.rate(h(e.images_per_minute, n)),
-    e.eta_seconds && t.left(Ne(e.eta_seconds, t))
+    e.eta_seconds && t.left(Oe(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
 const te = [137, 80, 78, 71, 13, 10, 26, 10];
-function ct(e) {
+function ht(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
   if (te.some((i, r) => t[r] !== i)) return n;
   const s = new DataView(e);
@@ -1254,9 +1259,9 @@ function ct(e) {
   }
   return n;
 }
-async function ht(e) {
+async function ut(e) {
   if (e.type !== "image/png") return null;
-  const t = ct(await e.arrayBuffer()), n = t.get("workflow");
+  const t = ht(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1270,22 +1275,22 @@ function I(e) {
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const ut = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:auto;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", pt = 150, gt = 3e3, be = new ze(() => b(f())), v = /* @__PURE__ */ new Map(), T = new Me(() => {
+const pt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", gt = 150, mt = 3e3, be = new Ve(() => b(f())), v = /* @__PURE__ */ new Map(), $ = new Ce(() => {
   for (const [e, t] of v)
     xe(e), t.refresh();
 });
 function xe(e) {
-  T.files && M(e) === "SDGenTemplate" && Se(e, "file", T.files);
+  $.files && M(e) === "SDGenTemplate" && Se(e, "file", $.files);
 }
-function mt() {
+function ft() {
   if (!document.hidden)
-    for (const [e, t] of v) G(e) && t.tick();
+    for (const [e, t] of v) W(e) && t.tick();
 }
-function ft(e) {
+function wt(e) {
   const t = M(e);
   if (t === "SDGenTemplate")
-    v.set(e, new st(e, () => {
-      T.look(!0);
+    v.set(e, new it(e, () => {
+      $.look(!0);
     })), xe(e);
   else if (t === "SDGenSessionPlan") v.set(e, new we(e, be));
   else {
@@ -1296,15 +1301,17 @@ function ft(e) {
     v.get(e)?.removed?.(), v.delete(e);
   });
 }
-function wt() {
+function bt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = ut, document.head.append(e), be.start(), Ae(ht), setInterval(mt, pt), setInterval(() => {
-    !document.hidden && [...v.keys()].some(G) && T.look();
-  }, gt), window.addEventListener("focus", () => {
-    T.look(!0);
+  e.dataset.sdgen = "", e.textContent = pt, document.head.append(e), be.start(), Ae(ut), setInterval(ft, gt), setInterval(() => {
+    !document.hidden && [...v.keys()].some(W) && $.look();
+  }, mt), V("reconnected", () => {
+    $.look(!0);
+  }), window.addEventListener("focus", () => {
+    $.look(!0);
   }), Ee("progress_text", (t) => {
     const n = t?.nodeId ?? "";
     return [...v].some(([s, i]) => i instanceof we && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-ke(wt, ft, () => T.look(!0));
+ke(bt, wt, () => $.look(!0));
