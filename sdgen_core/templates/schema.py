@@ -29,7 +29,7 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 #: Every keyword of the schemas that says something about a file.
 KEYWORDS = frozenset(
     {
-        "$ref", "type", "enum", "const", "pattern", "minLength", "minimum", "maximum", "exclusiveMinimum", "items", "minItems",
+        "$ref", "type", "enum", "const", "pattern", "minLength", "minimum", "maximum", "items", "minItems",
         "maxItems", "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties", "allOf",
         "anyOf", "not", "if", "then", "else",
     }
@@ -211,7 +211,10 @@ _EXTRA: dict[str, dict[str, Any]] = {
         "errorMessage": "a chunk needs template: or implements:",
     },
     "adetailer": {
-        "anyOf": [{"required": ["detector"]}, {"required": ["detectors"]}],
+        "anyOf": [
+            {"required": ["detector"], "properties": {"detector": {"type": "object"}}},
+            {"required": ["detectors"]},
+        ],
         "errorMessage": "the field 'detector' (or a list 'detectors') is missing",
     },
 }

@@ -118,7 +118,7 @@ class _Check:
                 return False
         values = [schema["const"]] if "const" in schema else schema.get("enum")
         if values is not None:
-            given = node.python()
+            given = node.scalar() if node.kind == "scalar" else node
             if not any(_same(given, v) for v in values):
                 texts = [v for v in values if isinstance(v, str)] or [str(v).lower() for v in values]
                 message = f"is {_short(node)}; it must be {_or([repr(t) for t in texts])}"
@@ -199,11 +199,8 @@ class _Check:
             if len(value) < schema.get("minLength", 0):
                 self.add(path, node, "is empty")
             elif "pattern" in schema and not re.search(schema["pattern"], value):
-                self.add(
-                    path,
-                    node,
-                    f": {schema.get('patternErrorMessage', 'is not of the right form')} (found {_short(node)})",
-                )
+                message = schema.get("patternErrorMessage", "is not of the right form")
+                self.add(path, node, f": {message} (found {_short(node)})")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             if value < schema.get("minimum", value):
                 self.add(path, node, f"is {value}; it must be {schema['minimum']} or more")
