@@ -65,6 +65,7 @@ class Project:
         self.seen: set[str] = set()
         self.used: dict[str, Path] = {}
         self._texts: dict[str, OldText] = {}
+        self._documents: dict[str, Document] = {}
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -76,10 +77,11 @@ class Project:
 
     def document(self, path: Path) -> Document:
         """A YAML file as it lies on disk, whatever its encoding. Raises what reading and parsing raise."""
-        name = shown(path)
-        document = Document(Parsed(self.text(path).text, ""), path, name)
-        document.parsed.root = fold(document.parsed.text, name)
-        return document
+        key, name = key_of(path), shown(path)
+        if key not in self._documents:
+            document = self._documents[key] = Document(Parsed(self.text(path).text, ""), path, name)
+            document.parsed.root = fold(document.parsed.text, name)
+        return self._documents[key]
 
     # ---- finding -------------------------------------------------------------------------------------------------
 
