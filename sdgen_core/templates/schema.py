@@ -387,7 +387,8 @@ def _other(file: Path, settings: dict[str, Any]) -> bool:
 def editor_settings(folder: str) -> dict[str, Any]:
     """VS Code's settings for the YAML extension: which schema of ``folder`` is for which files.
 
-    YAML 1.1 is what templates are read as. Values lie in a folder called variations; other kinds keep their names there.
+    YAML 1.1 is what templates are read as. Values lie in folders called variations and themes; other kinds keep their names
+    there.
     """
     others = [f"!{name}" for kind, model in KINDS.items() if kind != "variations" for name in model.NAMES]
     return {
