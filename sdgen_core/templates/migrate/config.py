@@ -341,7 +341,6 @@ class ConfigMigration:
         else:
             values = None
             self.project.convert_yaml(found)
-        self.project.use([found])
         return self.project.written(found, self.path.parent, self.place(path)), values
 
     def _indexes(

@@ -185,7 +185,10 @@ class TextFile:
                 text = f"selector_config: random_seed {data['random_seed']} is now generation: variation_seed; write it there"
                 self.plan.lost(text, self.place(key))
         if (generation := self.get("generation")) is not None and generation.get("index_base") is not None:
-            editor.remove(("generation", "index_base"))
+            if len(generation.value) > 1:
+                editor.remove(("generation", "index_base"))
+            else:
+                editor.set(("generation",), {}, "{}")
         if self.kind == "prompt":
             if (template := self.get("template")) is not None:
                 if self.get("prompt") is None:
@@ -238,7 +241,6 @@ class TextFile:
                 self.editor.set(path, moved, scalar(moved))
             return
         targets = self._targets(found)
-        self.project.use(targets)
         own = Path(self.path.parent / text.replace("\\", "/"))
         if [t.resolve() for t in targets] == [own.resolve()] and not own.is_absolute():
             return  # it is found where the file says
@@ -255,9 +257,8 @@ class TextFile:
             message = f"{text} combines other files; name those here"
             self.plan.lost(message, self.editor.document.place(node))
 
-    def _targets(self, found: Path) -> list[Path]:
+    def _targets(self, found: Path, trail: tuple[str, ...] = ()) -> list[Path]:
         """What takes a file's place today: a list's YAML, a character's chunk, the sources of a combined file."""
-
         if found.suffix.lower() == ".txt":
             return [self.project.list_for(found)[0]]
         self.drafts.convert(found)
@@ -273,8 +274,8 @@ class TextFile:
                 message = f"sources: there is no file {item.value}"
                 place = self.project.document(found).place(item)
                 self.plan.problem(SDGenError("missing-file", message, place=place))
-            elif source != found:
-                out += self._targets(source)
+            elif key_of(source) not in trail:
+                out += self._targets(source, (*trail, key_of(found)))
         return out
 
 

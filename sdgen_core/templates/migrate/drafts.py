@@ -118,7 +118,7 @@ def kind_of(path: Path, root: Node) -> str:
     word = root.get("type")
     kind = str(word.value) if word is not None and word.kind == "scalar" else ""
     name = path.name.lower()
-    if kind == "multi-field" and root.get("sources") is not None:
+    if kind in ("multi-field", "multi_field") and root.get("sources") is not None:
         return "combined"
     if kind == "chunk" or ".chunk." in name:
         return "chunk"
@@ -138,17 +138,17 @@ def _has_values(root: Node) -> bool:
 
 
 def _parts(root: Node) -> list[str]:
-    """The parts of a values file's values, in order; none for plain texts."""
+    """The parts of a values file's values, in order; none for plain texts. Knows the old and today's forms."""
     block = root.get("variations") or root
-    values = [v for _, _, v in block.pairs()] if block.kind == "map" else block.value if block.kind == "list" else []
+    values = [v for _, _, v in block.pairs()] if block.kind == "map" else []
+    for item in block.value if block.kind == "list" else []:
+        if (fields := item.get("fields")) is not None:
+            values.append(fields)
+        elif item.kind == "map" and item.get("value") is None:
+            values += [v for _, _, v in item.pairs()]
     out: dict[str, None] = {}
     for value in values:
-        fields = value.get("fields") if value.kind == "map" else None
-        if fields is None and value.kind == "map" and not {k for k, _, _ in value.pairs()} <= FIELDS:
-            fields = value if block.kind == "map" else None
-        out.update(
-            dict.fromkeys(placeholder_name(k) for k, _, _ in fields.pairs())
-            if fields is not None and fields.kind == "map"
-            else {}
-        )
+        names = [k for k, _, _ in value.pairs()] if value.kind == "map" else []
+        if not set(names) <= FIELDS:
+            out.update(dict.fromkeys(map(placeholder_name, names)))
     return list(out)
