@@ -179,13 +179,13 @@ FORMS: dict[str, dict[str, Any]] = {
         "type": ["string", "array", "object", "boolean", "null"],
         **_YAML,
         "minProperties": 1,
-        "items": {"type": ["string", "object"], **_YAML, **_also(_ref("DetectorEntry"))},
+        "items": {"type": ["string", "object"], **_YAML, "minProperties": 1, **_also(_ref("DetectorEntry"))},
         **_also(_ref("DetectorEntry"), _NOT_TRUE),
     },
     "controlnet": {
         "type": ["string", "array", "object", "boolean", "null"],
         **_YAML,
-        "items": {"type": ["string", "object"], **_YAML, **_also(_ref("UnitEntry"))},
+        "items": {"type": ["string", "object"], **_YAML, "minProperties": 1, **_also(_ref("UnitEntry"))},
         **_also(
             _ref("ControlnetBlock"),
             _NOT_TRUE,
