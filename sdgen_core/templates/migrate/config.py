@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,12 @@ def parse_json(text: str, path: Path, plan: Plan) -> Any:
     """The JSON of a file. Raises ``bad-json`` with its place; a key written twice is a remark."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        for key in {k for k, _ in found if sum(k == other for other, _ in found) > 1}:
-            plan.remark(f"the key {key!r} is written twice; the last one counts", Place(shown(path)))
-        return dict(found)
+        out = dict(found)
+        if len(out) < len(found):
+            twice = [k for k, n in Counter(k for k, _ in found).items() if n > 1]
+            listed = ", ".join(map(repr, twice))
+            plan.remark(f"written more than once, the last one counts: {listed}", Place(shown(path)))
+        return out
 
     try:
         return json.loads(text, object_pairs_hook=pairs)
