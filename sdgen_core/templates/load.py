@@ -25,7 +25,7 @@ from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
 from .run import Entry, Run
 from .text import Text
 from .themes import Theme, load_theme, theme_from
-from .validate import strict_problems
+from .validate import UnknownField, strict_problems
 
 DIRECT = Generation(mode="combinatorial", seed=42, seed_mode="progressive", max_images=10)
 
@@ -163,7 +163,8 @@ def read_frame(run: Run, leaf: Document, kind: type[FileModel], options: Options
     """Read the parents and merge. Raises what leaves nothing to go on with."""
     if options.schema:
         for problem in strict_problems(leaf, kind):
-            run.problem(problem)
+            if run.strict or not isinstance(problem, UnknownField):  # the model remarks on unknown fields
+                run.problem(problem)
     layers = chain(run, leaf, kind)
     return Frame(leaf, layers, merge(run, layers))
 
