@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "expand": ("expand", "expand", "Show what a template makes, without a ComfyUI."),
     "generate": ("generate", "generate", "Make a session of images from a template."),
     "list": ("listing", "list_prompts", "Show which prompts can be run, and what they make."),
+    "validate": ("validate", "validate", "Find mistakes in templates and their files."),
     "themes": ("themes", "app", "Find, check and create themes."),
     "migrate": ("migrate", "migrate", "Turn files of earlier versions into current ones."),
     "schema": ("schema", "app", "Export what every kind of file may contain, for editors and people."),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import SDGenError, shown
-from .output import working
+from .output import print_error, working
 
 if TYPE_CHECKING:
     from ..sessions.plan import Plan
@@ -89,7 +89,8 @@ class _Asker:
             except SDGenError as error:  # a broken template, a theme that lacks something: choose another
                 if not asked:
                     raise
-                print(f"error: {error} [{error.code}]\n", file=sys.stderr)
+                print_error(error)
+                print(file=sys.stderr)
                 answer = False
             if answer is False:
                 if not asked:
@@ -223,7 +224,7 @@ class _Asker:
         return Row(f"{name}  {count}{drawn}{changed}", keys)
 
     def _choose(self, resolved: ResolvedTemplate, name: str) -> None:
-        from ..templates.seeds import choice_spec, parse_choice_spec, write_selector
+        from ..templates.seeds import choice_spec, parse_choice_spec
         from .picker import Row, pick_many
 
         pool = resolved.values[name]
@@ -241,9 +242,8 @@ class _Asker:
         if set(wanted) == set(own) and draw == own_draw:
             self.choice.choices.pop(name, None)
         else:
-            selector = write_selector(pool, wanted, draw if wanted else None)
-            everything = parse_choice_spec(choice_spec(resolved.values, {name: wanted}))
-            self.choice.choices[name] = selector or everything[name]
+            spec = choice_spec(resolved.values, {name: wanted}, {name: draw if wanted else None})
+            self.choice.choices |= parse_choice_spec(spec)
 
     def _tell(self, name: str, images: str) -> None:
         import shlex

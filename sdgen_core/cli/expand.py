@@ -48,8 +48,6 @@ def expand(
     ] = False,
 ) -> None:
     """Show the prompts of a template: counts and the first ones, or all as JSON lines."""
-    if theme is not None and theme_file is not None:
-        raise typer.BadParameter("--theme and --theme-file exclude each other")
     if mode not in (None, "combinatorial", "random"):
         raise typer.BadParameter("--mode is combinatorial or random")
     try:

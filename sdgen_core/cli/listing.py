@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import Place, SDGenError, shown
-from .output import print_json, reporting, track
+from .output import print_json, reporting, styled, track
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -100,11 +100,10 @@ def _load(path: Path, themes: list[str]) -> ResolvedTemplate:
 def _print(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.padding import Padding
-    from rich.text import Text
 
     console = Console(highlight=False)
     for row in rows:
-        headline = Text.assemble((row["name"] or "", "bold"), "  " if row["name"] else "", (row["path"], "dim"))
+        headline = styled((row["name"] or "", "bold"), "  " if row["name"] else "", (row["path"], "dim"))
         headline.overflow = "fold"
         console.print(headline)
         text = _error_line(row) if "error" in row else _numbers(row)
@@ -116,13 +115,11 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
 
 def _numbers(row: dict[str, Any]) -> Text:
-    from rich.text import Text
-
     images, combinations = row["images"], row["combinations"]
-    text = Text(f"{images:,} image" + ("s" if images != 1 else ""), "green")
+    of = ""
     if combinations != images:
         number = f"{combinations:,}" if combinations < 10**12 else f"{combinations:.1e}"
-        text.append(f" of {number} combination" + ("s" if combinations != 1 else ""), "")
+        of = f" of {number} combination" + ("s" if combinations != 1 else "")
     choices = [
         f"{p['name']} {p['selected']:,}" + (f"/{p['available']:,}" if p["selected"] != p["available"] else "")
         for p in row["placeholders"]
@@ -131,24 +128,19 @@ def _numbers(row: dict[str, Any]) -> Text:
     single = len(row["placeholders"]) - len(choices)
     if single:
         choices.append(f"{single} with one value")
-    for words in (choices, _some_themes(row["themes"])):
-        if words:
-            text.append(" · ", "dim").append(", ".join(words), "")
-    if row["with_theme"]:
-        text.append(f" · needs a theme, counted with {row['with_theme']}", "yellow")
-    return text
-
-
-def _some_themes(themes: list[str]) -> list[str]:
-    if len(themes) <= 4:
-        return [f"themes {', '.join(themes)}"] if themes else []
-    return [f"{len(themes)} themes ({', '.join(themes[:3])}, …)"]
+    themes = row["themes"]
+    parts = [
+        ", ".join(choices),
+        f"{len(themes)} themes ({', '.join(themes[:3])}, …)" if len(themes) > 4 else "",
+        f"themes {', '.join(themes)}" if 0 < len(themes) < 5 else "",
+        f"needs a theme, counted with {row['with_theme']}" if row["with_theme"] else "",
+    ]
+    more = "".join(f" · {part}" for part in parts if part)
+    return styled((f"{images:,} image" + ("s" if images != 1 else ""), "green"), of, more)
 
 
 def _error_line(row: dict[str, Any]) -> Text:
     """The first error, by its place in the prompt or in another file beside it."""
-    from rich.text import Text
-
     error = row["error"].get("errors", [row["error"]])[0]
     more = len(row["error"].get("errors", ())) - 1
     message = " ".join(error["message"].split())
@@ -157,9 +149,8 @@ def _error_line(row: dict[str, Any]) -> Text:
         full = str(Place(error["file"], error["line"], error["column"]))
         message = message.removeprefix(f"{full}: ")
         place = full.removeprefix(f"{row['path']}:").removeprefix(f"{row['path'].rpartition('/')[0]}/")
-    return Text.assemble(
-        ("broken ", "red"),
-        (error["error"], "red"),
+    return styled(
+        (f"broken {error['error']}", "red"),
         f" and {more} more" if more > 0 else "",
         f" at {place}: " if place and place != row["path"] else ": ",
         message,

@@ -7,9 +7,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ..errors import SDGenError
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -93,6 +96,21 @@ _VISIBLE = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if c not in
 def visible(text: str) -> str:
     """``text`` without characters that a terminal obeys."""
     return text.translate(_VISIBLE)
+
+
+def styled(*parts: str | tuple[str, str] | Text) -> Text:
+    """Users' texts for a rich console, each plain or with a style: nothing in them is markup or moves the cursor."""
+    from rich.text import Text
+
+    out = Text()
+    for part in parts:
+        if isinstance(part, Text):
+            out.append_text(part)
+        elif isinstance(part, str):
+            out.append(visible(part))
+        else:
+            out.append(visible(part[0]), part[1])
+    return out
 
 
 def print_error(error: SDGenError) -> None:

@@ -86,12 +86,14 @@ class _List:
             out.append(("", f"  {len(self._chosen)} of {len(self._rows)} chosen"))
         found = f"  {len(self._shown)} of {len(self._rows)}" if self._search else ""
         out += [("", "\n  search: "), ("bold", self._search), ("class:hint", f"_{found}\n")]
-        width = max((len(self._rows[n].title) for n in self._shown[self._top : self._top + height]), default=0)
-        for place in range(self._top, min(self._top + height, len(self._shown))):
+        end = min(self._top + height, len(self._shown))
+        width = max((len(self._rows[n].title) for n in self._shown[self._top : end]), default=0)
+        for place in range(self._top, end):
             out += self._line(place, min(width, 36))
         if not self._shown:
             out.append(("class:bad", "  nothing found\n"))
-        out.append(("class:hint", self._help()))
+        part = f"   {self._top + 1}-{end} of {len(self._shown)}" if height < len(self._shown) else ""
+        out.append(("class:hint", self._help() + part))
         return out
 
     def _line(self, place: int, width: int) -> StyleAndTextTuples:
@@ -108,9 +110,9 @@ class _List:
 
     def _help(self) -> str:
         if self._chosen is None:
-            return "  enter: take it   esc: back   ctrl-c: stop"
+            return "  enter: take it  esc: back  ctrl-c: stop"
         every = "all found" if self._search else "all"
-        return f"  space: choose   ctrl-a: {every} or none   enter: done   esc: back"
+        return f"  space: choose  ctrl-a: {every} or none  enter: done  esc: back"
 
     def _find(self, text: str) -> None:
         here = self._shown[self._at] if self._shown else None

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from rich.tree import Tree
 from ..errors import SDGenError
 from ..templates.seeds import is_hash
 from ..templates.theme_folders import shown_path
+from .output import styled
 
 if TYPE_CHECKING:
     from ..templates import Value
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from ..templates.theme_fit import Fit
     from ..templates.theme_report import ThemeEntry, ThemeReport
 
+_Rows = list[tuple[RenderableType, RenderableType]]
 Fitted = Iterable[tuple["ThemeReport", "dict[str, Fit]"]]
 
 _FIRST = 3  # values shown of an import
+
+_ERROR = Text("error", "red")
+_WARNING = Text("warning", "yellow")
 
 
 def _console() -> Console:
@@ -37,15 +41,11 @@ def _many(count: int, one: str, many: str = "") -> str:
 
 
 def _headline(report: ThemeReport) -> Text:
-    text = Text.assemble((report.theme.name, "bold"))
-    if report.title not in ("", report.theme.name):
-        text.append(f"  {report.title}")
-    for tag in report.tags:
-        text.append(f"  #{tag}", "cyan")
-    return text
+    title = f"  {report.title}" if report.title not in ("", report.theme.name) else ""
+    return styled((report.theme.name, "bold"), title, ("".join(f"  #{tag}" for tag in report.tags), "cyan"))
 
 
-def _grid(rows: Iterable[tuple[str, RenderableType]]) -> Padding:
+def _grid(rows: Iterable[tuple[RenderableType, RenderableType]]) -> Padding:
     """Labels and texts, two blanks in."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -55,22 +55,22 @@ def _grid(rows: Iterable[tuple[str, RenderableType]]) -> Padding:
     return Padding(grid, (0, 0, 0, 2))
 
 
-def _facts(report: ThemeReport) -> list[tuple[str, RenderableType]]:
-    rows: list[tuple[str, RenderableType]] = []
+def _facts(report: ThemeReport) -> _Rows:
+    rows: _Rows = []
     if report.description:
-        rows.append(("", Text(report.description)))
+        rows.append(("", styled(report.description)))
     for label in ("period", "setting", "mood"):
         if getattr(report, label):
-            rows.append((label, Text(getattr(report, label))))
+            rows.append((label, styled(getattr(report, label))))
     if report.styles:
-        rows.append(("styles", Text(", ".join(report.styles))))
+        rows.append(("styles", styled(", ".join(report.styles))))
     if report.merge:
-        rows.append(("merge", Text("keeps what templates import for other names")))
+        rows.append(("merge", styled("keeps what templates import for other names")))
     return rows
 
 
-def _errors(errors: Iterable[SDGenError]) -> list[tuple[str, RenderableType]]:
-    return [("[red]error[/]", Text.assemble(str(e), (f" [{e.code}]", "dim"))) for e in errors]
+def _errors(errors: Iterable[SDGenError]) -> _Rows:
+    return [(_ERROR, styled(str(e), (f" [{e.code}]", "dim"))) for e in errors]
 
 
 def _fit_text(fit: Fit) -> Text:
@@ -84,19 +84,17 @@ def _fit_text(fit: Fit) -> Text:
         ("leaves unfilled", fit.as_text, "yellow"),
     ):
         if names:
-            text.append(" · " if text else "")
-            text.append(f"{word} {', '.join(names)}", style)
-    return text if text else Text("the template uses no placeholder")
+            text.append_text(styled(" · " if text else "", (f"{word} {', '.join(names)}", style)))
+    return text if text else styled("the template uses no placeholder")
 
 
-def _fit_rows(fits: Mapping[str, Fit]) -> list[tuple[str, RenderableType]]:
+def _fit_rows(fits: Mapping[str, Fit]) -> _Rows:
     """One row for each kind of fit, named by its styles."""
     alike: dict[Fit, list[str]] = {}
     for style, fit in fits.items():
         alike.setdefault(fit, []).append(style)
-    return [
-        ("every style" if len(alike) == 1 and len(fits) > 1 else "\n".join(s), _fit_text(f)) for f, s in alike.items()
-    ]
+    every = len(alike) == 1 and len(fits) > 1
+    return [(styled("every style" if every else "\n".join(s)), _fit_text(f)) for f, s in alike.items()]
 
 
 def full(themes: Fitted) -> None:
@@ -108,7 +106,7 @@ def full(themes: Fitted) -> None:
         names = ", ".join(report.names)
         imports = f"{len(report.names)} with {_many(report.value_count, 'value')}" + (f": {names}" if names else "")
         console.print(_headline(report))
-        rows = [*_facts(report), ("imports", Text(imports)), ("file", Text(report.theme.shown)), *_fit_rows(fits)]
+        rows = [*_facts(report), ("imports", styled(imports)), ("file", styled(report.theme.shown)), *_fit_rows(fits)]
         console.print(_grid([*rows, *_errors(report.errors)]))
     console.print(f"\n{_many(total, 'theme')}", style="dim")
 
@@ -120,20 +118,19 @@ def compact(themes: Fitted) -> None:
         column.justify = "right"
     for column in table.columns[:2]:
         column.no_wrap, column.overflow = True, "ellipsis"
-    table.columns[1].style = "cyan"
     rows = list(themes)
     if any(fits for _, fits in rows) or any(report.errors for report, _ in rows):
         table.add_column("", no_wrap=True, overflow="ellipsis")
     for report, fits in rows:
         misses = list(dict.fromkeys(n for fit in fits.values() for n in (*fit.misses, *fit.broken)))
         if report.errors:
-            state = f"[red]error {report.errors[0].code}[/]"
+            state = styled((f"error {report.errors[0].code}", "red"))
         elif misses:
-            state = f"[red]misses {escape(', '.join(misses))}[/]"
+            state = styled((f"misses {', '.join(misses)}", "red"))
         else:
-            state = "fits" if fits else ""
-        cells = [escape(report.theme.name), escape(" ".join(report.tags)), str(len(report.styles))]
-        cells += [str(len(report.names)), f"{report.value_count:,}"]
+            state = styled("fits" if fits else "")
+        cells = [styled(report.theme.name), styled((" ".join(report.tags), "cyan"))]
+        cells += map(styled, (str(len(report.styles)), str(len(report.names)), f"{report.value_count:,}"))
         table.add_row(*cells, *([state] if len(table.columns) > 5 else []))
     _console().print(table)
 
@@ -148,38 +145,38 @@ def tree(themes: Fitted) -> None:
             entries = [e for e in report.entries if (e.style or "default") == style]
             values = sum(len(e.values) for e in entries)
             count = sum(not e.removed for e in entries)
-            node = branch.add(Text(f"{style}  ({_many(count, 'import')}, {_many(values, 'value')})"))
+            node = branch.add(styled(f"{style}  ({_many(count, 'import')}, {_many(values, 'value')})"))
             for entry in entries:
                 node.add(_leaf(entry))
             if style in fits:
                 for name in fits[style].misses:
-                    node.add(Text(f"{name}  missing", "bold red"))
+                    node.add(styled((f"{name}  missing", "bold red")))
         for error in report.problems:
-            branch.add(Text(f"error: {error} [{error.code}]", "red"))
+            branch.add(styled((f"error: {error} [{error.code}]", "red")))
     _console().print(root)
 
 
 def _leaf(entry: ThemeEntry) -> Text:
     if entry.removed:
-        return Text(f"{entry.name}  removed", "yellow")
+        return styled((f"{entry.name}  removed", "yellow"))
     if entry.problem is not None:
-        return Text(f"{entry.name}  {entry.problem.message}", "red")
+        return styled((f"{entry.name}  {entry.problem.message}", "red"))
     what = "chunk" if entry.chunks else _many(len(entry.values), "value")
-    return Text.assemble(entry.name, (f"  {what}  {', '.join(p.name for p in entry.files)}", "dim"))
+    return styled(entry.name, (f"  {what}  {', '.join(p.name for p in entry.files)}", "dim"))
 
 
 def details(report: ThemeReport, style: str | None, fits: Mapping[str, Fit]) -> None:
     """A theme with its imports and their first values."""
     console = _console()
     console.print(_headline(report))
-    places: list[tuple[str, RenderableType]] = [("file", Text(report.theme.shown))]
+    places: _Rows = [("file", styled(report.theme.shown))]
     if not report.theme.implicit and report.base != report.theme.path.parent:
-        places.append(("paths from", Text(shown_path(report.base))))
+        places.append(("paths from", styled(shown_path(report.base))))
     console.print(_grid([*_facts(report), *places, *_fit_rows(fits)]))
     entries = list(report.effective(style).values()) if style else report.entries
     for entry in entries:
         _import(console, entry)
-    ends = [*_errors(report.errors), *(("[yellow]warning[/]", Text(w)) for w in report.warnings)]
+    ends = [*_errors(report.errors), *((_WARNING, styled(w)) for w in report.warnings)]
     if ends:
         console.print()
         console.print(_grid(ends))
@@ -187,23 +184,22 @@ def details(report: ThemeReport, style: str | None, fits: Mapping[str, Fit]) -> 
 
 def _import(console: Console, entry: ThemeEntry) -> None:
     """One import: its name, count and files, and its first values below."""
-    head = Text.assemble("\n", (entry.name, "bold"), (f".{entry.style}" if entry.style else "", "cyan"))
     files = ", ".join(shown_path(p) for p in entry.files) or entry.written
     if entry.removed:
-        head.append("  removed: becomes empty text", "yellow")
+        rest = ("  removed: becomes empty text", "yellow")
     elif entry.problem is not None:
-        head.append(f"  {entry.problem.message}", "red")
+        rest = (f"  {entry.problem.message}", "red")
     else:
         what = "a chunk" if entry.chunks else _many(len(entry.values), "value")
-        head.append(f"  {what}  {files}", "dim")
-    console.print(head)
+        rest = (f"  {what}  {files}", "dim")
+    console.print(styled("\n", (entry.name, "bold"), (f".{entry.style}" if entry.style else "", "cyan"), rest))
     if not entry.values:
         return
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True, max_width=30)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     for key, value in islice(entry.values.items(), _FIRST):
-        grid.add_row("" if is_hash(key) else escape(key), _one_line(value))
+        grid.add_row(styled("" if is_hash(key) else key), _one_line(value))
     if len(entry.values) > _FIRST:
         grid.add_row("…", "")
     console.print(Padding(grid, (0, 0, 0, 2)))
@@ -212,10 +208,10 @@ def _import(console: Console, entry: ThemeEntry) -> None:
 def _one_line(value: Value) -> Text:
     """A value as one line; of several parts the main one, and the names of the others."""
     if isinstance(value, str):
-        return Text(" ".join(value.split()))
+        return styled(" ".join(value.split()))
     main = "main" if "main" in value else min(value, default="")
     others = ", ".join(part for part in value if part != main)
-    return Text.assemble(" ".join(value.get(main, "").split()), (f"  + {others}" if others else "", "dim"))
+    return styled(" ".join(value.get(main, "").split()), (f"  + {others}" if others else "", "dim"))
 
 
 def verdicts(found: Iterable[Verdict]) -> None:
@@ -229,11 +225,11 @@ def verdicts(found: Iterable[Verdict]) -> None:
         state = ("ok", "green") if not verdict.errors else (_many(len(verdict.errors), "error"), "bold red")
         styles = f", {_many(len(report.styles), 'style')}" if report.styles else ""
         counts = f"  {_many(len(report.names), 'import')}, {_many(report.value_count, 'value')}{styles}"
-        console.print(Text.assemble((report.theme.name, "bold"), "  ", state, (counts, "dim")))
-        rows: list[tuple[str, RenderableType]] = []
+        console.print(styled((report.theme.name, "bold"), "  ", state, (counts, "dim")))
+        rows: _Rows = []
         for error in verdict.errors:
-            rows.append(("[red]error[/]", Text.assemble(str(error), (f" [{error.code}]\n{error.hint}", "dim"))))
-        rows += [("[yellow]warning[/]", Text(w)) for w in verdict.warnings]
+            rows.append((_ERROR, styled(str(error), (f" [{error.code}]\n{error.hint}", "dim"))))
+        rows += [(_WARNING, styled(w)) for w in verdict.warnings]
         if rows:
             console.print(_grid(rows))
     console.print(f"{_many(total, 'theme')}, {_many(errors, 'error')}, {_many(warnings, 'warning')}", style="dim")

@@ -8,8 +8,8 @@ from ..errors import SDGenError
 from ..sessions.mix import plan_of
 from ..templates import parse_seed_spec
 from ..templates.library import TemplateLibrary, TemplateQuery
-from ..templates.space import left_out, occurrences
-from ..templates.syntax import deciding, parse_selector
+from ..templates.space import left_out, written_selectors
+from ..templates.syntax import parse_selector
 
 _TEXTS = ("file", "text", "theme", "style", "mode", "choices", "distribution")
 _FIRST = 3
@@ -38,7 +38,7 @@ def choices(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
     is left out of account, so that a choice of what is no longer there can be repaired.
     """
     resolved = library.choose(_query({**body, "choices": ""})).resolved
-    written = {name: p.selector or "" for name, p in deciding(occurrences(resolved)).items()}
+    written = written_selectors(resolved)
     placeholders = []
     for name, pool in resolved.values.items():
         selector = written.get(name, "")

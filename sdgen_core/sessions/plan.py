@@ -80,7 +80,7 @@ class Plan:
         self._per_choice = per_choice
         wanted = -(-maximum // per_choice) if maximum > 0 and per_choice else maximum
         self.space = Space(resolved, variation_seed, wanted)
-        self.static = not self.space.names
+        self.static = not self.space.names or self.space.per_image
         total = self.space.size * per_choice
         warnings = list(resolved.warnings)
         if self.static and seeds is None:
@@ -180,7 +180,7 @@ class Plan:
     def _combination(self, n: int) -> int:
         if not 0 <= n < self.count:
             raise SDGenError("unknown-item", f"item {n} of a plan of {self.count} items")
-        return 0 if self.static else n // self._per_choice
+        return n // self._per_choice if self.space.names else 0
 
     def seed_pair(self, n: int) -> tuple[int, int]:
         """(requested seed, concrete seed) of item ``n``."""
@@ -271,7 +271,7 @@ class Plan:
     def used(self, n_items: int | None = None) -> dict[str, list[str]]:
         """Per placeholder the keys that the first ``n_items`` items use, in order of first use; renders nothing."""
         n = self.count if n_items is None else min(n_items, self.count)
-        return self.space.used(min(1, n) if self.static else -(-n // self._per_choice))
+        return self.space.used(min(1, n) if not self.space.names else -(-n // self._per_choice))
 
     def summary(self) -> dict[str, Any]:
         """What a person wants to see before anything runs."""

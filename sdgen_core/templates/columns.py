@@ -39,7 +39,7 @@ def _pattern(n: int, stride: int) -> array[int]:
     return array(type_code(n), [digit for digit in range(n) for _ in range(stride)])
 
 
-def numbers(columns: Sequence[array[int]], sizes: Sequence[int]) -> Sequence[int]:
+def numbers(columns: Sequence[array[int]], sizes: Sequence[int]) -> list[int]:
     """Row by row the mixed-radix number of the digits in ``columns``, which have types by ``type_code``.
 
     The rows are lanes of one big integer, so that one multiplication and one addition a column do all rows at once. A
@@ -47,16 +47,18 @@ def numbers(columns: Sequence[array[int]], sizes: Sequence[int]) -> Sequence[int
     """
     size = math.prod(sizes)
     if size > 1 << 64:
-        out = list(columns[0])
+        out = columns[0].tolist()
         for column, n in zip(columns[1:], sizes[1:], strict=True):
             out = [number * n + digit for number, digit in zip(out, column, strict=True)]
         return out
+    if len(columns) == 1:
+        return columns[0].tolist()
     lanes = array(type_code(size))
     total = 0
     for column, n in zip(columns, sizes, strict=True):
         total = total * n + int.from_bytes(_widened(column, lanes.itemsize), sys.byteorder)
     lanes.frombytes(total.to_bytes(lanes.itemsize * len(columns[0]), sys.byteorder))
-    return lanes
+    return lanes.tolist()
 
 
 def _widened(column: array[int], width: int) -> bytes | bytearray:

@@ -108,7 +108,8 @@ def _layer(run: Run, document: Document, kind: type[FileModel]) -> Layer:
             if data.get(wrong) is None:
                 continue
             message = f"a prompt file has '{right}:', not '{wrong}:'"
-            run.problem(SDGenError("bad-structure", message, place=document.place(root.get(wrong))))
+            place = next(document.place(key_node) for key, key_node, _ in root.pairs() if key == wrong)
+            run.problem(SDGenError("bad-structure", message, place=place))
             value = data.pop(wrong)
             if data.get(right) is None:
                 data[right] = value
@@ -195,6 +196,9 @@ def _merge_text(run: Run, merged: Merged, text: Text, layer: Layer) -> Text:
         return _put(merged.text, "{prompt}", text, layer)
     if layer.text is None:
         return merged.text
+    if merged.kind == "template":  # that was said; both texts are checked
+        end = len(merged.text.string)
+        return merged.text.splice([(end, end, text)])
     place = layer.document.place(layer.document.root.get("implements"))
     if layer.kind == "prompt":
         run.note("the parent's text has no {prompt}, so it is used and this file's own text is not", place)

@@ -25,7 +25,7 @@ from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
 from .run import Entry, Run
 from .text import Text
 from .themes import Theme, load_theme, theme_from
-from .validate import strict_problems
+from .validate import UnknownField, strict_problems
 
 DIRECT = Generation(mode="combinatorial", seed=42, seed_mode="progressive", max_images=10)
 
@@ -163,7 +163,8 @@ def read_frame(run: Run, leaf: Document, kind: type[FileModel], options: Options
     """Read the parents and merge. Raises what leaves nothing to go on with."""
     if options.schema:
         for problem in strict_problems(leaf, kind):
-            run.problem(problem)
+            if run.strict or not isinstance(problem, UnknownField):  # the model remarks on unknown fields
+                run.problem(problem)
     layers = chain(run, leaf, kind)
     return Frame(leaf, layers, merge(run, layers))
 
@@ -267,7 +268,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
     fixed = _fixed(run, values, options, dressed.usable)
     choices = checked_choices(run, values, options.choices, dressed)
     check_selectors(run, dressed, values, fixed, choices)
-    generation = _generation(run, frame.layers[-1], options)
+    generation = generation_of(run, frame.layers[-1], options)
     run.check()
 
     files = sorted(run.files.values())
@@ -326,7 +327,8 @@ def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], 
     return imports, [n for n in theme.removed if n not in imports]
 
 
-def _generation(run: Run, layer: Layer, options: Options) -> Generation:
+def generation_of(run: Run, layer: Layer, options: Options) -> Generation:
+    """The generation block of a leaf; words it does not know are remarks."""
     if layer.kind != "prompt":
         return DIRECT if options.mode is None else replace(DIRECT, mode=options.mode)
     block: GenerationBlock = layer.model.generation
@@ -338,10 +340,10 @@ def _generation(run: Run, layer: Layer, options: Options) -> Generation:
         if word in known:
             continue
         place = layer.document.place(layer.document.root.at(("generation", name)))
-        message = f"generation.{name}: {word!r} is none of {', '.join(known)} and counts as random"
         if word == "ask":
-            run.note(message, place)
+            run.note(f"generation.{name}: ask counts as random where nobody is asked", place)
         else:
+            message = f"generation.{name}: {word!r} is none of {', '.join(known)} and counts as random"
             run.warn(message, place, "schema", nearest_names(word, known))
     return Generation(options.mode or block.mode, block.seed, block.seed_mode, block.max_images, block.variation_seed)
 

@@ -330,7 +330,9 @@ class VariationsFile(FileModel):
 
     KIND: ClassVar[str] = "variations"
     TYPES: ClassVar[tuple[str, ...]] = ("variations",)
-    NAMES: ClassVar[tuple[str, ...]] = ("**/variations/**/*.yaml", "**/variations/**/*.yml")
+    NAMES: ClassVar[tuple[str, ...]] = tuple(
+        f"**/{folder}/**/*.{ending}" for folder in ("variations", "themes") for ending in ("yaml", "yml")
+    )
 
     type: Text | None = _type("variations")
     version: Text | None = _VERSION

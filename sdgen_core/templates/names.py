@@ -14,7 +14,7 @@ from .parameters import loose_names, parameter_names
 from .resolved import Value
 from .run import Run, few
 from .space import selected
-from .syntax import Placeholder, Selector, deciding, parse_selector, placeholders
+from .syntax import Placeholder, Selector, deciding_in, parse_selector, placeholders
 from .text import Text
 from .themes import Theme
 
@@ -146,13 +146,13 @@ def check_selectors(
     occurrences = [(p, prompt) for p in placeholders(prompt.string)] + [
         (p, negative) for p in placeholders(negative.string)
     ]
-    last = deciding([p for p, _ in occurrences])
+    last = deciding_in(placeholders(prompt.string), placeholders(negative.string))
     for p, text in occurrences:
         if p.selector is None or p.name not in values or run.full:
             continue
         selector = parse_selector(p.selector)
-        decides = last[p.name]
-        differs = decides.selector != p.selector
+        decides = last.get(p.name)
+        differs = decides is None or decides.selector != p.selector
         counts = p is decides and p.name not in chosen and not selector.errors
         if not (selector.errors or counts or ((selector.remarks or differs) and not run.crowded)):
             continue
@@ -161,7 +161,9 @@ def check_selectors(
             run.problem(SDGenError("bad-selector", f"{p.raw}: {message}", place=at()))
         for message in selector.remarks:
             run.warn(f"{p.raw}: {message}", at(), "bad-selector")
-        if differs:
+        if decides is None:
+            run.warn(f"{p.raw} has no effect: the prompt decides about {p.name}", at(), "bad-selector")
+        elif differs:
             run.warn(
                 f"{p.raw} and {decides.raw} disagree; the last one counts for every {{{p.name}}}", at(), "bad-selector"
             )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
+from .columns import numbers
 from .normalise import clean_core, is_clean, normalise, split_soft
 from .parameters import part_of
 from .resolved import ResolvedTemplate, Value
@@ -22,6 +23,7 @@ from .syntax import Placeholder, tokens
 _Columns = Mapping[str, "array[int]"]
 _PATTERNS = 4096
 _BLOCK = 4096
+_TABLE = 2048
 
 
 class Rendered(NamedTuple):
@@ -129,21 +131,32 @@ class _Field:
         return "".join(parts)
 
     def filler(self, pools: Mapping[str, list[str]]) -> Callable[[_Columns, int], Iterable[str]]:
-        """What fills this text for many choices, given as positions in ``pools``."""
+        """What fills this text for many choices, given as positions in ``pools``.
+
+        Neighbours with few values share a table of their combinations, so that fewer pieces have to be joined.
+        """
         pattern = self._only
         if pattern is None:
             return lambda columns, n: map(self.fill, _choices(pools, columns))
         if not self._occurrences:
             return lambda columns, n: repeat(pattern[0], n)
-        texts = [
-            (name, [cores[key] + after for key in pools[name]])
-            for (name, cores), after in zip(self._occurrences, pattern[2::2], strict=True)
-        ]
-        if pattern[0]:
-            texts[0] = (texts[0][0], [pattern[0] + text for text in texts[0][1]])
-        return lambda columns, n: map(
-            "".join, zip(*[map(pool.__getitem__, columns[name]) for name, pool in texts], strict=True)
-        )
+        pieces: list[tuple[list[str], list[str]]] = [([], [pattern[0]])]
+        for (name, cores), after in zip(self._occurrences, pattern[2::2], strict=True):
+            here = [cores[key] + after for key in pools[name]]
+            names, before = pieces[-1]
+            if not names or (len(before) * len(here) <= _TABLE and name not in names):
+                pieces[-1] = [*names, name], [text + more for text in before for more in here]
+            else:
+                pieces.append(([name], here))
+
+        def fill(columns: _Columns, count: int) -> Iterable[str]:
+            parts: list[Iterable[str]] = []
+            for names, texts in pieces:
+                rows = numbers([columns[name] for name in names], [len(pools[name]) for name in names])
+                parts.append(map(texts.__getitem__, rows))
+            return map("".join, zip(*parts, strict=True))
+
+        return fill
 
 
 def _choices(pools: Mapping[str, list[str]], columns: _Columns) -> Iterator[dict[str, str]]:

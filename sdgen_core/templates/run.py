@@ -215,7 +215,6 @@ class Run:
             files={},
             _told=set(),
             _wrong=set(),
-            _damaged=[],
             _values=0,
             oddities=0,
             more=0,

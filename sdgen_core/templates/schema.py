@@ -29,7 +29,7 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 #: Every keyword of the schemas that says something about a file.
 KEYWORDS = frozenset(
     {
-        "$ref", "type", "enum", "const", "pattern", "minLength", "minimum", "maximum", "exclusiveMinimum", "items", "minItems",
+        "$ref", "type", "enum", "const", "pattern", "minLength", "minimum", "maximum", "items", "minItems",
         "maxItems", "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties", "allOf",
         "anyOf", "not", "if", "then", "else",
     }
@@ -179,13 +179,13 @@ FORMS: dict[str, dict[str, Any]] = {
         "type": ["string", "array", "object", "boolean", "null"],
         **_YAML,
         "minProperties": 1,
-        "items": {"type": ["string", "object"], **_YAML, **_also(_ref("DetectorEntry"))},
+        "items": {"type": ["string", "object"], **_YAML, "minProperties": 1, **_also(_ref("DetectorEntry"))},
         **_also(_ref("DetectorEntry"), _NOT_TRUE),
     },
     "controlnet": {
         "type": ["string", "array", "object", "boolean", "null"],
         **_YAML,
-        "items": {"type": ["string", "object"], **_YAML, **_also(_ref("UnitEntry"))},
+        "items": {"type": ["string", "object"], **_YAML, "minProperties": 1, **_also(_ref("UnitEntry"))},
         **_also(
             _ref("ControlnetBlock"),
             _NOT_TRUE,
@@ -211,7 +211,10 @@ _EXTRA: dict[str, dict[str, Any]] = {
         "errorMessage": "a chunk needs template: or implements:",
     },
     "adetailer": {
-        "anyOf": [{"required": ["detector"]}, {"required": ["detectors"]}],
+        "anyOf": [
+            {"required": ["detector"], "properties": {"detector": {"type": "object"}}},
+            {"required": ["detectors"]},
+        ],
         "errorMessage": "the field 'detector' (or a list 'detectors') is missing",
     },
 }
@@ -275,13 +278,16 @@ def _finish(body: dict[str, Any], model: type[FileModel]) -> dict[str, Any]:
     required = [*out.get("required", ()), *model.STRICT]
     if required:
         out["required"] = [name for name in out["properties"] if name in required]
+    for name, info in model.model_fields.items():
+        if info.examples:  # as they are written: pydantic sorts their keys
+            out["properties"][info.alias or name]["examples"] = info.examples
     out["properties"] = {name: _field(field, model.VARIABLE) for name, field in out["properties"].items()}
     return out
 
 
 def _field(field: dict[str, Any], variable: bool) -> dict[str, Any]:
     """One property: its form put in, and what editors would only be confused by left out."""
-    notes = {k: v for k, v in field.items() if k in ("description", "default", "examples")}
+    notes: dict[str, Any] = {k: field[k] for k in ("description", "default", "examples") if k in field}
     rest = {k: v for k, v in field.items() if k not in notes}
     if notes.get("default", 0) in (None, [], {}):
         del notes["default"]
@@ -293,7 +299,7 @@ def _field(field: dict[str, Any], variable: bool) -> dict[str, Any]:
         rest = _also(rest)
     elif variable and rest:
         rest = _variable(rest)
-    return {**rest, **notes}
+    return {**notes, **rest}
 
 
 def _variable(rest: dict[str, Any]) -> dict[str, Any]:
@@ -321,7 +327,7 @@ def _span(kind: str, limits: dict[str, Any]) -> str:
     low, high = limits.get("minimum"), limits.get("maximum")
     text = "a whole number" if kind == "integer" else "a number"
     if low is not None:
-        text += f" from {low} to {high}" if high is not None else f", {low} or more"
+        text += f" from {low:g} to {high:g}" if high is not None else f", {low:g} or more"
     return text
 
 
@@ -337,10 +343,7 @@ def _references(schema: Any) -> list[str]:
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's generator, without titles made of field names; fields in their order; ``X | None`` as a list of types."""
-
-    def sort(self, value: Any, parent_key: str | None = None) -> Any:
-        return value
+    """pydantic's generator, without titles made of field names; ``X | None`` as a list of types."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -384,7 +387,8 @@ def _other(file: Path, settings: dict[str, Any]) -> bool:
 def editor_settings(folder: str) -> dict[str, Any]:
     """VS Code's settings for the YAML extension: which schema of ``folder`` is for which files.
 
-    YAML 1.1 is what templates are read as. Values lie in a folder called variations; other kinds keep their names there.
+    YAML 1.1 is what templates are read as. Values lie in folders called variations and themes; other kinds keep their names
+    there.
     """
     others = [f"!{name}" for kind, model in KINDS.items() if kind != "variations" for name in model.NAMES]
     return {

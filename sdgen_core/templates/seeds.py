@@ -183,15 +183,21 @@ def _indexes(places: Sequence[int]) -> str:
     return "#" + ",".join(map(str, places))
 
 
-def choice_spec(pools: Mapping[str, Mapping[str, Value]], chosen: Mapping[str, Sequence[str]]) -> str:
-    """``chosen`` (placeholder -> keys) in the form of ``parse_choice_spec``; ``pools`` holds every value of each placeholder.
+def choice_spec(
+    pools: Mapping[str, Mapping[str, Value]],
+    chosen: Mapping[str, Sequence[str]],
+    draws: Mapping[str, int | None] | None = None,
+) -> str:
+    """``chosen`` (placeholder -> keys) in the form of ``parse_choice_spec``; ``pools`` holds every value of each placeholder,
+    ``draws`` how many of the keys are drawn at random.
 
     All keys of a name are written too (``#0-4``): in the template a selector may take fewer.
     """
-    return "; ".join(
-        f"{name}[{write_selector(pools[name], keys) or _indexes(range(len(pools[name])))}]"
-        for name, keys in chosen.items()
-    )
+    pieces: list[str] = []
+    for name, keys in chosen.items():
+        selector = write_selector(pools[name], keys, (draws or {}).get(name))
+        pieces.append(f"{name}[{selector or _indexes(range(len(pools[name])))}]")
+    return "; ".join(pieces)
 
 
 @dataclass(frozen=True)

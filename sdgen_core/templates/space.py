@@ -18,8 +18,8 @@ from ..errors import SDGenError, nearest_names
 from . import streams
 from .columns import loop, type_code
 from .parameters import dear_names, loose_names, parameter_names
-from .resolved import ResolvedTemplate
-from .syntax import Choice, Placeholder, Selector, choose, deciding, parse_selector, placeholders
+from .resolved import ResolvedTemplate, Value
+from .syntax import Choice, Placeholder, Selector, choose, deciding_in, parse_selector, placeholders
 from .walk import LIMIT, Walk, digits
 
 _EMPTY = Selector()
@@ -65,11 +65,17 @@ def _without_limit(selector: Selector) -> Selector:
     return Selector(selector.indexes, selector.span, selector.keys)
 
 
+def written_selectors(resolved: ResolvedTemplate) -> dict[str, str]:
+    """Name -> text of the selector that counts among those in the template: see ``syntax.deciding_in``."""
+    found = deciding_in(placeholders(resolved.prompt), placeholders(resolved.negative))
+    return {name: p.selector or "" for name, p in found.items()}
+
+
 def selectors(resolved: ResolvedTemplate) -> dict[str, str]:
     """Name -> text of the selector that counts: one given beside the template (which keeps the loop weight written in
     the template unless it says its own), else the last one in the text.
     """
-    out = {n: p.selector or "" for n, p in deciding(occurrences(resolved)).items()}
+    out = written_selectors(resolved)
     for name, text in resolved.choices.items():
         weight = parse_selector(out.get(name, "")).weight
         keeps = weight is not None and parse_selector(text).weight is None
@@ -80,6 +86,15 @@ def selectors(resolved: ResolvedTemplate) -> dict[str, str]:
 def left_out(resolved: ResolvedTemplate) -> frozenset[str]:
     """Names whose selector is ``[0]``: they become empty text."""
     return frozenset(n for n, text in selectors(resolved).items() if parse_selector(text).leaves_out)
+
+
+def _different(pool: Sequence[str], values: Mapping[str, Value]) -> tuple[str, ...]:
+    """The keys of a random choice: combinations are told apart by their texts, so of keys that mean the same the first counts."""
+    first: dict[object, str] = {}
+    for key in pool:
+        value = values[key]
+        first.setdefault(value if isinstance(value, str) else tuple(value.items()), key)
+    return tuple(first.values())
 
 
 class Space:
@@ -116,7 +131,9 @@ class Space:
                 raise SDGenError("empty-choice", f"{name}[{text}] selects none of the {len(keys)} values", nearest=near)
             weight = selector.weight if selector.weight is not None else resolved.weights.get(name, 1)
             slots.append(Slot(name, keys, result, 0 if name in loose else weight, text))
-        self.combinatorial = resolved.generation.combinatorial and any(s.weight > 0 for s in slots)
+        #: Only settings of ADetailer and ControlNet choose: one combination, for which values are drawn image by image.
+        self.per_image = bool(slots) and all(s.name in loose for s in slots)
+        self.combinatorial = self.per_image or (resolved.generation.combinatorial and any(s.weight > 0 for s in slots))
         self.slots: tuple[Slot, ...]
         if self.combinatorial:
             dear = {name: place - len(slots) for place, name in enumerate(dear_names(resolved.parameters))}
@@ -124,8 +141,9 @@ class Space:
             self._loops = len(loops)
             self.slots = (*loops, *(s for s in slots if s.weight <= 0))
         else:
-            # a random choice is a set of keys: repeats in a selector would only repeat combinations
-            self.slots = tuple(Slot(s.name, s.keys, tuple(dict.fromkeys(s.pool)), s.weight, s.selector) for s in slots)
+            self.slots = tuple(
+                Slot(s.name, s.keys, _different(s.pool, resolved.values[s.name]), s.weight, s.selector) for s in slots
+            )
             self._loops = 0
         self.names = tuple(s.name for s in self.slots)
         self.pools: dict[str, list[str]] = {s.name: list(s.pool) for s in self.slots}
@@ -149,7 +167,7 @@ class Space:
 
     def choice(self, index: int) -> dict[str, str]:
         """Name -> key of combination ``index``; ``O(names)`` whatever the index. Raises ``unknown-item`` out of range."""
-        if not 0 <= index < self.size:
+        if index < 0 or (index >= self.size and not self.per_image):
             raise SDGenError("unknown-item", f"combination {index} of {self.size}")
         if self._walk is not None:
             self._walk.grow(index + 1)
@@ -168,7 +186,7 @@ class Space:
         """Per name (order of ``names``) its positions in its pool over combinations ``start`` to ``stop``: many choices
         at once.
         """
-        stop = min(stop, self.size)
+        stop = stop if self.per_image else min(stop, self.size)
         if start < 0 or start >= stop:
             return [array(type_code(n)) for n in self._sizes]
         if self._walk is not None:
@@ -199,7 +217,7 @@ class Space:
 
     def used(self, count: int) -> dict[str, list[str]]:
         """Per name the keys that occur in the first ``count`` combinations, in order of first use; renders nothing."""
-        count = min(count, self.size)
+        count = count if self.per_image else min(count, self.size)
         if count <= 0:
             return {n: [] for n in self.names}
         if self.combinatorial:

@@ -17,8 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-PLACEHOLDER = re.compile(r"\{(\w+)(?:\[([^\]]{1,2000})\])?(?::(\w+))?\}")
-REFERENCE = re.compile(r"\{@(\w+)(?:\.(\w+))?\}|(?<![\w@.])@(\w+)(?:\.(\w+))?|@\{(\w+)\s+with\s|@\{(\w+)\}")
+# a selector ends at the first "]"; looking for it stops where the next "{Name[" begins, so that text with many opened and never
+# closed selectors costs no more than its length
+PLACEHOLDER = re.compile(r"\{(\w+)(?:\[((?:[^\]{]|\{(?!\w+\[))+)\])?(?::(\w+))?\}")
+REFERENCE = re.compile(r"\{@(\w+)(?:\.(\w+))?\}|(?<![\w@])@(\w+)(?:\.(\w+))?|@\{(\w+)\s+with\s|@\{(\w+)\}")
 _WORD = re.compile(r"(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)", re.IGNORECASE | re.DOTALL)
 _BRACE = re.compile(r"[{}]")
 _INT = re.compile(r"[+-]?\d{1,18}")
@@ -194,6 +196,12 @@ def deciding(found: Sequence[Placeholder]) -> dict[str, Placeholder]:
         if p.selector is not None:
             out[p.name] = p
     return out
+
+
+def deciding_in(prompt: Sequence[Placeholder], negative: Sequence[Placeholder]) -> dict[str, Placeholder]:
+    """The occurrences that count over prompt and negative prompt: the negative's only for names that the prompt does not use."""
+    used = {p.name for p in prompt}
+    return {**deciding([p for p in negative if p.name not in used]), **deciding(prompt)}
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def walk(folders: Iterable[Path]) -> Found:
         for folder in sorted((*explicit, *implicit)):
             path = folder if folder in implicit else folder / THEME_FILE
             found.themes.append(FoundTheme(folder.name, path, _bases(folder, top, leaves)))
-        found.prompts += sorted(p for p in prompts if p not in found.prompts)
+        found.prompts += sorted(set(prompts).difference(found.prompts))
     return found
 
 

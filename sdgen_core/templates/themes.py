@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SDGenError, nearest_names
+from ..errors import Place, SDGenError, nearest_names
 from .documents import Node
 from .imports import is_remove
 from .model import ThemeFile, ThemesBlock
@@ -18,7 +18,7 @@ THEME_FILE = "theme.yaml"
 @dataclass
 class Theme:
     """A theme for one style: what it sets and what it removes. ``broken`` are names whose entries are faulty, ``styles``
-    those that the theme has entries for, besides the default one.
+    those that the theme has entries for, besides the default one; ``place`` is where its imports stand.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Theme:
     merge: bool = False
     broken: set[str] = field(default_factory=set)
     styles: tuple[str, ...] = ()
+    place: Place | None = None
 
 
 def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
@@ -94,7 +95,10 @@ def theme_from(run: Run, path: Path, name: str, style: str) -> Theme:
         return Theme(name, document.name)
     model = run.rough_model(document, ThemeFile)
     theme = Theme(name, document.name, merge=model.merge)
-    block = document.root.get("imports")
+    block = None
+    for key, key_node, node in document.root.pairs():
+        if key == "imports":
+            block, theme.place = node, document.place(key_node)
     plain: dict[str, Entry | None] = {}
     styled: dict[str, Entry | None] = {}
     styles: dict[str, None] = {}

@@ -37,6 +37,10 @@ _MEANT = {
 }
 
 
+class UnknownField(SDGenError):
+    """A field that no file of the kind has: a remark when the file is only loaded."""
+
+
 def strict_problems(document: Document, kind: type[FileModel]) -> list[SDGenError]:
     """All violations in one file, with their places. The code is ``schema`` throughout."""
     from .schema import json_schema  # only a strict check needs the schemas, and every start would wait for them
@@ -61,11 +65,18 @@ class _Check:
     problems: list[SDGenError] = field(default_factory=list)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
-    def add(self, path: tuple[str | int, ...], node: Node | None, problem: str, nearest: Sequence[str] = ()) -> None:
+    def add(
+        self,
+        path: tuple[str | int, ...],
+        node: Node | None,
+        problem: str,
+        nearest: Sequence[str] = (),
+        error: type[SDGenError] = SDGenError,
+    ) -> None:
         """Record a problem of the field at ``path``: its name and ``problem`` make the message."""
         message = f"the field {_dotted(path)!r}{'' if problem[:1] == ':' else ' '}{problem}" if path else problem
         place = self.document.place(node) if node is not None else Place(self.document.name)
-        self.problems.append(SDGenError("schema", message, place=place, nearest=nearest))
+        self.problems.append(error("schema", message, place=place, nearest=nearest))
 
     def fits(self, node: Node, schema: Schema) -> bool:
         """Whether ``node`` has no problem with ``schema``."""
@@ -118,7 +129,7 @@ class _Check:
                 return False
         values = [schema["const"]] if "const" in schema else schema.get("enum")
         if values is not None:
-            given = node.python()
+            given = node.scalar() if node.kind == "scalar" else node
             if not any(_same(given, v) for v in values):
                 texts = [v for v in values if isinstance(v, str)] or [str(v).lower() for v in values]
                 message = f"is {_short(node)}; it must be {_or([repr(t) for t in texts])}"
@@ -167,7 +178,8 @@ class _Check:
                 self.walk(value, properties[key], here)
             elif rest is False:
                 home = "" if path else self._home(key)
-                self.add(here, key_node, f"is unknown{home}", [] if home else nearest_names(key, properties))
+                near = [] if home else nearest_names(key, properties)
+                self.add(here, key_node, f"is unknown{home}", near, SDGenError if home else UnknownField)
             elif isinstance(rest, dict):
                 self.walk(value, rest, here)
 
@@ -199,11 +211,8 @@ class _Check:
             if len(value) < schema.get("minLength", 0):
                 self.add(path, node, "is empty")
             elif "pattern" in schema and not re.search(schema["pattern"], value):
-                self.add(
-                    path,
-                    node,
-                    f": {schema.get('patternErrorMessage', 'is not of the right form')} (found {_short(node)})",
-                )
+                message = schema.get("patternErrorMessage", "is not of the right form")
+                self.add(path, node, f": {message} (found {_short(node)})")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             if value < schema.get("minimum", value):
                 self.add(path, node, f"is {value}; it must be {schema['minimum']} or more")
@@ -218,7 +227,7 @@ class _Misfit(Exception):
 class _Trial(_Check):
     """A reading that only wants to know whether there is a problem."""
 
-    def add(self, path: tuple[str | int, ...], node: Node | None, problem: str, nearest: Sequence[str] = ()) -> None:
+    def add(self, *_: object) -> None:
         raise _Misfit
 
 

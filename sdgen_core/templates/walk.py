@@ -12,7 +12,7 @@ from .columns import numbers, type_code
 LIMIT = 2**20  # runs up to this many combinations keep their table; larger ones are permutations
 ATTEMPTS = 7
 _STEP = 4096
-_BLOCK = 64
+_BLOCK = 32
 
 
 class Walk:
@@ -47,7 +47,7 @@ class Walk:
     def _extend(self, start: int, stop: int) -> None:
         seen = self._seen
         columns = [streams.picks(key, start, stop, n) for key, n in zip(self._keys, self._sizes, strict=True)]
-        joints = list(numbers(columns, self._sizes))
+        joints = numbers(columns, self._sizes)
         for begin in range(0, stop - start, _BLOCK):
             block = joints[begin : begin + _BLOCK]
             if seen.isdisjoint(block):  # nothing repeats: the usual case, at C speed

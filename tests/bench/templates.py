@@ -1,7 +1,13 @@
-"""The template engine against its peers: one JSON line per measurement, CPU seconds and peak memory of this process.
+"""The template engine against its peers, all in one run: one JSON line a measurement, CPU seconds of this process.
 
-Peers: the naive product (itertools, a list, one regular expression per prompt) and, when it is installed, ``dynamicprompts``.
-Run: ``python3 dev.py bench templates``.
+    python3 dev.py bench templates
+
+Peers: ``dynamicprompts`` (combinatorial and random sampler; a development dependency) and the naive product (itertools, a
+list, one regular expression a prompt, no cleaning). Each makes the same 100,000 prompts. Lines with ``bars`` say what a
+figure has to be, and ``met`` whether it is. Memory is measured in processes of their own.
+
+Random runs are measured twice: in a bare Python, and with numpy loaded, as it always is inside ComfyUI (it then sorts the
+shuffles; the prompts are the same).
 """
 
 from __future__ import annotations
@@ -10,125 +16,203 @@ import itertools
 import json
 import random
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import psutil
+import yaml
+
 from sdgen_core.sessions.plan import Plan
-from sdgen_core.templates import Renderer, Space, load_template, load_text, one_line
+from sdgen_core.templates import Renderer, ResolvedTemplate, Space, load_template, load_text, one_line
 from sdgen_core.templates.load import Options
 
 N = 100_000
 SIZES = [10, 20, 30, 40, 50]
+WORDS = "words before"
+MODES = ("combinatorial", "random")
+FASTER = {"combinatorial": 50, "random": 150}
 
 
-def report(name: str, **figures: Any) -> None:
-    print(json.dumps({"bench": "templates", "name": name, **figures}), flush=True)
+def report(
+    name: str, *, at_most: dict[str, float] | None = None, at_least: dict[str, float] | None = None, **figures: Any
+) -> None:
+    """Print a line; ``at_most`` and ``at_least`` are the bars of the figures they name."""
+    bars = {k: f"<= {v:g}" for k, v in (at_most or {}).items()} | {k: f">= {v:g}" for k, v in (at_least or {}).items()}
+    met = all(figures[k] <= v for k, v in (at_most or {}).items())
+    met = met and all(figures[k] >= v for k, v in (at_least or {}).items())
+    rounded = {k: round(v, 3 if v < 10 else 1) if isinstance(v, float) else v for k, v in figures.items()}
+    print(
+        json.dumps({"bench": "templates", "name": name, **rounded, **({"bars": bars, "met": met} if bars else {})}),
+        flush=True,
+    )
 
 
-def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.process_time()
-    result = work()
-    return time.process_time() - started, result
+def cpu(work: Callable[[], Any], times: int = 1) -> float:
+    """The median CPU time of ``work`` in seconds."""
+    out = []
+    for _ in range(times):
+        started = time.process_time()
+        work()
+        out.append(time.process_time() - started)
+    return statistics.median(out)
+
+
+def consume(prompts: Iterable[Any]) -> None:
+    deque(prompts, maxlen=0)
+
+
+# ---- ours ------------------------------------------------------------------------------------------------------------
 
 
 def yaml_text(sizes: list[int], mode: str, maximum: int, filler: str = "") -> str:
     imports = "".join(
         f"  P{i}: {{{', '.join(f'k{j}: value {j} of {i}' for j in range(n))}}}\n" for i, n in enumerate(sizes)
     )
-    text = ", ".join(f"words before {{P{i}}}{filler}" for i in range(len(sizes)))
+    text = ", ".join(f"{WORDS} {{P{i}}}{filler}" for i in range(len(sizes)))
     return f"imports:\n{imports}prompt: |\n  {text}\ngeneration: {{mode: {mode}, seed: 5, max_images: {maximum}}}\n"
 
 
-def ours(mode: str) -> float:
-    resolved = load_text(yaml_text(SIZES, mode, N))
+def template(mode: str) -> ResolvedTemplate:
+    return load_text(yaml_text(SIZES, mode, N))
 
-    def work() -> int:
-        space, renderer = Space(resolved, 5), Renderer(resolved)
-        return sum(len(renderer.render(space.choice(i)).prompt) for i in range(N))
 
-    def in_bulk() -> int:
-        return sum(len(r.prompt) for r in Renderer(resolved).render_many(Space(resolved, 5), 0, N))
+def bulk(resolved: ResolvedTemplate) -> Iterable[tuple[str, str]]:
+    return Renderer(resolved).render_many(Space(resolved, 5), 0, N)
 
-    one_by_one, total = cpu(work)
-    seconds, again = cpu(in_bulk)
-    assert total == again
-    report(f"{N} prompts, {mode}, one by one", cpu_s=round(one_by_one, 3))
-    tracemalloc.start()
-    space = Space(resolved, 5)
-    space.choice(N - 1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    report(f"{N} prompts, {mode}", cpu_s=round(seconds, 3), space_peak_mib=round(peak / 2**20, 1))
-    return seconds
+
+def one_by_one(resolved: ResolvedTemplate) -> Iterable[tuple[str, str]]:
+    space, renderer = Space(resolved, 5), Renderer(resolved)
+    return (renderer.render(space.choice(i)) for i in range(N))
+
+
+# ---- peers -----------------------------------------------------------------------------------------------------------
+
+
+def dynamicprompts(mode: str, count: int = N) -> list[str]:
+    from dynamicprompts.generators import CombinatorialPromptGenerator, RandomPromptGenerator
+
+    text = ", ".join(WORDS + " {" + "|".join(f"value {j} of {i}" for j in range(n)) + "}" for i, n in enumerate(SIZES))
+    generator = CombinatorialPromptGenerator() if mode == "combinatorial" else RandomPromptGenerator(seed=1)
+    return generator.generate(text, count)
+
+
+def naive() -> list[str]:
+    pools = {f"P{i}": [f"value {j} of {i}" for j in range(n)] for i, n in enumerate(SIZES)}
+    text = ", ".join(f"{WORDS} {{P{i}}}" for i in range(len(SIZES)))
+    out = []
+    for combo in list(itertools.islice(itertools.product(*pools.values()), N)):
+        choice = dict(zip(pools, combo, strict=True))
+        out.append(re.sub(r"\{(\w+)\}", lambda m: choice[m[1]], text))  # noqa: B023
+    return out
+
+
+# ---- measurements ----------------------------------------------------------------------------------------------------
+
+
+def prompts() -> None:
+    peers: dict[str, float] = {}
+    for mode in MODES:
+        made: list[str] = []
+        dynamicprompts(mode, 10)  # its imports are not counted
+        peers[mode] = cpu(lambda made=made, mode=mode: made.extend(dynamicprompts(mode)))
+        report(f"{N} prompts, {mode}, dynamicprompts (peer)", cpu_s=peers[mode], prompts=len(made))
+        assert len(made) == N
+    report(f"{N} prompts, naive product (peer)", cpu_s=cpu(naive))
+    resolved = {mode: template(mode) for mode in MODES}
+    for mode, ours in resolved.items():
+        assert list(bulk(ours)) == list(one_by_one(ours))
+        report(f"{N} prompts, {mode}, one by one", cpu_s=cpu(lambda ours=ours: consume(one_by_one(ours)), 3))
+    if "numpy" in sys.modules:
+        sys.exit("a peer loaded numpy: measure without it first")
+    for beside in ("", ", numpy loaded as in ComfyUI"):
+        if beside:
+            import numpy  # noqa: F401
+        for mode, ours in resolved.items():
+            seconds = cpu(lambda ours=ours: consume(bulk(ours)), 7)
+            report(
+                f"{N} prompts, {mode}{beside}",
+                cpu_s=seconds,
+                us_per_prompt=seconds / N * 1e6,
+                times_faster_than_dynamicprompts=peers[mode] / seconds,
+                at_most={"cpu_s": 1.0},
+                at_least={"times_faster_than_dynamicprompts": FASTER[mode]},
+            )
+
+
+def memory(what: str) -> None:
+    """The peaks of a process of its own that keeps all prompts in a list: of the process, and of Python's objects."""
+    figures = {}
+    for kind in ("rss", "objects"):
+        done = subprocess.run([sys.executable, __file__, what, kind], check=True, capture_output=True, text=True)
+        figures[f"{kind}_peak_mib"] = int(done.stdout) / 2**20
+    bars = {"rss_peak_mib": 150.0} if what in MODES else None
+    report(f"memory for a list of {N} prompts, {what}", at_most=bars, **figures)
+
+
+def memory_child(what: str, kind: str) -> None:
+    if kind == "objects":
+        tracemalloc.start()
+    kept = [prompt for prompt, _ in bulk(template(what))] if what in MODES else dynamicprompts(what.split()[-1])
+    assert len(kept) == N
+    print(tracemalloc.get_traced_memory()[1] if kind == "objects" else peak_rss())
+
+
+def peak_rss() -> int:
+    """This process's largest resident size in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def plan_items() -> None:
-    plan = Plan.build(load_text(yaml_text(SIZES, "combinatorial", N)))
-    seconds, _ = cpu(lambda: sum(1 for _ in plan.items()))
-    report(f"{N} plan items with seeds and identities", cpu_s=round(seconds, 3))
-    seconds, _ = cpu(lambda: plan.used(40_000))
-    report("values used by 40000 items", cpu_s=round(seconds, 4))
-
-
-def naive() -> float:
-    pools = {f"P{i}": [f"value {j} of {i}" for j in range(n)] for i, n in enumerate(SIZES)}
-    text = ", ".join(f"words before {{P{i}}}" for i in range(len(SIZES)))
-
-    def work() -> int:
-        combos = list(itertools.islice(itertools.product(*pools.values()), N))
-        total = 0
-        for combo in combos:
-            choice = dict(zip(pools, combo, strict=True))
-            total += len(re.sub(r"\{(\w+)\}", lambda m: choice[m[1]], text))  # noqa: B023
-        return total
-
-    seconds, _ = cpu(work)
-    report(f"{N} prompts, naive product without cleaning (peer)", cpu_s=round(seconds, 3))
-    return seconds
-
-
-def dynamicprompts(mode: str, mine: float) -> None:
-    try:
-        from dynamicprompts.generators import CombinatorialPromptGenerator, RandomPromptGenerator
-    except ImportError:
-        report(f"dynamicprompts, {mode} (peer)", skipped="not installed")
-        return
-    text = ", ".join(
-        "words before {" + "|".join(f"value {j} of {i}" for j in range(n)) + "}" for i, n in enumerate(SIZES)
-    )
-    n = N // 50  # a sample: it is slow
-    generator = CombinatorialPromptGenerator() if mode == "combinatorial" else RandomPromptGenerator(seed=1)
-    seconds, found = cpu(lambda: list(generator.generate(text, n)))
-    per = seconds / max(1, len(found))
-    report(f"dynamicprompts, {mode} (peer)", us_per_prompt=round(per * 1e6, 1), times_slower=round(per / (mine / N), 1))
+    for mode in MODES:
+        plan = Plan.build(template(mode))
+        report(
+            f"{N} plan items with seeds and identities, {mode}", cpu_s=cpu(lambda plan=plan: consume(plan.items()), 3)
+        )
+        report(
+            f"{N} identities one by one, {mode}",
+            cpu_s=cpu(lambda plan=plan: consume(map(plan.identity, range(N))), 3),
+        )
+    plan = Plan.build(template("combinatorial"))
+    report("values used by 40000 items", cpu_s=cpu(lambda: plan.used(40_000), 3))
 
 
 def long_prompt() -> None:
-    resolved = load_text(yaml_text(SIZES, "combinatorial", -1, ", (some long:1.2) text here, more words" * 7))
+    resolved = load_text(yaml_text(SIZES, "combinatorial", -1, ", (some long:1.2) text here,\n  more words" * 7))
     space, renderer = Space(resolved, 5), Renderer(resolved)
     choices = [space.choice(i) for i in range(20_000)]
-    seconds, _ = cpu(lambda: [renderer.render(c) for c in choices])
     text = renderer.render(choices[0]).prompt
-    report("rendering", characters=len(text), us_per_prompt=round(seconds / len(choices) * 1e6, 2))
-    seconds, _ = cpu(lambda: [one_line(text) for _ in range(2000)])
-    report("one-line form", characters=len(text), us_per_prompt=round(seconds / 2000 * 1e6, 1))
+    seconds = cpu(lambda: [renderer.render(c) for c in choices], 3)
+    us = seconds / len(choices) * 1e6
+    report("rendering one by one", characters=len(text), us_per_prompt=us, at_most={"us_per_prompt": 20})
+    seconds = cpu(lambda: consume(renderer.render_many(space, 0, 20_000)), 3)
+    report("rendering in bulk", characters=len(text), us_per_prompt=seconds / 20_000 * 1e6)
+    seconds = cpu(lambda: [one_line(text) for _ in range(2000)], 3)
+    report("one-line form", characters=len(text), line_breaks=text.count("\n"), us_per_prompt=seconds / 2000 * 1e6)
 
 
 def far_items() -> None:
     resolved = load_text(yaml_text([50] * 6, "combinatorial", -1))
-    seconds, _ = cpu(lambda: Space(resolved, 5).choice(10**9))
-    report("item 10^9 of 50^6, parsing included", ms=round(seconds * 1e3, 3))
+    ms = cpu(lambda: Space(resolved, 5).choice(10**9), 5) * 1e3
+    report("item 10^9 of 50^6, all preparation included", ms=ms, at_most={"ms": 1})
     space = Space(load_text(yaml_text([1000] * 5, "random", -1)), 5)
     generator = random.Random(1)
-    at = [generator.randrange(space.size) for _ in range(5000)]
-    seconds, found = cpu(lambda: {tuple(space.choice(i).values()) for i in at})
-    report("random without repeats over 10^15", us_per_item=round(seconds / len(at) * 1e6, 1), different=len(found))
+    at = [generator.randrange(space.size) for _ in range(20_000)]
+    different = {tuple(space.choice(i).values()) for i in at}
+    us = cpu(lambda: [space.choice(i) for i in at]) / len(at) * 1e6
+    repeated = len(set(at)) - len(different)
+    report("random without repeats over 10^15", us_per_item=us, items=len(at), repeats=repeated, at_most={"repeats": 0})
 
 
 def theme() -> None:
@@ -136,7 +220,7 @@ def theme() -> None:
         folder = Path(name)
         (folder / "th").mkdir()
         for i in range(50):
-            lines = "".join(f"  Key{j}: some value number {j}, with a few words\n" for j in range(200))
+            lines = "".join(f"  Key{j}: some value number {j} of {i}, with a few words\n" for j in range(200))
             (folder / f"th/f{i}.yaml").write_text(f"type: variations\nname: F\nvariations:\n{lines}", encoding="utf-8")
         imports = "".join(f"  P{i}: th/f{i}.yaml\n" for i in range(50))
         (folder / "th/theme.yaml").write_text(f"type: theme_config\nimports:\n{imports}", encoding="utf-8")
@@ -144,28 +228,50 @@ def theme() -> None:
         leaf = folder / "main.prompt.yaml"
         block = "generation: {mode: random, seed: 1, max_images: 100}\nthemes: {explicit: {th: th/theme.yaml}}\n"
         leaf.write_text(f"name: M\nprompt: '{text}'\n{block}", encoding="utf-8")
-        for label in ("first", "second"):
-            seconds, _ = cpu(lambda: load_template(leaf, Options(theme="th")))
-            report(f"theme of 50 files with 200 values, {label} load", ms=round(seconds * 1e3, 1))
+        of = "theme of 50 files with 200 values"
+        ms, parsed = counted(lambda: load_template(leaf, Options(theme="th")))
+        assert len(parsed) == 52
+        most = max(parsed.values())
+        report(f"{of}, first load", ms=ms, files=len(parsed), most_parsings=most, at_most={"most_parsings": 1})
+        ms, parsed = counted(lambda: load_template(leaf, Options(theme="th")), 5)
+        report(f"{of}, second load", ms=ms, parsed=len(parsed), at_most={"ms": 20, "parsed": 0})
         command = [sys.executable, "-m", "sdgen_core", "expand", str(leaf), "--theme", "th", "--count", "10", "--jsonl"]
-        best = 1e9
-        for _ in range(5):
+        walls = []
+        for _ in range(7):
             started = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            best = min(best, time.perf_counter() - started)
-        report("sdgen expand --count 10 of it, whole process, best of 5", wall_s=round(best, 3))
+            walls.append(time.perf_counter() - started)
+        median = statistics.median(walls)
+        name = f"sdgen expand --count 10 of the {of}, whole process"
+        report(name, wall_s=median, wall_best_s=min(walls), at_most={"wall_s": 0.6})
+
+
+def counted(load: Callable[[], Any], times: int = 1) -> tuple[float, Counter[str]]:
+    """(CPU milliseconds, how often each text was parsed)."""
+    parse, parsed = yaml.parse, Counter[str]()
+
+    def counting(text: str, *args: Any, **options: Any) -> Any:
+        parsed[text] += 1
+        return parse(text, *args, **options)
+
+    yaml.parse = counting
+    try:
+        return cpu(load, times) * 1e3, parsed
+    finally:
+        yaml.parse = parse
 
 
 def main() -> None:
-    combinatorial = ours("combinatorial")
-    drawn = ours("random")
-    naive()
-    dynamicprompts("combinatorial", combinatorial)
-    dynamicprompts("random", drawn)
+    if len(sys.argv) > 2:
+        memory_child(*sys.argv[1:])
+        return
+    for what in (*MODES, "dynamicprompts combinatorial", "dynamicprompts random"):
+        memory(what)
     plan_items()
     long_prompt()
     far_items()
     theme()
+    prompts()
 
 
 if __name__ == "__main__":

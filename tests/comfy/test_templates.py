@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sdgen_core.comfy.workflow import to_api
 from sdgen_core.errors import SDGenError
 
 TEMPLATE = """\
@@ -64,6 +65,17 @@ def test_a_prompt_of_before_there_were_choices_runs(stub: Any, new_template: Pat
     graph = file_graph(stub, "templates/new/fruit.prompt.yaml")
     assert "choices" not in graph["1"]["inputs"]
     assert stub.press(graph)["planned"] == 6
+
+
+def test_a_canvas_of_before_there_were_choices_is_converted(stub: Any, root: Path) -> None:
+    canvas = json.loads((root / "workflows" / "txt2img_session.json").read_text(encoding="utf-8"))
+    info = stub.client.get("/object_info")
+    now = to_api(canvas, info)
+    [template] = [n for n in canvas["nodes"] if n["type"] == "SDGenTemplate"]
+    assert (template["widgets_values"].pop(), template["inputs"].pop()["name"]) == ("", "choices")
+    before = to_api(canvas, info)
+    assert now["1"]["inputs"].pop("choices") == before["1"]["inputs"].pop("choices", "") == ""
+    assert before == now
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(stub: Any, new_template: Path, wait_until: Any) -> None:

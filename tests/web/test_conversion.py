@@ -50,12 +50,16 @@ def compare(page: Page, info: dict[str, Any], name: str) -> list[str]:
     theirs, ours = canvas.prompt(page), to_api(workflow, info)
     differences = [f"{name}: node {k} is in one only" for k in sorted(set(theirs) ^ set(ours))]
     for node_id in set(theirs) & set(ours):
-        known = {i for group in ("required", "optional") for i in info[ours[node_id]["class_type"]]["input"].get(group, {})}
+        known = {
+            i for group in ("required", "optional") for i in info[ours[node_id]["class_type"]]["input"].get(group, {})
+        }
         a, b = theirs[node_id]["inputs"], ours[node_id]["inputs"]
         for key in sorted(set(a) | set(b)):
             linked = isinstance(b.get(key), list) or isinstance(a.get(key), list)
             if key not in BROWSER_ONLY and (key in known or linked) and a.get(key, "nothing") != b.get(key, "nothing"):
-                differences.append(f"{name}: {node_id} {ours[node_id]['class_type']}.{key}: {a.get(key)!r} but {b.get(key)!r}")
+                differences.append(
+                    f"{name}: {node_id} {ours[node_id]['class_type']}.{key}: {a.get(key)!r} but {b.get(key)!r}"
+                )
     return differences
 
 

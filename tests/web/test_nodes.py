@@ -113,7 +113,9 @@ def test_planner_follows_what_feeds_it(page: Page, page_errors: list[Any]) -> No
     canvas.shows(page, "plan", "2 of 48 combinations × 12 seeds")
     canvas.set_widget(page, "SDGenSeedSweep", "seeds", "4-1")
     canvas.shows(page, "plan", "bad-seed-spec")
-    canvas.on_node(page, "SDGenSessionPlan", "node => node.disconnectInput(node.inputs.findIndex(i => i.name === 'sweep'))")
+    canvas.on_node(
+        page, "SDGenSessionPlan", "node => node.disconnectInput(node.inputs.findIndex(i => i.name === 'sweep'))"
+    )
     canvas.shows(page, "plan", "Run makes 24 images")
     canvas.on_node(page, "SDGenSessionPlan", "node => node.disconnectInput(0)")
     canvas.shows(page, "plan", "Connect an SDGen Template")

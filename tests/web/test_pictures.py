@@ -64,6 +64,57 @@ def test_nodes_do_not_overlap_before_and_after_a_session(page: Page, frontend: s
             write_pictures(page, name)
 
 
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_nothing_is_cut_off_where_values_are_chosen(page: Page, frontend: str, language: str) -> None:
+    try:
+        canvas.choose(page, {"Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False, "Comfy.Locale": language})
+        canvas.reload(page)
+        canvas.draw_nodes_with(page, "vue")
+        workflow = canvas.shipped("txt2img_session")
+        template = canvas.node(workflow, "SDGenTemplate")
+        template["widgets_values"][0] = "examples/portrait/studio_portrait.prompt.yaml"
+        template["widgets_values"][6] = "Hair[0]; Person[#0,2,5;limit:2]; Nobody[none]"
+        canvas.load(page, workflow)
+        canvas.shows(page, "template", "studio portrait")
+        template["widgets_values"][6] = "Person[#0,2,5,6;limit:2]; Light[#1-3]"
+        for width, height in ((700, 520), (1440, 900)):
+            page.set_viewport_size({"width": width, "height": height})
+            for tool, kind in ((0, "value"), (1, "theme")):
+                canvas.panel(page, "template").locator(".sdgen-toolbar button").nth(tool).dispatch_event("click")
+                dialog = page.locator(f".sdgen-{kind}-dialog")
+                expect(dialog).to_be_visible()
+                assert cut_off(page) == [], (width, kind)
+                page.keyboard.press("Escape")
+                expect(dialog).to_have_count(0)
+        if WRITE and frontend == "newest" and language == "en":
+            canvas.load(page, workflow)
+            canvas.shows(page, "template", "Person2 of 8")
+            view(page, 0.84, 80, 130)
+            canvas.panel(page, "template").get_by_role("button", name="Person").click()
+            page.get_by_role("dialog").get_by_role("textbox").fill("her")
+            expect(page.locator(".sdgen-outcome:not(.sdgen-stale)")).to_contain_text("images")
+            save(page, canvas.ROOT / "web" / "docs" / "images" / "choose_values.png")
+    finally:
+        canvas.choose(page, {"Comfy.Locale": "en"})
+
+
+def cut_off(page: Page) -> list[str]:
+    """What in an open window lies outside of it, or is wider than its place (a list of values may be cut with an ellipsis)."""
+    script = """() => {
+        const box = document.querySelector('dialog').getBoundingClientRect()
+        const outside = e => {
+            const b = e.getBoundingClientRect()
+            return b.left < box.left - 1 || b.right > box.right + 1 || b.top < -1 || b.bottom > innerHeight + 1
+        }
+        const wide = e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible'
+        const parts = [...document.querySelectorAll('dialog, dialog button, dialog input, dialog .sdgen-count, dialog .sdgen-tools')]
+        const bad = parts.filter(e => !e.closest('.sdgen-names, .sdgen-values, .sdgen-themes') && (outside(e) || wide(e)))
+        return bad.map(e => e.className + ': ' + e.textContent.slice(0, 40))
+    }"""
+    found: list[str] = page.evaluate(script)
+    return found
+
+
 def write_pictures(page: Page, name: str) -> None:
     """Write the README's picture of the canvas, and the one of the template browser."""
     web, workflows = canvas.ROOT / "web" / "docs" / "images", canvas.ROOT / "workflows"

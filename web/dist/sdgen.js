@@ -1,7 +1,7 @@
 import { app as ve } from "../../scripts/app.js";
 import { api as ye } from "../../scripts/api.js";
-const x = ve, L = ye;
-class $ extends Error {
+const x = ve, A = ye;
+class k extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
   }
@@ -9,14 +9,14 @@ class $ extends Error {
   hint;
   errors;
   static from({ error: t, message: n, hint: s, errors: i }, r) {
-    const o = (i ?? []).map((d) => $.from(d, r));
-    return new $(t ?? "server-error", n ?? r, s ?? "", o);
+    const o = (i ?? []).map((d) => k.from(d, r));
+    return new k(t ?? "server-error", n ?? r, s ?? "", o);
   }
 }
 function ke(e, t, n) {
   x.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
-function M(e) {
+function L(e) {
   return e.comfyClass ?? e.type ?? "";
 }
 const $e = 20;
@@ -37,10 +37,10 @@ function D(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function G(e) {
+function W(e) {
   return e.graph !== null && e.graph !== void 0;
 }
-function S(e, t) {
+function $(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
@@ -62,21 +62,21 @@ function Se(e, t, n) {
 function P(e, t, n) {
   t.classList.toggle("sdgen-wrong", n), e.strokeStyles && (e.strokeStyles.sdgen = () => n ? { color: "#e0443e", lineWidth: 3, padding: 8 } : void 0), e.setDirtyCanvas?.(!0, !0);
 }
-function A(e, t) {
+function E(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
-  let s = U(e, n);
-  for (let i = 0; s && M(s) === "Reroute" && i < 50; i++) s = U(s, 0);
+  let s = B(e, n);
+  for (let i = 0; s && L(s) === "Reroute" && i < 50; i++) s = B(s, 0);
   return s;
 }
-function U(e, t) {
+function B(e, t) {
   try {
     return e.getInputNode(t);
   } catch {
     return null;
   }
 }
-function B(e) {
+function H(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
@@ -95,7 +95,7 @@ function ie(e, t) {
 function z(e) {
   return oe(e, { cache: "no-store" });
 }
-function W(e, t, n) {
+function j(e, t, n) {
   return oe(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
@@ -104,24 +104,24 @@ function W(e, t, n) {
   });
 }
 async function oe(e, t) {
-  const n = await L.fetchApi(e, t), s = await n.text();
+  const n = await A.fetchApi(e, t), s = await n.text();
   let i;
   try {
     i = JSON.parse(s);
   } catch {
-    throw new $("server-error", `${n.status} ${n.statusText}`, "");
+    throw new k("server-error", `${n.status} ${n.statusText}`, "");
   }
   if (n.ok) return i;
-  throw $.from(i, n.statusText);
+  throw k.from(i, n.statusText);
 }
-function H(e, t) {
-  L.addEventListener(e, (n) => {
+function V(e, t) {
+  A.addEventListener(e, (n) => {
     t(n.detail);
   });
 }
 function Ee(e, t) {
-  const n = L.dispatchCustomEvent?.bind(L);
-  n && (L.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
+  const n = A.dispatchCustomEvent?.bind(A);
+  n && (A.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
 function Ae(e) {
   const [t, n] = [x.handleFile?.bind(x), x.loadGraphData?.bind(x)];
@@ -130,15 +130,15 @@ function Ae(e) {
     await (r ? n(r, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
-function V(e, t, n) {
+function q(e, t, n) {
   x.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
 }
 function f() {
   const e = x.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-const Le = "(the text below)";
-class Me {
+const Le = "(the text below)", Me = 9;
+class Ce {
   /** `changed` is called when a template file is new, gone, or not what it was. */
   constructor(t) {
     this.changed = t;
@@ -147,12 +147,17 @@ class Me {
   /** What the node's list offers; undefined until the server has answered. */
   files;
   version = "";
+  rest = 0;
   /** Look at the folders; `always` tells of a change in any case. */
   async look(t = !1) {
-    try {
-      const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
-      this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
-    } catch {
+    if (!(!t && this.rest-- > 0)) {
+      this.rest = 0;
+      try {
+        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
+        this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
+      } catch {
+        this.rest = Me;
+      }
     }
   }
 }
@@ -189,7 +194,7 @@ class re {
     return t > 0 && (this.measured = t), Math.min(Math.max(this.measured, this.lowest), this.highest);
   }
 }
-class j {
+class _ {
   constructor(t, n, s, i = 300) {
     this.ask = t, this.answered = n, this.failed = s, this.quietMs = i;
   }
@@ -226,13 +231,13 @@ class j {
   }
 }
 const ae = {
-  images: (e) => `${h(e, "en")} ${e === 1 ? "image" : "images"}`,
-  combinations: (e) => `${h(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
-  combinationsOf: (e, t) => `${h(e, "en")} of ${h(t, "en")} combinations`,
-  selected: (e, t) => e === t ? h(e, "en") : `${h(e, "en")} of ${h(t, "en")}`,
+  images: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"}`,
+  combinations: (e) => `${c(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
+  combinationsOf: (e, t) => `${c(e, "en")} of ${c(t, "en")} combinations`,
+  selected: (e, t) => e === t ? c(e, "en") : `${c(e, "en")} of ${c(t, "en")}`,
   drawn: "drawn",
   drawnTip: "Not combined with the others: one value is drawn for each image.",
-  drawnFrom: (e, t) => `${h(e, "en")} drawn from ${h(t, "en")}`,
+  drawnFrom: (e, t) => `${c(e, "en")} drawn from ${c(t, "en")}`,
   leftOut: "left out",
   values: "Values …",
   valuesTip: "Choose the values of each placeholder",
@@ -240,8 +245,8 @@ const ae = {
   searchValues: "Search keys and texts",
   all: "All",
   none: "None",
-  allShown: (e) => `All ${h(e, "en")} found`,
-  noneShown: (e) => `None of ${h(e, "en")} found`,
+  allShown: (e) => `All ${c(e, "en")} found`,
+  noneShown: (e) => `None of ${c(e, "en")} found`,
   invert: "Invert",
   asTemplate: "As in the template",
   drawSome: "Draw at random",
@@ -262,8 +267,8 @@ const ae = {
   defaultStyle: "default style",
   noThemes: "This template has no themes.",
   readAgain: "Read the template folders again",
-  problems: (e) => `${h(e, "en")} problems`,
-  seeds: (e) => `${h(e, "en")} ${e === 1 ? "seed" : "seeds"}`,
+  problems: (e) => `${c(e, "en")} problems`,
+  seeds: (e) => `${c(e, "en")} ${e === 1 ? "seed" : "seeds"}`,
   mode: { combinatorial: "combinatorial", random: "random" },
   first: "The first prompts",
   removed: (e) => `Removed by the theme: ${e}`,
@@ -275,8 +280,8 @@ const ae = {
   ready: (e) => `Run makes ${e}`,
   oneImage: (e, t) => `Set to one image: #${e} of session ${t}`,
   wholeSession: "Run the whole session again",
-  progress: (e, t) => `${h(e, "en")} of ${h(t, "en")} images`,
-  failed: (e) => `${h(e, "en")} failed`,
+  progress: (e, t) => `${c(e, "en")} of ${c(t, "en")} images`,
+  failed: (e) => `${c(e, "en")} failed`,
   rate: (e) => `${e} a minute`,
   left: (e) => `${e} left`,
   state: { running: "running", paused: "paused", completed: "completed", failed: "ended with errors", stopped: "stopped" },
@@ -284,24 +289,24 @@ const ae = {
   resume: "Resume",
   retry: "Retry failed",
   action: {
-    extended: (e) => `${h(e, "en")} ${e === 1 ? "image" : "images"} added`,
+    extended: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"} added`,
     complete: () => "All of its images are there. For another session, set “on existing” to new."
   },
   completedToast: (e) => `Session ${e} is complete`,
   failedToast: (e) => `Session ${e} ended with errors`,
   pausedToast: (e) => `Session ${e} is paused`,
-  madeOf: (e, t) => `${h(e, "en")} of ${h(t, "en")} images made`,
+  madeOf: (e, t) => `${c(e, "en")} of ${c(t, "en")} images made`,
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ce = {
-  images: (e) => `${h(e, "fr")} ${e < 2 ? "image" : "images"}`,
-  combinations: (e) => `${h(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
-  combinationsOf: (e, t) => `${h(e, "fr")} combinaisons sur ${h(t, "fr")}`,
-  selected: (e, t) => e === t ? h(e, "fr") : `${h(e, "fr")} sur ${h(t, "fr")}`,
+}, Ie = {
+  images: (e) => `${c(e, "fr")} ${e < 2 ? "image" : "images"}`,
+  combinations: (e) => `${c(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
+  combinationsOf: (e, t) => `${c(e, "fr")} combinaisons sur ${c(t, "fr")}`,
+  selected: (e, t) => e === t ? c(e, "fr") : `${c(e, "fr")} sur ${c(t, "fr")}`,
   drawn: "tirage",
   drawnTip: "Pas combiné avec les autres : une valeur est tirée pour chaque image.",
-  drawnFrom: (e, t) => `${h(e, "fr")} tirées de ${h(t, "fr")}`,
+  drawnFrom: (e, t) => `${c(e, "fr")} tirées de ${c(t, "fr")}`,
   leftOut: "omise",
   values: "Valeurs …",
   valuesTip: "Choisir les valeurs de chaque variable",
@@ -309,8 +314,8 @@ const ae = {
   searchValues: "Chercher dans les clés et les textes",
   all: "Toutes",
   none: "Aucune",
-  allShown: (e) => `Les ${h(e, "fr")} trouvées`,
-  noneShown: (e) => `Aucune des ${h(e, "fr")} trouvées`,
+  allShown: (e) => `Les ${c(e, "fr")} trouvées`,
+  noneShown: (e) => `Aucune des ${c(e, "fr")} trouvées`,
   invert: "Inverser",
   asTemplate: "Comme dans le gabarit",
   drawSome: "Tirer au hasard",
@@ -331,8 +336,8 @@ const ae = {
   defaultStyle: "style par défaut",
   noThemes: "Ce gabarit n’a pas de thèmes.",
   readAgain: "Relire les dossiers de gabarits",
-  problems: (e) => `${h(e, "fr")} problèmes`,
-  seeds: (e) => `${h(e, "fr")} ${e < 2 ? "graine" : "graines"}`,
+  problems: (e) => `${c(e, "fr")} problèmes`,
+  seeds: (e) => `${c(e, "fr")} ${e < 2 ? "graine" : "graines"}`,
   mode: { combinatorial: "combinatoire", random: "aléatoire" },
   first: "Les premiers prompts",
   removed: (e) => `Retirés par le thème : ${e}`,
@@ -344,8 +349,8 @@ const ae = {
   ready: (e) => `Exécuter produira ${e}`,
   oneImage: (e, t) => `Réglé sur une seule image : n° ${e} de la session ${t}`,
   wholeSession: "Relancer toute la session",
-  progress: (e, t) => `${h(e, "fr")} images sur ${h(t, "fr")}`,
-  failed: (e) => `${h(e, "fr")} ${e < 2 ? "échec" : "échecs"}`,
+  progress: (e, t) => `${c(e, "fr")} images sur ${c(t, "fr")}`,
+  failed: (e) => `${c(e, "fr")} ${e < 2 ? "échec" : "échecs"}`,
   rate: (e) => `${e} par minute`,
   left: (e) => `encore ${e}`,
   state: { running: "en cours", paused: "en pause", completed: "terminée", failed: "terminée avec des erreurs", stopped: "arrêtée" },
@@ -353,32 +358,32 @@ const ae = {
   resume: "Reprendre",
   retry: "Refaire les échecs",
   action: {
-    extended: (e) => `${h(e, "fr")} ${e < 2 ? "image ajoutée" : "images ajoutées"}`,
+    extended: (e) => `${c(e, "fr")} ${e < 2 ? "image ajoutée" : "images ajoutées"}`,
     complete: () => "Toutes ses images sont là. Pour une autre session, réglez « si elle existe » sur new."
   },
   completedToast: (e) => `La session ${e} est terminée`,
   failedToast: (e) => `La session ${e} s’est terminée avec des erreurs`,
   pausedToast: (e) => `La session ${e} est en pause`,
-  madeOf: (e, t) => `${h(e, "fr")} images produites sur ${h(t, "fr")}`,
+  madeOf: (e, t) => `${c(e, "fr")} images produites sur ${c(t, "fr")}`,
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ie = { en: ae, fr: Ce };
+}, Ne = { en: ae, fr: Ie };
 function b(e) {
-  return Ie[e.split("-")[0] ?? ""] ?? ae;
+  return Ne[e.split("-")[0] ?? ""] ?? ae;
 }
-function h(e, t) {
+function c(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function Ne(e, t) {
+function Oe(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function q(e, t) {
-  return await W("/sdgen/templates/preview", e, t);
+async function G(e, t) {
+  return await j("/sdgen/templates/preview", e, t);
 }
-function Oe(e, t, n, s = {}) {
+function De(e, t, n, s = {}) {
   const i = [
     a(
       "div",
@@ -393,7 +398,7 @@ function Oe(e, t, n, s = {}) {
     }),
     ...e.left_out.map((o) => J(o, a("i", "", t.leftOut), s))
   ];
-  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Re(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => De(e, d, n, s)))), i;
+  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Pe(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => Re(e, d, n, s)))), i;
 }
 function J(e, t, n, ...s) {
   const { choose: i, chosen: r } = n, o = i ? w("", () => {
@@ -401,26 +406,26 @@ function J(e, t, n, ...s) {
   }) : a("span", "");
   return o.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", o.append(a("span", "", e), t, ...s.filter((d) => !!d)), o;
 }
-function De(e, t, n, { unfolded: s, resized: i }) {
+function Re(e, t, n, { unfolded: s, resized: i }) {
   const r = e.first[t], o = document.createElement("details");
   o.className = "sdgen-prompt", o.open = s?.has(t) ?? !1;
-  const d = a("summary", "", a("span", "sdgen-dim", h(t + 1, n)), r?.prompt);
+  const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), r?.prompt);
   return d.addEventListener("pointerdown", (l) => {
     l.stopPropagation();
   }), o.append(d), r?.negative && o.append(a("div", "sdgen-dim", `− ${r.negative}`)), o.addEventListener("toggle", () => {
     o.open ? s?.add(t) : s?.delete(t), i?.();
   }), o;
 }
-function Re(e, t) {
+function Pe(e, t) {
   const n = a("b", "sdgen-images", t.images(e.images));
-  return [`${_(e, t)} → `, n];
+  return [`${F(e, t)} → `, n];
 }
-function _(e, t) {
+function F(e, t) {
   const n = e.seeds ?? 1, s = Math.ceil(e.images / Math.max(n, 1)), i = s < e.combinations ? t.combinationsOf(s, e.combinations) : t.combinations(e.combinations);
   return e.seeds === null || e.seeds < 2 ? i : `${i} × ${t.seeds(e.seeds)}`;
 }
-function F(e, t, n = 1 / 0) {
-  if (!(e instanceof $)) return [a("div", "sdgen-error", t.noAnswer)];
+function U(e, t, n = 1 / 0) {
+  if (!(e instanceof k)) return [a("div", "sdgen-error", t.noAnswer)];
   const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), r = s.slice(0, n).map((o) => {
     const d = i.has(o.hint) ? "" : o.hint;
     return i.add(o.hint), a(
@@ -433,8 +438,8 @@ function F(e, t, n = 1 / 0) {
   });
   return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
 }
-const de = "sdgen.planners", Pe = 100;
-class ze {
+const de = "sdgen.planners", ze = 100;
+class Ve {
   constructor(t) {
     this.texts = t;
   }
@@ -443,13 +448,13 @@ class ze {
   listeners = /* @__PURE__ */ new Set();
   /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
   start() {
-    H("sdgen.session", (n) => {
+    V("sdgen.session", (n) => {
       this.receive(n);
     });
     const t = () => {
       this.list();
     };
-    H("reconnected", t), t();
+    V("reconnected", t), t();
   }
   /** Call `listener` with each session that changed; gives the function that stops it. */
   listen(t) {
@@ -469,16 +474,16 @@ class ze {
   /** Pause, resume or retry a session. */
   async order(t, n) {
     try {
-      this.receive(await W(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
+      this.receive(await j(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
     } catch (s) {
-      V("error", t.name, s instanceof Error ? s.message : String(s));
+      q("error", t.name, s instanceof Error ? s.message : String(s));
     }
   }
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n?.state === "running" && t.state !== "running" ? Ve(t, this.texts()) : void 0;
-    s && V(s.severity, s.summary, s.detail);
+    const s = n?.state === "running" && t.state !== "running" ? qe(t, this.texts()) : void 0;
+    s && q(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
@@ -489,22 +494,22 @@ class ze {
     }
   }
 }
-function Ve(e, t) {
+function qe(e, t) {
   const n = t.madeOf(e.done, e.planned);
   if (e.state === "completed") return { severity: "success", summary: t.completedToast(e.name), detail: n };
   const s = [e.reason, n].filter(Boolean).join(" · ");
   if (e.state === "failed") return { severity: "error", summary: t.failedToast(e.name), detail: s };
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
-function qe(e, t) {
+function Ge(e, t) {
   const n = le();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(de, JSON.stringify([...n].slice(-Pe)));
+    localStorage.setItem(de, JSON.stringify([...n].slice(-ze)));
   } catch {
   }
 }
-function Ge(e) {
+function We(e) {
   return le().get(e);
 }
 function le() {
@@ -515,7 +520,7 @@ function le() {
     return /* @__PURE__ */ new Map();
   }
 }
-const K = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ce = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, E = /^\d{1,18}$/;
+const K = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ce = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
 function he(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
@@ -534,7 +539,7 @@ function he(e) {
     }
   return { choices: t, unread: n };
 }
-function We(e) {
+function je(e) {
   return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
 }
 function X(e, t) {
@@ -544,24 +549,24 @@ function X(e, t) {
     if (!o) continue;
     const d = ce.exec(o);
     if (d?.[1] !== void 0 && d[2] !== void 0) {
-      const [m, u] = [d[1].toLowerCase(), d[2].trim()];
-      if (m === "random" || m === "limit") {
-        E.test(u) ? n.draw = Number(u) : n.unknown.push(o);
+      const [g, u] = [d[1].toLowerCase(), d[2].trim()];
+      if (g === "random" || g === "limit") {
+        T.test(u) ? n.draw = Number(u) : n.unknown.push(o);
         continue;
       }
-      if (m.startsWith("key")) {
+      if (g.startsWith("key")) {
         i = Q(u);
         continue;
       }
-      o = (m === "weight" ? "$" : "#") + u;
+      o = (g === "weight" ? "$" : "#") + u;
     }
     const l = o.slice(1).trim();
     if (o.startsWith("$"))
       /^[+-]?\d{1,18}$/.test(l) && (n.weight = Math.max(0, Number(l)));
     else if (o.startsWith("#")) {
-      const [m, u, ...c] = l.split("-").map((p) => p.trim()), g = l.split(",").map((p) => p.trim());
-      m && u && E.test(m) && E.test(u) && !c.length && Number(m) <= Number(u) ? (s = Z(Number(m), Math.min(Number(u), t.length - 1)), s.length || n.unknown.push(o)) : g.every((p) => E.test(p)) ? (n.unknown = g.filter((p) => Number(p) >= t.length).map((p) => `#${p}`), s = g.map(Number).filter((p) => p < t.length)) : n.unknown.push(o);
-    } else E.test(o) ? r = Number(o) : i = Q(o);
+      const [g, u, ...h] = l.split("-").map((p) => p.trim()), m = l.split(",").map((p) => p.trim());
+      g && u && T.test(g) && T.test(u) && !h.length && Number(g) <= Number(u) ? (s = Z(Number(g), Math.min(Number(u), t.length - 1)), s.length || n.unknown.push(o)) : m.every((p) => T.test(p)) ? (n.unknown = m.filter((p) => Number(p) >= t.length).map((p) => `#${p}`), s = m.map(Number).filter((p) => p < t.length)) : n.unknown.push(o);
+    } else T.test(o) ? r = Number(o) : i = Q(o);
   }
   if (s) n.picked = s;
   else if (i) {
@@ -574,31 +579,31 @@ function X(e, t) {
     n.picked = Z(0, t.length - 1), n.draw ??= r;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
-function je(e, { picked: t, draw: n, weight: s }) {
+function _e(e, { picked: t, draw: n, weight: s }) {
   const i = t.length === e.length, r = [];
-  return t.length ? i || r.push(_e(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
+  return t.length ? i || r.push(Fe(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
 }
-function _e(e, t) {
+function Fe(e, t) {
   const n = pe(e), s = [];
   for (const i of t) {
-    const r = Ue(e, i, n);
-    if (r === void 0) return Fe(t);
+    const r = Be(e, i, n);
+    if (r === void 0) return Ue(t);
     s.push(r);
   }
   return s.join(",");
 }
-function Fe(e) {
+function Ue(e) {
   const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
   return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
 }
-function Ue(e, t, n) {
+function Be(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Be(o) && n.get(o) === t);
+  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => He(o) && n.get(o) === t);
 }
 function ue(e) {
   return /^[0-9a-f]{8}$/.test(e);
 }
-function Be(e) {
+function He(e) {
   const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ce.test(e);
   return e !== "" && !t && !n && !/[,;\]]/.test(e);
 }
@@ -614,7 +619,7 @@ function Q(e) {
 function Z(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class He {
+class Je {
   constructor(t, n) {
     this.offered = t, this.name = t.name, this.values = t.values, this.own = X(t.selector, t.values), this.kept = n;
     const s = n === void 0 ? this.own : X(n, t.values);
@@ -651,34 +656,34 @@ class He {
   get selector() {
     if (this.kept !== void 0) return this.kept;
     const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Je(this.picked, this.own.picked) && t === null))
-      return je(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+    if (!(s === this.own.draw && Ke(this.picked, this.own.picked) && t === null))
+      return _e(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Je(e, t) {
+function Ke(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
-class Ke {
+class Xe {
   rows;
   /** Choices for placeholders that the template does not have now; they stay until they are removed. */
   strangers;
   unread;
   constructor(t, n) {
     const { choices: s, unread: i } = he(n);
-    this.rows = t.map((o) => new He(o, s.get(o.name)));
+    this.rows = t.map((o) => new Je(o, s.get(o.name)));
     const r = new Set(t.map((o) => o.name));
     this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
   }
   /** The text for the node. */
   get text() {
     const t = this.rows.flatMap((n) => n.selector === void 0 ? [] : [[n.name, n.selector]]);
-    return We([...t, ...this.strangers]);
+    return je([...t, ...this.strangers]);
   }
 }
-const Xe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
+const Qe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
 function ge(e, t, n, s, i) {
   const r = document.createElement("dialog");
   r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
@@ -686,17 +691,17 @@ function ge(e, t, n, s, i) {
     r.close();
   });
   o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
-  for (const d of Xe)
+  for (const d of Qe)
     r.addEventListener(d, (l) => {
       l.stopPropagation();
     });
   return r.addEventListener("mousedown", (d) => {
-    d.target === r && !Qe(r, d) && r.close();
+    d.target === r && !Ze(r, d) && r.close();
   }), r.addEventListener("close", () => {
     r.remove(), i();
   }), document.body.append(r), r.showModal(), r;
 }
-function Qe(e, { clientX: t, clientY: n }) {
+function Ze(e, { clientX: t, clientY: n }) {
   const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
   return t >= s && t <= i && n >= r && n <= o;
 }
@@ -710,42 +715,42 @@ function fe(e, t) {
   const n = e.toLocaleLowerCase();
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
-function Ze(e, t, n, s, i) {
-  const r = a("div", "sdgen-themes"), o = e.flatMap((c) => ["", ...c.styles].map((g) => m(c, g))), d = me(s.searchThemes, u), l = ge("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
+function Ye(e, t, n, s, i) {
+  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = me(s.searchThemes, u), l = ge("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
   });
-  function m(c, g) {
+  function g(h, m) {
     const p = document.createElement("button");
-    p.type = "button", p.className = g ? "sdgen-theme sdgen-style" : "sdgen-theme";
-    const y = g || c.name || s.noTheme, k = !g && c.title !== c.name && c.title, R = g ? "" : [k, ...c.tags].filter(Boolean).join(" · ");
+    p.type = "button", p.className = m ? "sdgen-theme sdgen-style" : "sdgen-theme";
+    const M = m || h.name || s.noTheme, S = !m && h.title !== h.name && h.title, R = m ? "" : [S, ...h.tags].filter(Boolean).join(" · ");
     return p.append(
-      a("span", "sdgen-key", y),
-      a("span", "sdgen-dim", R || (c.styles.length && !g ? s.defaultStyle : ""))
-    ), c.problem && !g && p.append(a("span", "sdgen-bad", c.problem)), c.name === n.theme && (g === n.style || !g && n.style === "default") && p.setAttribute("aria-current", "true"), p.addEventListener("click", () => {
-      l.close(), i(c.name, g);
-    }), { shown: p, words: [c.name, c.title, g, ...c.tags].join(" ") };
+      a("span", "sdgen-key", M),
+      a("span", "sdgen-dim", R || (h.styles.length && !m ? s.defaultStyle : ""))
+    ), h.problem && !m && p.append(a("span", "sdgen-bad", h.problem)), h.name === n.theme && (m === n.style || !m && n.style === "default") && p.setAttribute("aria-current", "true"), p.addEventListener("click", () => {
+      l.close(), i(h.name, m);
+    }), { shown: p, words: [h.name, h.title, m, ...h.tags].join(" ") };
   }
   function u() {
-    const c = d.value.trim(), g = o.filter(({ words: p }) => fe(p, c)).map(({ shown: p }) => p);
-    r.replaceChildren(...g.length ? g : [a("div", "sdgen-dim", s.nothingFound)]);
+    const h = d.value.trim(), m = o.filter(({ words: p }) => fe(p, h)).map(({ shown: p }) => p);
+    r.replaceChildren(...m.length ? m : [a("div", "sdgen-dim", s.nothingFound)]);
   }
-  return l.addEventListener("keydown", (c) => {
-    const g = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, p = [...r.querySelectorAll("button")], y = p.findIndex((R) => R === c.target), k = g[c.key];
-    if (c.key === "Enter" && c.target === d) p[0]?.click();
+  return l.addEventListener("keydown", (h) => {
+    const m = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, p = [...r.querySelectorAll("button")], M = p.findIndex((R) => R === h.target), S = m[h.key];
+    if (h.key === "Enter" && h.target === d) p[0]?.click();
     else {
-      if (k === void 0 || c.target === d && c.key !== "ArrowDown") return;
-      y + k < 0 && c.key === "ArrowUp" ? d.focus() : p[Math.min(Math.max(y + k, 0), p.length - 1)]?.focus();
+      if (S === void 0 || h.target === d && h.key !== "ArrowDown") return;
+      M + S < 0 && h.key === "ArrowUp" ? d.focus() : p[Math.min(Math.max(M + S, 0), p.length - 1)]?.focus();
     }
-    c.preventDefault();
+    h.preventDefault();
   }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
 const Y = 10;
-class Ye {
+class et {
   /**
    * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
    * the new text when the user says yes.
    */
   constructor(t, n, s, i, r, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Ke(t.placeholders, n);
+    this.texts = i, this.chosen = o, this.choosing = new Xe(t.placeholders, n);
     const [d] = this.choosing.rows;
     if (!d) throw new Error("a template without placeholders has nothing to choose");
     this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = me(i.searchValues, () => {
@@ -762,13 +767,13 @@ class Ye {
       })
     ], this.reset = w(i.asTemplate, () => {
       this.row.reset(), this.showValues(), this.changed();
-    }), this.latest = new j(
+    }), this.latest = new _(
       r,
       (u) => {
-        this.outcome(`${_(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
+        this.outcome(`${F(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
       },
       (u) => {
-        this.outcome(...F(u, i));
+        this.outcome(...U(u, i));
       },
       200
     ), this.buildNames();
@@ -780,11 +785,11 @@ class Ye {
         this.modal.close();
       }),
       this.yes()
-    ), m = a("div", "sdgen-side", this.buildTools(), this.list);
+    ), g = a("div", "sdgen-side", this.buildTools(), this.list);
     this.modal = ge(
       "value-dialog",
       i.valuesOf(t.name),
-      [a("div", "sdgen-modal-body", this.names, m), this.notes, l],
+      [a("div", "sdgen-modal-body", this.names, g), this.notes, l],
       i.cancel,
       () => {
         this.latest.clear();
@@ -810,6 +815,7 @@ class Ye {
   counts = /* @__PURE__ */ new Map();
   radios = /* @__PURE__ */ new Map();
   row;
+  lines = /* @__PURE__ */ new Map();
   shown = [];
   anchor = null;
   outcome(...t) {
@@ -862,23 +868,23 @@ class Ye {
   }
   /** The values that match the search. */
   showValues() {
-    const t = this.search.value.trim(), { row: n } = this;
-    this.anchor = null, this.shown = [];
-    const s = [];
-    n.values.forEach(([d, l], m) => {
-      const u = et(l);
-      if (t && !fe(`${d} ${u}`, t)) return;
-      const c = document.createElement("input");
-      c.type = "checkbox", c.checked = n.picked.has(m), c.tabIndex = this.shown.length ? -1 : 0;
-      const g = this.shown.length;
-      c.addEventListener("click", (k) => {
-        this.toggled(g, k.shiftKey);
-      });
-      const p = ue(d) && typeof l == "string", y = a("label", "sdgen-value", c, !p && a("span", "sdgen-key", d), a("span", "sdgen-text", u));
-      y.title = p ? u : `${d}: ${u}`, s.push(y), this.shown.push({ place: m, box: c });
-    }), s.length || s.push(a("div", "sdgen-dim", this.texts.nothingFound)), this.list.replaceChildren(...s);
-    const [i, r] = this.bulk, o = this.shown.length < n.values.length;
+    const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([d, l], g) => this.line(d, l, g));
+    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => fe(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
+      l.checked = n.picked.has(d), l.tabIndex = g ? -1 : 0;
+    }), this.list.replaceChildren(...this.shown.map(({ shown: d }) => d)), this.shown.length || this.list.append(a("div", "sdgen-dim", this.texts.nothingFound));
+    const [i, r] = this.bulk, o = this.shown.length < s.length;
     i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), r && (r.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
+  }
+  line(t, n, s) {
+    const i = tt(n), r = document.createElement("input");
+    r.type = "checkbox";
+    const o = ue(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
+    return d.title = o ? i : `${t}: ${i}`, r.addEventListener("click", (l) => {
+      this.toggled(
+        this.shown.findIndex((g) => g.box === r),
+        l.shiftKey
+      );
+    }), { place: s, box: r, shown: d, words: o ? i : `${t} ${i}` };
   }
   /** A value was clicked; with Shift everything from the last click to here becomes as it is. */
   toggled(t, n) {
@@ -902,7 +908,7 @@ class Ye {
   changed() {
     const { texts: t } = this;
     for (const [s, i] of this.counts)
-      i.textContent = tt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+      i.textContent = nt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
       ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => C(t.notThere(s.name, s.unknown.join(", ")))),
@@ -940,34 +946,34 @@ class Ye {
     }
   }
 }
-function et(e) {
+function tt(e) {
   return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
 }
-function tt(e, t) {
+function nt(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
 function C(e) {
   return a("div", "sdgen-warning", a("span", "", e));
 }
-const nt = ["file", "text", "theme", "style", "mode", "limit", "choices"];
+const st = ["file", "text", "theme", "style", "mode", "limit", "choices"];
 function O(e) {
-  const t = nt.find((s) => A(e, s) !== null);
+  const t = st.find((s) => E(e, s) !== null);
   if (t) return { linked: t };
-  const n = (s) => S(e, s);
+  const n = (s) => $(e, s);
   return {
     file: n("file"),
     text: n("text"),
     theme: n("theme"),
     style: n("style"),
     mode: n("mode"),
-    limit: Number(S(e, "limit")),
+    limit: Number($(e, "limit")),
     choices: n("choices")
   };
 }
-class st {
+class it {
   constructor(t, n) {
-    this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new j(
-      q,
+    this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
+      G,
       (s) => {
         this.answered(s);
       },
@@ -998,7 +1004,7 @@ class st {
   }
   answered(t) {
     const n = {
-      chosen: new Set(he(S(this.node, "choices")).choices.keys()),
+      chosen: new Set(he($(this.node, "choices")).choices.keys()),
       choose: (s) => {
         this.chooseValues(s);
       },
@@ -1007,10 +1013,10 @@ class st {
         D(this.node);
       }
     };
-    this.show(this.tools(), ...Oe(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
+    this.show(this.tools(), ...De(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
   }
   failed(t) {
-    this.show(this.tools(), ...F(t, b(f()))), P(this.node, this.panel.root, t instanceof $);
+    this.show(this.tools(), ...U(t, b(f()))), P(this.node, this.panel.root, t instanceof k);
   }
   tools() {
     const t = b(f()), n = (s, i, r) => {
@@ -1036,15 +1042,15 @@ class st {
     const i = await this.ask("choices", s);
     if (!i) return;
     if (!i.placeholders.length) {
-      V("info", i.name, n.noPlaceholders);
+      q("info", i.name, n.noPlaceholders);
       return;
     }
-    const r = new Ye(
+    const r = new et(
       i,
       s.choices,
       t,
       n,
-      (o, d) => q({ ...s, choices: o }, d),
+      (o, d) => G({ ...s, choices: o }, d),
       (o) => {
         N(this.node, "choices", o);
       }
@@ -1058,7 +1064,7 @@ class st {
     if (!n) return;
     const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      Ze(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
+      Ye(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
         N(this.node, "theme", d), N(this.node, "style", l);
       })
     );
@@ -1071,8 +1077,8 @@ class st {
   /** Undefined when there is no answer, or when something was opened meanwhile. */
   async ask(t, n) {
     try {
-      const s = await W(`/sdgen/templates/${t}`, n);
-      return this.open || !G(this.node) ? void 0 : s;
+      const s = await j(`/sdgen/templates/${t}`, n);
+      return this.open || !W(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
       return;
@@ -1082,7 +1088,7 @@ class st {
     this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), D(this.node);
   }
 }
-const it = "SDGenTemplate", ot = "SDGenSeedSweep";
+const ot = "SDGenTemplate", rt = "SDGenSeedSweep";
 function ee(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
@@ -1094,13 +1100,13 @@ function ee(e) {
 }
 class we {
   constructor(t, n) {
-    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new j(
-      q,
+    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
+      G,
       (i) => {
-        this.expect(rt(i, b(f())));
+        this.expect(at(i, b(f())));
       },
       (i) => {
-        this.expect(F(i, b(f()), 1));
+        this.expect(U(i, b(f()), 1));
       }
     );
     const s = n.listen((i) => {
@@ -1124,7 +1130,7 @@ class we {
   /** Look whether the node, or what feeds it, says something else now. */
   tick() {
     this.restore();
-    const t = S(this.node, "item");
+    const t = $(this.node, "item");
     t !== this.item && (this.item = t, this.nameItem(ee(t)));
     const n = this.plan();
     if ("question" in n) {
@@ -1139,31 +1145,31 @@ class we {
     this.latest.clear();
   }
   plan() {
-    const t = A(this.node, "template");
+    const t = E(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (M(t) !== it) return { say: "otherSource" };
+    if (L(t) !== ot) return { say: "otherSource" };
     const n = O(t);
     if ("linked" in n) return n;
-    if (A(this.node, "count")) return { linked: "count" };
-    const s = A(this.node, "sweep");
-    if (s && (M(s) !== ot || A(s, "seeds"))) return { linked: "seeds" };
-    const i = s ? S(s, "seeds") : "";
-    return { question: { ...n, seeds: i, count: Number(S(this.node, "count")) } };
+    if (E(this.node, "count")) return { linked: "count" };
+    const s = E(this.node, "sweep");
+    if (s && (L(s) !== rt || E(s, "seeds"))) return { linked: "seeds" };
+    const i = s ? $(s, "seeds") : "";
+    return { question: { ...n, seeds: i, count: Number($(this.node, "count")) } };
   }
   expect(t) {
     this.panel.root.classList.remove("sdgen-stale"), this.expected = t, this.draw();
   }
   /** Show the session that this planner started last; the node has its final id only after it was loaded. */
   restore() {
-    const t = B(this.node);
+    const t = H(this.node);
     if (t === this.place) return;
     this.place = t;
-    const n = Ge(t);
+    const n = We(t);
     n && this.follow(n);
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.wanted = n.id, qe(B(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.wanted = n.id, Ge(H(this.node), n.id), this.sessions.receive(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -1177,8 +1183,8 @@ class we {
     const t = b(f()), n = ee(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? dt(this.session, t, f(), this.sessions) : [],
-      ...this.report && !n ? at(this.report, t) : []
+      ...this.session && !n ? lt(this.session, t, f(), this.sessions) : [],
+      ...this.report && !n ? dt(this.report, t) : []
     ), D(this.node);
   }
   pinned(t, n) {
@@ -1190,29 +1196,29 @@ class we {
     ];
   }
 }
-function rt(e, t) {
+function at(e, t) {
   return [
     a(
       "div",
       "sdgen-expect",
       a("b", "sdgen-images", t.ready(t.images(e.images))),
-      a("span", "sdgen-dim", _(e, t))
+      a("span", "sdgen-dim", F(e, t))
     )
   ];
 }
-function at(e, t) {
+function dt(e, t) {
   const n = t.action[e.action];
   return [
     ...n ? [a("div", "sdgen-dim", n(e.added))] : [],
     ...e.warnings.map((s) => a("div", "sdgen-warning", s))
   ];
 }
-function dt(e, t, n, s) {
-  const i = (c) => `${e.planned ? 100 * c / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
+function lt(e, t, n, s) {
+  const i = (h) => `${e.planned ? 100 * h / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
   o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
-  const l = (c, g) => w(c, () => {
-    s.order(e, g);
-  }), m = a(
+  const l = (h, m) => w(h, () => {
+    s.order(e, m);
+  }), g = a(
     "div",
     "sdgen-head",
     a("b", "sdgen-name", e.name),
@@ -1222,22 +1228,22 @@ function dt(e, t, n, s) {
     e.state === "failed" && e.failed > 0 && l(t.retry, "retry")
   ), u = e.state !== "running" && e.state !== "failed" && e.reason;
   return [
-    m,
+    g,
     r,
-    a("div", "sdgen-counts", lt(e, t, n)),
+    a("div", "sdgen-counts", ct(e, t, n)),
     ...u ? [a("div", "sdgen-warning", u)] : []
   ];
 }
-function lt(e, t, n) {
+function ct(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
-    e.images_per_minute && t.rate(h(e.images_per_minute, n)),
-    e.eta_seconds && t.left(Ne(e.eta_seconds, t))
+    e.images_per_minute && t.rate(c(e.images_per_minute, n)),
+    e.eta_seconds && t.left(Oe(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
 const te = [137, 80, 78, 71, 13, 10, 26, 10];
-function ct(e) {
+function ht(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
   if (te.some((i, r) => t[r] !== i)) return n;
   const s = new DataView(e);
@@ -1247,16 +1253,16 @@ function ct(e) {
     const l = d.indexOf(0);
     if (l > 0 && o === "tEXt") n.set(I(d.subarray(0, l)), I(d.subarray(l + 1)));
     else if (l > 0 && o === "iTXt" && d[l + 1] === 0) {
-      const m = d.indexOf(0, l + 3), u = m < 0 ? -1 : d.indexOf(0, m + 1);
+      const g = d.indexOf(0, l + 3), u = g < 0 ? -1 : d.indexOf(0, g + 1);
       u > 0 && n.set(I(d.subarray(0, l)), new TextDecoder().decode(d.subarray(u + 1)));
     }
     i += 12 + r;
   }
   return n;
 }
-async function ht(e) {
+async function ut(e) {
   if (e.type !== "image/png") return null;
-  const t = ct(await e.arrayBuffer()), n = t.get("workflow");
+  const t = ht(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1270,22 +1276,22 @@ function I(e) {
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const ut = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:auto;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", pt = 150, gt = 3e3, be = new ze(() => b(f())), v = /* @__PURE__ */ new Map(), T = new Me(() => {
+const pt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", gt = 150, mt = 3e3, be = new Ve(() => b(f())), v = /* @__PURE__ */ new Map(), y = new Ce(() => {
   for (const [e, t] of v)
     xe(e), t.refresh();
 });
 function xe(e) {
-  T.files && M(e) === "SDGenTemplate" && Se(e, "file", T.files);
+  y.files && L(e) === "SDGenTemplate" && Se(e, "file", y.files);
 }
-function mt() {
+function ft() {
   if (!document.hidden)
-    for (const [e, t] of v) G(e) && t.tick();
+    for (const [e, t] of v) W(e) && t.tick();
 }
-function ft(e) {
-  const t = M(e);
+function wt(e) {
+  const t = L(e);
   if (t === "SDGenTemplate")
-    v.set(e, new st(e, () => {
-      T.look(!0);
+    v.set(e, new it(e, () => {
+      y.look(!0);
     })), xe(e);
   else if (t === "SDGenSessionPlan") v.set(e, new we(e, be));
   else {
@@ -1296,15 +1302,17 @@ function ft(e) {
     v.get(e)?.removed?.(), v.delete(e);
   });
 }
-function wt() {
+function bt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = ut, document.head.append(e), be.start(), Ae(ht), setInterval(mt, pt), setInterval(() => {
-    !document.hidden && [...v.keys()].some(G) && T.look();
-  }, gt), window.addEventListener("focus", () => {
-    T.look(!0);
+  e.dataset.sdgen = "", e.textContent = pt, document.head.append(e), be.start(), Ae(ut), setInterval(ft, gt), setInterval(() => {
+    !document.hidden && [...v.keys()].some(W) && y.look();
+  }, mt), V("reconnected", () => {
+    y.look(!0);
+  }), window.addEventListener("focus", () => {
+    y.look(!0);
   }), Ee("progress_text", (t) => {
     const n = t?.nodeId ?? "";
     return [...v].some(([s, i]) => i instanceof we && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-ke(wt, ft, () => T.look(!0));
+ke(bt, wt, () => y.look(!0));

@@ -6,6 +6,7 @@ import {
   isAlive,
   locale,
   nodeClass,
+  onMessage,
   onRemoved,
   openAsWorkflow,
   register,
@@ -79,6 +80,7 @@ function started(): void {
   setInterval(() => {
     if (!document.hidden && [...panels.keys()].some(isAlive)) void library.look()
   }, LOOK_MS)
+  onMessage('reconnected', () => void library.look(true))
   // Files outside of the folders count too, and are looked at when the user comes back to the page.
   window.addEventListener('focus', () => void library.look(true))
   // The server also sends the planner's status as plain text, for pages without this script; here the panel shows it.

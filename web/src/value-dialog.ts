@@ -12,9 +12,12 @@ export interface Offer {
   placeholders: Offered[]
 }
 
-interface Shown {
+/** One value in the list; `words` is what a search looks in. */
+interface Line {
   place: number
   box: HTMLInputElement
+  shown: HTMLElement
+  words: string
 }
 
 const PAGE = 10
@@ -35,7 +38,8 @@ export class ValueDialog {
   private readonly counts = new Map<Row, HTMLElement>()
   private readonly radios = new Map<Row, HTMLInputElement>()
   private row: Row
-  private shown: Shown[] = []
+  private readonly lines = new Map<Row, Line[]>()
+  private shown: Line[] = []
   private anchor: number | null = null
 
   /**
@@ -192,32 +196,36 @@ export class ValueDialog {
   private showValues(): void {
     const search = this.search.value.trim()
     const { row } = this
+    const every = this.lines.get(row) ?? row.values.map(([key, value], place) => this.line(key, value, place))
+    this.lines.set(row, every)
     this.anchor = null
-    this.shown = []
-    const lines: HTMLElement[] = []
-    row.values.forEach(([key, value], place) => {
-      const text = valueText(value)
-      if (search && !matches(`${key} ${text}`, search)) return
-      const box = document.createElement('input')
-      box.type = 'checkbox'
+    this.shown = search ? every.filter(({ words }) => matches(words, search)) : every
+    this.shown.forEach(({ place, box }, at) => {
       box.checked = row.picked.has(place)
-      box.tabIndex = this.shown.length ? -1 : 0
-      const at = this.shown.length
-      box.addEventListener('click', (event) => {
-        this.toggled(at, event.shiftKey)
-      })
-      const nameless = isHash(key) && typeof value === 'string'
-      const line = element('label', 'sdgen-value', box, !nameless && element('span', 'sdgen-key', key), element('span', 'sdgen-text', text))
-      line.title = nameless ? text : `${key}: ${text}`
-      lines.push(line)
-      this.shown.push({ place, box })
+      box.tabIndex = at ? -1 : 0
     })
-    if (!lines.length) lines.push(element('div', 'sdgen-dim', this.texts.nothingFound))
-    this.list.replaceChildren(...lines)
+    this.list.replaceChildren(...this.shown.map(({ shown }) => shown))
+    if (!this.shown.length) this.list.append(element('div', 'sdgen-dim', this.texts.nothingFound))
     const [all, none] = this.bulk
-    const some = this.shown.length < row.values.length
+    const some = this.shown.length < every.length
     if (all) all.textContent = some ? this.texts.allShown(this.shown.length) : this.texts.all
     if (none) none.textContent = some ? this.texts.noneShown(this.shown.length) : this.texts.none
+  }
+
+  private line(key: string, value: ValueText, place: number): Line {
+    const text = valueText(value)
+    const box = document.createElement('input')
+    box.type = 'checkbox'
+    const nameless = isHash(key) && typeof value === 'string'
+    const shown = element('label', 'sdgen-value', box, !nameless && element('span', 'sdgen-key', key), element('span', 'sdgen-text', text))
+    shown.title = nameless ? text : `${key}: ${text}`
+    box.addEventListener('click', (event) => {
+      this.toggled(
+        this.shown.findIndex((line) => line.box === box),
+        event.shiftKey
+      )
+    })
+    return { place, box, shown, words: nameless ? text : `${key} ${text}` }
   }
 
   /** A value was clicked; with Shift everything from the last click to here becomes as it is. */

@@ -54,6 +54,38 @@ it('shows an error with its hint and code', () => {
   expect(box.textContent).toContain('bad-selector')
 })
 
+it('lists several errors, the same advice once, or only the first', () => {
+  const error = ServerError.from(
+    {
+      error: 'missing-file',
+      message: '2 problems',
+      hint: 'Check.',
+      errors: [
+        { error: 'missing-file', message: 'a:1:1: no', hint: 'Check.' },
+        { error: 'missing-file', message: 'a:2:1: no', hint: 'Check.' }
+      ]
+    },
+    ''
+  )
+  const texts = (most?: number): string[] => errorElements(error, en, most).map((line) => line.textContent)
+  expect(texts()).toEqual(['2 problems', 'a:1:1: noCheck.missing-file', 'a:2:1: nomissing-file'])
+  expect(texts(1)).toEqual(['2 problems', 'a:1:1: noCheck.missing-file'])
+})
+
+it('marks what the node chooses, and leads to it', () => {
+  const asked: string[] = []
+  const box = document.createElement('div')
+  const actions = { chosen: new Set(['Place', 'Gone']), choose: (name: string) => asked.push(name) }
+  box.append(...previewElements({ ...preview, left_out: ['Gone'] }, en, 'en', actions))
+  const chips = [...box.querySelectorAll<HTMLElement>('.sdgen-chip')]
+  expect(chips.filter((chip) => chip.classList.contains('sdgen-chosen')).map((chip) => chip.textContent)).toEqual([
+    'Place4drawn',
+    'Goneleft out'
+  ])
+  for (const chip of chips) chip.click()
+  expect(asked).toEqual(['Colour', 'Place', 'Gone'])
+})
+
 it('says so when the server does not answer', () => {
   expect(errorElements(new TypeError('Failed to fetch'), en)[0]?.textContent).toBe('The server does not answer')
 })

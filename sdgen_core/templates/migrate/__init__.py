@@ -7,6 +7,7 @@ problem of the plan. Running it again on what was migrated changes nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import Place, SDGenError, nearest_names, shown
@@ -29,8 +30,8 @@ _NOT_LISTS = re.compile(
 def migrate(path: Path) -> Plan:
     """Plan the migration of a file (with what it needs) or a folder.
 
-    Raises ``missing-file`` and, for a single file that is none of ours, ``not-migratable`` and what reading it raises;
-    everything else is among the problems of the plan.
+    Raises ``missing-file``, and ``not-migratable`` for a file of a kind that it does not read; everything else is among
+    the problems of the plan.
     """
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -47,10 +48,10 @@ def migrate(path: Path) -> Plan:
             drafts.convert(file)
     for file in files:
         if file.suffix.lower() == ".json":
-            _guarded(plan, lambda file=file: _config(file, project, single))
+            _guarded(plan, lambda f: _config(f, project, single), file)
     lists = [f for f in files if f.suffix.lower() == ".txt"]
     if single and lists:
-        project.list_for(path)
+        _guarded(plan, project.list_for, path)
     elif single and path.suffix.lower() not in (*YAML, ".json"):
         raise SDGenError("not-migratable", f"{shown(path)} is neither .json nor .txt nor .yaml")
     elif lists:
@@ -60,9 +61,9 @@ def migrate(path: Path) -> Plan:
     return plan
 
 
-def _guarded(plan: Plan, work: object) -> None:
+def _guarded(plan: Plan, work: Callable[[Path], object], path: Path) -> None:
     try:
-        work()  # type: ignore[operator]
+        work(path)
     except SDGenError as e:
         plan.problem(e)
 
@@ -100,7 +101,7 @@ def _loose_lists(lists: list[Path], project: Project) -> None:
     left: list[Path] = []
     for path in texts:
         if path in sure or path.parent in folders:
-            _guarded(project.plan, lambda path=path: project.list_for(path))
+            _guarded(project.plan, project.list_for, path)
         else:
             left.append(path)
     if left:

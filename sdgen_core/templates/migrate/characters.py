@@ -138,7 +138,6 @@ class ChunkMigration:
             return
         self.project.convert_yaml(found)
         target = self.project.chunks.get(key_of(found), found)
-        self.project.use([target])
         written = self.project.written(target, self.path.parent, self.editor.document.place(node))
         if written != text:
             self.editor.set(("implements",), written, scalar(written))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,12 @@ def parse_json(text: str, path: Path, plan: Plan) -> Any:
     """The JSON of a file. Raises ``bad-json`` with its place; a key written twice is a remark."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        for key in {k for k, _ in found if sum(k == other for other, _ in found) > 1}:
-            plan.remark(f"the key {key!r} is written twice; the last one counts", Place(shown(path)))
-        return dict(found)
+        out = dict(found)
+        if len(out) < len(found):
+            twice = [k for k, n in Counter(k for k, _ in found).items() if n > 1]
+            listed = ", ".join(map(repr, twice))
+            plan.remark(f"written more than once, the last one counts: {listed}", Place(shown(path)))
+        return out
 
     try:
         return json.loads(text, object_pairs_hook=pairs)
@@ -162,7 +166,8 @@ class ConfigMigration:
 
         out = ["type: prompt\n", "version: '2.0'\n", f"name: {scalar(str(name or self._stem()))}\n"]
         description, _ = self.take("description")
-        self.take("version")
+        if re.fullmatch(r"\d+(\.\d+)*", str(self.data.get("version"))):
+            self.take("version")
         if description:
             out.append(block("description", str(description)))
         for field in ("implements", "chunks"):
@@ -222,37 +227,33 @@ class ConfigMigration:
         return out
 
     def _parameters(self) -> list[str]:
-        given: dict[str, Any] = {}
+        given: list[tuple[str, str, Any]] = []
         for container in _SETTINGS:
-            inner = self.data.get(container)
-            if isinstance(inner, dict):
+            if isinstance(inner := self.data.get(container), dict):
                 self._taken.add(container)
-                given = {**inner, **given}
+                given += [(f"{container}.{name}", str(name), value) for name, value in inner.items()]
         for name in _PARAMETERS:
-            value, _ = self.take(name)
-            if value is not None:
-                given.setdefault(name, value)
+            value, path = self.take(name)
+            given.append((path, name, value))
         out: dict[str, Any] = {}
-        asked: list[str] = []
         defaults = {**_DEFAULTS, "batch_size": 1, "batch_count": 1}
-        for name, value in given.items():
+        for path, name, value in given:
             name = _SYNONYMS.get(name, name)
             if value is None:
                 continue
             if name in defaults and (value == "ask" or value in (-1, -1.0)):
-                asked.append(name)
-            else:
-                out.setdefault(name, value)
-        for name in asked:
-            self.told.remark(f"{name} was asked for; it is now {defaults[name]!r}", self.place(f"parameters.{name}"))
+                self.told.remark(f"{path} was asked for; it is now {defaults[name]!r}", self.place(path))
+                value = defaults[name]
+            if name not in out:
+                out[name] = value
+            elif out[name] != value:
+                self.lose(path, value, f"{name} is said a second time; the first one counts")
         if "implements" not in self.data:
             out = {**{k: v for k, v in _DEFAULTS.items() if k not in out}, **out}
             if out.get("enable_hr") is True:
                 out.update({k: v for k, v in _HR_DEFAULTS.items() if k not in out})
-        if not out:
-            return []
         order = [*(k for k in _DEFAULTS if k in out), *(k for k in out if k not in _DEFAULTS)]
-        return ["parameters:\n", *(f"  {scalar(k)}: {flow(out[k])}\n" for k in order)]
+        return ["parameters:\n", *(f"  {scalar(k)}: {flow(out[k])}\n" for k in order)] if out else []
 
     def _output(self, renamed: dict[str, str]) -> list[str]:
         out: list[str] = []
@@ -344,7 +345,6 @@ class ConfigMigration:
         else:
             values = None
             self.project.convert_yaml(found)
-        self.project.use([found])
         return self.project.written(found, self.path.parent, self.place(path)), values
 
     def _indexes(

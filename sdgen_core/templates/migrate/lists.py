@@ -118,13 +118,15 @@ def read_list(text: str, path: Path, plan: Plan) -> ValueList | None:
         plan.problem(SDGenError("not-migratable", "the list holds no values", place=Place(name)))
         return None
     values: dict[str, str] = {}
+    taken = set(entries)
     out = [HEADER.format(path.name) + "\n", "type: variations\n", "version: '2.0'\n"]
     out += [f"name: {scalar(path.stem)}\n", "variations:\n"]
     for item in layout:
         if isinstance(item, str):
             out.append(comment(item[1:].removeprefix(" "), "  ") if item else "\n")
             continue
-        short = _short(item.key, {*entries, *values})
+        short = _short(item.key, taken)
+        taken.add(short)
         values[short] = item.value
         out += [comment(note, "  ") for note in item.notes]
         out.append(f"  {scalar(short)}: {scalar(item.value)}\n")

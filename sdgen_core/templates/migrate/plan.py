@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,17 @@ class Plan:
     remarks: list[str] = field(default_factory=list)
     problems: list[SDGenError] = field(default_factory=list)
     looked_at: int = 0
+    _said: set[str] = field(default_factory=set)
 
     def remark(self, message: str, place: Place | None = None) -> None:
         text = f"{place}: {message}" if place else message
-        if text not in self.remarks:
+        if text not in self._said:
+            self._said.add(text)
             self.remarks.append(text)
 
     def problem(self, error: SDGenError) -> None:
-        if str(error) not in map(str, self.problems):
+        if str(error) not in self._said:
+            self._said.add(str(error))
             self.problems.append(error)
 
     def lost(self, message: str, place: Place | None = None, hint: str | None = None) -> None:
@@ -112,18 +115,17 @@ def _so_far(written: list[Path]) -> str:
 
 
 def _temporary(change: Change) -> Path:
-    handle, name = tempfile.mkstemp(prefix=".migrate-", suffix=".tmp", dir=change.path.parent)
-    with os.fdopen(handle, "wb") as file:
+    path = change.path.with_name(f".{change.path.name}.{secrets.token_hex(4)}.tmp")
+    with path.open("xb") as file:
         file.write(change.new.encode("utf-8"))
         file.flush()
         os.fsync(file.fileno())
-    return Path(name)
+    return path
 
 
 def _write_new(change: Change) -> None:
     temporary = _temporary(change)
     try:
-        temporary.chmod(0o666 & ~_umask())
         try:
             os.link(temporary, change.path)  # unlike a rename, a link never replaces a file
         except FileExistsError:
@@ -134,12 +136,6 @@ def _write_new(change: Change) -> None:
             temporary.replace(change.path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _exists(path: Path) -> SDGenError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import Place, SDGenError, shown
@@ -17,7 +17,7 @@ from .texts import HEADER, OldText, lines_of, read_old
 
 YAML = (".yaml", ".yml")
 MAX_FOLDERS = 20_000
-#: so many folders above a file are its project when it names others by paths of another machine
+#: a file's own folder and those above it that are looked through for what it names by old paths
 ABOVE = 5
 _ABSOLUTE = re.compile(r"[/~]|[A-Za-z]:/")
 _SKIPPED = ("node_modules", "__pycache__", "site-packages")
@@ -63,8 +63,8 @@ class Project:
         self.lists: dict[str, ValueList | None] = {}
         self.chunks: dict[str, Path] = {}
         self.seen: set[str] = set()
-        self.used: dict[str, Path] = {}
         self._texts: dict[str, OldText] = {}
+        self._documents: dict[str, Document] = {}
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -76,10 +76,11 @@ class Project:
 
     def document(self, path: Path) -> Document:
         """A YAML file as it lies on disk, whatever its encoding. Raises what reading and parsing raise."""
-        name = shown(path)
-        document = Document(Parsed(self.text(path).text, ""), path, name)
-        document.parsed.root = fold(document.parsed.text, name)
-        return document
+        key, name = key_of(path), shown(path)
+        if key not in self._documents:
+            document = self._documents[key] = Document(Parsed(self.text(path).text, ""), path, name)
+            document.parsed.root = fold(document.parsed.text, name)
+        return self._documents[key]
 
     # ---- finding -------------------------------------------------------------------------------------------------
 
@@ -98,10 +99,7 @@ class Project:
         if not base_first:
             folders.reverse()
         if above:
-            top = full(self.root)
-            while full(folder) != top and full(folder).is_relative_to(top):
-                folder = Path(os.path.normpath(folder / ".."))
-                folders.append(folder)
+            folders += [Path(os.path.normpath(folder.joinpath(*[".."] * up))) for up in range(1, ABOVE)]
         names = [clean, re.sub(r"\.txt$", ".yaml", clean)]
         for name in dict.fromkeys(names):
             for candidate in (Path(os.path.normpath(f / name)) for f in folders):
@@ -199,10 +197,6 @@ class Project:
         if new != old.text or old.encoding in ("cp1252", "UTF-16"):
             tell_encoding(path, old, self.plan)
             self.plan.changes.append(Change(path, kind, new, old.text, old.data))
-
-    def use(self, paths: Iterable[Path]) -> None:
-        """Files that migrated files name, for the check that they load."""
-        self.used.update({key_of(p): p for p in paths})
 
 
 def tell_encoding(path: Path, old: OldText, told: Plan) -> None:

@@ -116,4 +116,5 @@ def literal(text: str, indent: str) -> str:
 
 def comment(text: str, indent: str = "") -> str:
     """Text as comment lines."""
-    return "".join(f"{indent}# {_UNPRINTABLE.sub('?', line)}".rstrip() + "\n" for line in lines_of(text))
+    lines = ("?".join(_UNPRINTABLE.split(line.replace("\t", " "))) for line in lines_of(text))
+    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in lines)

@@ -6,7 +6,8 @@ The conventions, chosen to look natural where Markdown is read:
   (.yaml, .json, .txt). All files of a page lie in one folder, until ``<!-- new folder -->``.
 * ``# part of NAME.yaml``: the fields shown take the place of those fields in the file, or, if there is no such file yet,
   a prompt file is completed around them.
-* ``(with a mistake)`` after the name: loading must fail. Everything else must load without a remark in strict mode and render.
+* ``(with a mistake)`` after the name: there must be one. All other files must pass ``sdgen validate`` without a remark, and
+  prompts must render.
 * A ``yaml`` block without a name is a text to type in a node.
 * The tables ``prompt | makes``, ``selector | takes`` and ``import | makes`` are tried on the last prompt file shown: the first
   cell in place of its text, a selector's name or one of its imports. ``…`` at the end: and more.
@@ -33,9 +34,7 @@ from sdgen_core.cli import COMMANDS, build_app
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions.plan import Plan
 from sdgen_core.templates import Options, load_template, load_text
-from sdgen_core.templates.documents import Document, read
-from sdgen_core.templates.model import KINDS
-from sdgen_core.templates.validate import strict_problems
+from sdgen_core.templates.check import check_paths
 
 from .pages import Block, Console, NewFolder, PageError, Row, consoles, events
 
@@ -158,7 +157,6 @@ class PageRun:
     folder: Path
     monkeypatch: pytest.MonkeyPatch
     pending: dict[str, bool] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
     corrections: list[tuple[int, int, list[str]]] = field(default_factory=list)
     count: int = 0
     prompt_file: str = ""
@@ -261,34 +259,41 @@ class PageRun:
             self.corrections.append((shown.line, shown.end, [block.indent + line for line in printed]))
 
     def _check(self, name: str) -> None:
-        """Load and render a file that is about to change or to go, as a careful reader would."""
+        """Check a file that is about to change or to go, under every theme it knows, and render it."""
         wrong = self.pending.pop(name, None)
         if wrong is None:
             return
         path = self.folder / name
-        try:
-            if name.endswith((".prompt.yaml", ".prompt.yml")):
-                # the strict rules want a type; a first example may do without one, as loading does
-                typed = re.search(r"^type:", path.read_text(encoding="utf-8"), re.M) is not None
-                resolved = load_template(path, Options(strict=True, schema=typed))
-                self.used.update(file for file, _ in resolved.files)
-                render(resolved)
-            else:
-                document = read(path, name)
-                problems = strict_problems(document, KINDS[kind_of(document, name)])
-                if problems and (wrong or name not in self.used):
-                    raise problems[0]
-        except SDGenError as e:
-            if not wrong:
-                raise PageError(f"{name}: {e}") from e
-        else:
-            if wrong:
-                raise PageError(f"{name} is called a mistake, but loads")
+        if wrong:
+            if not remarks(path):
+                raise PageError(f"{name} is called a mistake, but nothing is wrong with it")
+            path.unlink()
+            return
+        for remark in remarks(path):
+            raise PageError(remark)
+        if ".prompt." in name:
+            render(load_template(path))
 
     def finish(self) -> None:
-        for name in sorted(self.pending, key=lambda n: ".prompt." not in n):
-            self._check(name)
-        self.used.clear()
+        """Check what is left, mistakes first, because the other files are right without them; library files together with the
+        prompts that use them.
+        """
+        for name in sorted(self.pending, key=lambda n: not self.pending[n]):
+            if self.pending[name] or ".prompt." in name:
+                self._check(name)
+        self.pending.clear()
+        for remark in remarks(self.folder):
+            raise PageError(remark)
+
+
+def remarks(path: Path) -> list[str]:
+    """What ``sdgen validate -r`` says. A first example may do without ``type:``, as loading does."""
+    report = check_paths([path], recursive=True, root=path if path.is_dir() else path.parent)
+    return [
+        f"{f.file}:{f.line}: {f.said}"
+        for f in report.findings
+        if f.level != "note" and f.message != "the field 'type' is missing"
+    ]
 
 
 def check_taken(pool: list[str], takes: str, keys: list[str]) -> None:
@@ -298,20 +303,6 @@ def check_taken(pool: list[str], takes: str, keys: list[str]) -> None:
         assert len(pool) == int(drawn[1]) and set(pool) <= set(among), f"takes {pool}"
     else:
         assert ", ".join(pool) == ("" if takes.startswith("none: ") else takes), f"takes {pool}"
-
-
-def kind_of(document: Document, name: str) -> str:
-    if ".template." in name:
-        return "template"
-    if ".chunk." in name:
-        return "chunk"
-    for kind in ("adetailer", "controlnet"):
-        if f".{kind}." in name:
-            return kind
-    word = document.root.get("type")
-    return (
-        "theme" if name.endswith("theme.yaml") or (word is not None and word.value == "theme_config") else "variations"
-    )
 
 
 def render(resolved: Any) -> None:

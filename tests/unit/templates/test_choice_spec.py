@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,16 +58,6 @@ def test_a_selector_with_a_draw_and_a_weight(values, data):
     assert draw is not None or result.pool == tuple(picked)
 
 
-TABLE = json.loads((Path(__file__).parents[2] / "data" / "choice_specs.json").read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("row", TABLE["writes"], ids=lambda row: f"{row['picked']} {row['selector']}")
-def test_the_node_writes_the_same(row):
-    keys = [key for key, _ in row["values"]]
-    picked = [keys[i] for i in row["picked"]]
-    assert write_selector(dict(row["values"]), picked, row["draw"], row["weight"]) == row["selector"]
-
-
 @pytest.mark.parametrize(
     ("chosen", "wanted"),
     [
@@ -86,6 +73,12 @@ def test_the_node_writes_the_same(row):
 def test_forms(chosen, wanted):
     pools = {"Hair": {"Red": "r", "Blue": "b"}, "Coat": {"a,b": "1", "plain": "2", "7": "3"}}
     assert choice_spec(pools, chosen) == wanted
+
+
+def test_draws():
+    pools = {"Hair": {"Red": "r", "Blue": "b", "Grey": "g"}}
+    assert choice_spec(pools, {"Hair": ["Red", "Blue"]}, {"Hair": 1}) == "Hair[Red,Blue;limit:1]"
+    assert choice_spec(pools, {"Hair": list(pools["Hair"])}, {"Hair": 1}) == "Hair[1]"
 
 
 def test_thousands_of_keys_survive():

@@ -128,7 +128,7 @@ generation: {}
     ("page", "message"),
     [
         (OWL.replace("{Colour}", "{Color}"), "has no import"),
-        (OWL.replace("type: prompt\n", "type: chunk\n"), "must be 'prompt'"),
+        (OWL.replace("type: prompt\n", "type: chunk\n"), "type"),
         (OWL.replace("owls.prompt.yaml", "owls.prompt.yaml (with a mistake)"), "is called a mistake"),
         ("```yaml\nColour: red\n```\n", "needs a name"),
         (OWL + "```yaml\n# part of owls.prompt.yaml\nimports: {}\n```\n", "has no import"),

@@ -96,8 +96,9 @@ def test_controlnet_images_from_an_import(case):
         parameters="{controlnet: {model: m, image: {Image}}}",
         generation="{seed: 1, max_images: 5}",
     )
-    plan = project.plan()
-    assert plan.count == 2  # the only choice is drawn, and draws do not repeat
+    assert project.plan().count == 1  # an image of ControlNet is no choice of the prompt
+    plan = project.plan(build={"count": 4})
+    assert plan.count == 4
     assert {i.parameters["controlnet"]["units"][0]["image"] for i in plan.items()} == {"a.png", "b.png"}
     assert all(i.values["Image"] == i.parameters["controlnet"]["units"][0]["image"] for i in plan.items())
 

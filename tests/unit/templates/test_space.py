@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 
@@ -44,15 +43,6 @@ pool_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=4).map(
 # ---- combinatorial -----------------------------------------------------------------------------------------------------------
 
 
-@given(pool_sizes)
-def test_index_and_choice_are_a_bijection(pools):
-    space = Space(template(pools), 1)
-    choices = [space.choice(i) for i in range(space.size)]
-    assert [space.index(c) for c in choices] == list(range(space.size))
-    wanted = itertools.product(*[[f"k{i}" for i in range(n)] for n in pools.values()])
-    assert [tuple(c.values()) for c in choices] == list(wanted)
-
-
 @given(st.integers(0, 50**6 - 1))
 def test_far_items_of_a_large_space(index):
     space = Space(template({f"N{i}": 50 for i in range(6)}), 1)
@@ -91,45 +81,6 @@ def test_all_names_of_weight_zero_make_a_random_run():
 
 
 # ---- random ------------------------------------------------------------------------------------------------------------------
-
-
-@given(pool_sizes, st.integers(1, 3000), st.integers(0, 2**63))
-@settings(max_examples=60)
-def test_random_runs_repeat_nothing(pools, n, seed):
-    choices = [tuple(c.values()) for c in random_run(pools, n, seed)]
-    size = 1
-    for s in pools.values():
-        size *= s
-    assert len(set(choices)) == len(choices) == min(n, size)
-
-
-@given(pool_sizes, st.integers(0, 2**63))
-@settings(max_examples=60)
-def test_unlimited_random_runs_are_the_whole_space(pools, seed):
-    space = Space(template(pools, mode="random"), seed)
-    assert len({tuple(space.choice(i).values()) for i in range(space.size)}) == space.size == space.full_size
-
-
-@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 1000))
-@settings(max_examples=40)
-def test_extending_a_random_run_keeps_its_beginning(a, b, seed):
-    short, long = sorted((a, b))
-    pools = {"A": 9, "B": 8, "C": 7}
-    assert random_run(pools, long, seed)[:short] == random_run(pools, short, seed)
-
-
-@given(st.permutations(["A", "B", "C", "D"]), st.integers(0, 1000))
-def test_picks_do_not_depend_on_other_placeholders(order, seed):
-    """Adding, moving and removing a name leaves the others alone (no repeat can occur in so few draws of so large a space)."""
-    sizes = {"A": 30, "B": 40, "C": 50, "D": 60}
-    n = 30  # within the first deck of every name, so tuples cannot repeat
-    all_names = random_run(sizes, n, seed)
-    moved = random_run({name: sizes[name] for name in order}, n, seed)
-    fewer = random_run({name: sizes[name] for name in order[:3]}, n, seed)
-    for name in order:
-        assert [c[name] for c in moved] == [c[name] for c in all_names]
-    for name in order[:3]:
-        assert [c[name] for c in fewer] == [c[name] for c in all_names]
 
 
 def test_values_appear_evenly():

@@ -353,3 +353,54 @@ def test_comments_between_edits_are_never_lost(tmp_path):
     words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     assert [w for w in words if f"# {w}" not in new] == []
     assert load_template(tmp_path / "x.prompt.yaml").generation.seed == 1
+
+
+def test_files_that_name_each_other_in_a_circle(tmp_path):
+    combined = "type: multi-field\nsources: [{}.yaml, v.yaml]\n"
+    put(tmp_path, {"a.yaml": combined.format("b"), "b.yaml": combined.format("a"), "v.yaml": "x: one\n"})
+    character = "type: character\nimplements: {}.char.yaml\nfields: \n  a:\n    b: c\n"
+    put(tmp_path, {"c.char.yaml": character.format("d"), "d.char.yaml": character.format("c")})
+    put(tmp_path, {"x.prompt.yaml": f"name: X\ntemplate: '{{A}}'\nvariations:\n  A: a.yaml\n{GENERATION}"})
+    put(
+        tmp_path, {"y.prompt.yaml": f"name: Y\ntemplate: '{{C with b=v}}'\nvariations:\n  C: c.char.yaml\n{GENERATION}"}
+    )
+    problems = migrate(tmp_path).problems
+    assert [p.code for p in problems] == ["not-carried-over", "cycle"]
+    assert next(c.new for c in migrate(tmp_path / "x.prompt.yaml").changes).count("v.yaml") == 2
+
+
+def test_one_file_after_the_other(tmp_path):
+    """What a prompt needs is migrated with it, and a later prompt reads it in its new form."""
+    root = legacy("drafts", tmp_path)
+    other = (root / "prompts/hero.prompt.yaml").read_text(encoding="utf-8")
+    put(root, {"prompts/other.prompt.yaml": other})
+    plan = migrated(root / "prompts/hero.prompt.yaml")
+    assert sorted(c.path.name for c in plan.changes) == [
+        "hero.chunk.yaml",
+        "hero.prompt.yaml",
+        "looks.yaml",
+        "moods.yaml",
+        "person_template.chunk.yaml",
+    ]
+    assert [c.path.name for c in migrated(root / "prompts/other.prompt.yaml").changes] == ["other.prompt.yaml"]
+    new = tree(root)
+    assert new["prompts/other.prompt.yaml"] == new["prompts/hero.prompt.yaml"]
+
+
+def test_a_generation_block_of_nothing_else(tmp_path):
+    put(tmp_path, {"x.prompt.yaml": "name: X\ntemplate: an owl\ngeneration:\n  index_base: 0\n"})
+    migrated(tmp_path)
+    assert prompts(tmp_path / "x.prompt.yaml") == ["an owl"]
+
+
+def test_what_lies_outside_of_the_folder_counts(tmp_path):
+    files = {
+        "p/x.prompt.yaml": f"name: X\nimplements: ../t/t.template.yaml\ntemplate: '{{A}}'\nvariations:\n  A: ../v/a.yaml\n{GENERATION}",
+        "t/t.template.yaml": "name: T\nimplements: ../top.template.yaml\ntemplate: 'a, {prompt}'\n",
+        "top.template.yaml": "name: Top\ntemplate: 'b, {prompt}, {B}'\nimports: {B: ../v/b.yaml}\n",
+        "v/a.yaml": "a: one\n",
+        "v/b.yaml": "b: two\n",
+    }
+    put(tmp_path, files)
+    assert migrated(tmp_path / "p").problems == []
+    assert prompts(tmp_path / "p/x.prompt.yaml") == ["b, a, one, two"]

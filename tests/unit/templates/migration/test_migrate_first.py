@@ -469,3 +469,87 @@ def test_values_that_are_there_already(tmp_path):
     assert [(p.code, Path(p.place.file).name) for p in plan.problems] == [("target-exists", "b.yaml")]
     plan.write()
     assert tree(tmp_path) == before
+
+
+# ---- anything at all -------------------------------------------------------------------------------------------------
+
+FIELDS = [
+    *(
+        "prompt",
+        "template",
+        "negative",
+        "negative_prompt",
+        "prompt_template",
+        "variations",
+        "variation_files",
+        "imports",
+    ),
+    *("generation", "mode", "seed", "seed_mode", "max_images", "count", "parameters", "settings", "steps", "width"),
+    *(
+        "sampler",
+        "sampler_name",
+        "output",
+        "session_name",
+        "filename_keys",
+        "annotations",
+        "name",
+        "description",
+        "version",
+    ),
+    *("model", "checkpoint", "implements", "chunks", "themes", "A", "file", "values", "strange", "a b"),
+]
+
+
+@st.composite
+def configs(draw: Any) -> tuple[dict[str, Any], list[str]]:
+    """JSON of known field names in any arrangement. Every text in it holds a word that nothing else holds."""
+    words: list[str] = []
+
+    def word(kind: str) -> Any:
+        words.append(f"w{len(words)}w")
+        return {"text": words[-1], "path": f"{words[-1]}.txt", "odd": f"{{{words[-1]}:2}} # {words[-1]}"}[kind]
+
+    leaf = st.sampled_from(["text", "path", "odd"]).map(lambda kind: ("word", kind)) | st.integers(-1, 3) | st.none()
+    shape = st.recursive(
+        leaf, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4)
+    )
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return word(value[1])
+        if isinstance(value, list):
+            return [filled(v) for v in value]
+        return {k: filled(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    data = filled(draw(st.dictionaries(st.sampled_from(FIELDS), shape, max_size=6)))
+    data.setdefault("prompt", "an {A:1} owl")
+    data.setdefault("variations", {"A": ["red"]})
+    return data, words
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(configs())
+def test_nothing_is_dropped_silently(tmp_path_factory, sample):
+    data, words = sample
+    root = put(tmp_path_factory.mktemp("any"), {"c.json": data})
+    plan = migrate(root / "c.json")
+    if [p.code for p in plan.problems] == ["not-migratable"]:
+        assert plan.changes == []
+        return
+    said = " ".join([*(c.new for c in plan.changes), *plan.remarks, *map(str, plan.problems)])
+    assert [w for w in words if w not in said] == []
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["a.txt", "c.json", "x.prompt.yaml", "v.yaml", "h.char.yaml"]),
+    st.binary(max_size=60) | st.text(max_size=60),
+)
+def test_any_bytes_give_an_answer(tmp_path_factory, name, content):
+    root = put(
+        tmp_path_factory.mktemp("bytes"),
+        {name: content if isinstance(content, bytes) else content.encode("utf-8", "replace")},
+    )
+    plan = migrate(root / name)
+    plan.write()
+    assert migrate(root / name).changes == []
