@@ -168,7 +168,7 @@ class OutputBlock(FileModel):
     )
     filename_keys: TextList = Field(
         default_factory=list,
-        description="Placeholders whose keys become part of the file names.",
+        description="Placeholders whose values become part of the file names.",
         examples=[["Coat", "Light"]],
         json_schema_extra={"type": ["array", "null"]},
     )

@@ -270,6 +270,29 @@ class ParametersBlock(FileModel):
         None, description="How much noise is removed: 1 makes a whole image.", ge=0, le=1, examples=[1.0]
     )
     denoising_strength: float | None = Field(None, description="The same as denoise.", ge=0, le=1, examples=[0.6])
+    checkpoint: Text | None = Field(
+        None,
+        description="The model, when the graph takes it from the planner; images of one model are made together.",
+        examples=["dreamshaper_8.safetensors"],
+    )
+    model: Text | None = Field(None, description="The same as checkpoint.", examples=["dreamshaper_8"])
+    sd_model: Text | None = Field(None, description="The same as checkpoint.", examples=["dreamshaper_8"])
+    sd_model_checkpoint: Text | None = Field(
+        None, description="The same as checkpoint.", examples=["dreamshaper_8.safetensors [879db523c3]"]
+    )
+    vae: Text | None = Field(
+        None, description="The VAE, when the graph takes it from the planner.", examples=["vae-ft-mse.safetensors"]
+    )
+    sd_vae: Text | None = Field(None, description="The same as vae.", examples=["vae-ft-mse.safetensors"])
+    lora: Text | None = Field(
+        None, description="The LoRA, when the graph takes it from the planner.", examples=["watercolour"]
+    )
+    lora_strength: float | None = Field(None, description="Its strength.", ge=-100, le=100, examples=[0.8])
+    lora_weight: float | None = Field(None, description="The same as lora_strength.", ge=-100, le=100, examples=[0.8])
+    image: Text | None = Field(
+        None, description="An image of ComfyUI's input folder, for image to image.", examples=["poses/sitting.png"]
+    )
+    init_image: Text | None = Field(None, description="The same as image.", examples=["poses/sitting.png"])
     adetailer: Any = Field(
         None,
         description="What to find and paint again: a preset file, a map of fields, or a list of both; null is off.",
