@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from ..errors import SDGenError
@@ -121,6 +122,9 @@ class _Straight(Sequence[tuple[int, int]]):
 
     def __len__(self) -> int:
         return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(repeat(0), range(self._count))
 
     def __getitem__(self, n: Any) -> Any:
         if isinstance(n, slice):

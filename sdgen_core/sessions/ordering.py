@@ -210,7 +210,7 @@ def add(
     warnings: list[str],
 ) -> Submitted:
     """Append what ``mix`` asks for and the session (made of ``plans``) lacks."""
-    there = {_made_of(plans[item.part], item.n) for item in sessions.ledger.items(row.id)}
+    there = {_made_of(plans[part], n) for _, part, n in sessions.ledger.numbers(row.id)}
     wanted = [(part, n) for part, n in mix.order if _made_of(mix.plans[part], n) not in there]
     if not wanted:
         return _attach(sessions, row, request, warnings)

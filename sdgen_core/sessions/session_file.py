@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import SDGenError, shown
 from .files import write_atomic
-from .ledger import ItemRow, Ledger, Part
+from .ledger import Ledger, Part
 
 SESSION_FILE = "sdgen-session.json"
 FORMAT = 1
@@ -45,20 +45,20 @@ def write_session_file(ledger: Ledger, session_id: str) -> None:
         "prefix": row.prefix,
         "created": row.created,
         "parts": [asdict(part) for part in ledger.parts(row.id)],
-        "items": list(_runs(ledger.items(row.id))),
+        "items": list(_runs(ledger.numbers(row.id))),
     }
     write_atomic(row.folder / SESSION_FILE, json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
-def _runs(items: Iterable[ItemRow]) -> Iterator[list[int]]:
+def _runs(items: Iterable[tuple[int, int, int]]) -> Iterator[list[int]]:
     run: list[int] | None = None
-    for item in items:
-        if run and (item.idx, item.part, item.n) == (run[0] + run[3], run[1], run[2] + run[3]):
+    for idx, part, n in items:
+        if run and (idx, part, n) == (run[0] + run[3], run[1], run[2] + run[3]):
             run[3] += 1
             continue
         if run:
             yield run
-        run = [item.idx, item.part, item.n, 1]
+        run = [idx, part, n, 1]
     if run:
         yield run
 
