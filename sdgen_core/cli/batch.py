@@ -27,21 +27,18 @@ import typer
 
 from ..comfy.client import ComfyClient
 from ..errors import Place, SDGenError, nearest_names, shown
-from ..sessions.mix import Mix, plan_of
+from ..sessions.mix import Mix
 from ..sessions.ordering import ON_EXISTING
 from ..sessions.service import duration
 from ..templates import (
     Options,
-    load_template,
     parse_choice_spec,
     parse_fixed_spec,
-    parse_seed_spec,
-    parse_theme_spec,
 )
 from ..templates.documents import parse_bytes
-from ..templates.library import DISTRIBUTIONS, ChosenTemplate
+from ..templates.library import DISTRIBUTIONS
 from .connection import Remote, server_url
-from .order import DEFAULT_WORKFLOW, Order, load_workflow, place, seeded
+from .order import DEFAULT_WORKFLOW, Order, choose, load_workflow, place, plan_order
 from .output import fail, print_json, print_table, reporting
 from .progress import follow
 
@@ -182,22 +179,20 @@ def plan_run(run: Run, folder: Path) -> Planned:
     """Load and count a run; its template lies in ``folder`` or is found from the current one. Raises the template's errors."""
     near = folder / run.template
     file = near if near.is_file() else Path(run.template)
-    common = Options(
+    options = Options(
         style=run.style,
         choices=parse_choice_spec(run.choose),
         fixed=parse_fixed_spec(run.use_fixed) if run.use_fixed else {},
     )
-    themes = parse_theme_spec(run.themes)
-    every = [replace(common, theme=t.theme, style=t.style or run.style) for t in themes] or [common]
-    chosen = ChosenTemplate(
-        tuple(seeded(load_template(file, options), run.variation_seed) for options in every),
-        run.limit or None,
-        tuple(t.share for t in themes) or (1,),
-        run.distribution,
+    chosen = choose(
+        file,
+        options,
+        themes=run.themes,
+        distribution=run.distribution,
+        limit=run.limit or None,
+        variation_seed=run.variation_seed,
     )
-    plan = plan_of(chosen, seeds=parse_seed_spec(run.seeds) if run.seeds else None, count=run.count)
-    if not plan.count:
-        raise SDGenError("empty-plan", f"the plan of {chosen.resolved.name!r} is empty: 0 images")
+    plan = plan_order(chosen, run.seeds, run.count)
     return Planned(run, Order(chosen, run.session_name, "resume", run.count, run.seeds, run.checkpoint), plan)
 
 

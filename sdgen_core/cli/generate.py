@@ -7,7 +7,6 @@ when this command is killed, and Ctrl-C pauses it.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,23 +14,21 @@ import typer
 
 from ..comfy.client import ComfyClient
 from ..errors import SDGenError
-from ..sessions.mix import Mix, plan_of
+from ..sessions.mix import Mix
 from ..sessions.ordering import ON_EXISTING
 from ..sessions.plan import Plan
 from ..sessions.service import duration
 from ..templates import (
     Options,
     ResolvedTemplate,
-    load_template,
     parse_choice_spec,
     parse_fixed_spec,
     parse_seed_spec,
-    parse_theme_spec,
 )
-from ..templates.library import DISTRIBUTIONS, ChosenTemplate
+from ..templates.library import DISTRIBUTIONS
 from .choosing import chosen
 from .connection import Remote, server_url
-from .order import DEFAULT_WORKFLOW, Order, attend, load_workflow, place, seeded
+from .order import DEFAULT_WORKFLOW, Order, attend, load_workflow, place, plan_order
 from .output import fail, print_json, reporting, session_table
 
 
@@ -103,17 +100,8 @@ def generate(
         return Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
 
     file, options = chosen(file, options, interactive, planned)
-    shares = parse_theme_spec(themes)
-    every = [replace(options, theme=t.theme, style=t.style or style) for t in shares] or [options]
-    order = ChosenTemplate(
-        tuple(seeded(load_template(file, o), variation_seed) for o in every),
-        limit,
-        tuple(t.share for t in shares) or (1,),
-        distribution,
-    )
-    plan = plan_of(order, seeds=sweep, count=count)
-    if not plan.count:
-        raise SDGenError("empty-plan", f"the plan of {order.resolved.name!r} is empty: 0 images")
+    order = choose(file, options, themes=themes, distribution=distribution, limit=limit, variation_seed=variation_seed)
+    plan = plan_order(order, seeds, count)
     for warning in plan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if dry_run:

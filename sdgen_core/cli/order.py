@@ -12,8 +12,9 @@ from typing import Any
 from ..comfy.client import ComfyClient, failure
 from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, SEED_SWEEP, TEMPLATE, Prompt, check_prompt, compile_graph, is_link, nodes_of
-from ..templates import ResolvedTemplate
-from ..templates.library import TEXT_BELOW, ChosenTemplate
+from ..sessions.mix import Mix, plan_of
+from ..templates import Options, load_template, parse_seed_spec, parse_theme_spec
+from ..templates.library import DISTRIBUTIONS, TEXT_BELOW, ChosenTemplate
 from .connection import Remote
 from .output import fail
 from .progress import follow
@@ -138,8 +139,27 @@ def attend(sessions: Remote, session: dict[str, Any], *, quiet: bool = False, li
     return status
 
 
-def seeded(resolved: ResolvedTemplate, variation_seed: int | None) -> ResolvedTemplate:
-    """The template with this variation seed, if one was asked for."""
-    if variation_seed is None:
-        return resolved
-    return replace(resolved, generation=replace(resolved.generation, variation_seed=variation_seed))
+def choose(
+    file: Path,
+    options: Options,
+    *,
+    themes: str = "",
+    distribution: str = DISTRIBUTIONS[0],
+    limit: int | None = None,
+    variation_seed: int | None = None,
+) -> ChosenTemplate:
+    """The template, once for each of ``themes`` (as in ``parse_theme_spec``). Raises what loading raises."""
+    shares = parse_theme_spec(themes)
+    every = [replace(options, theme=t.theme, style=t.style or options.style) for t in shares] or [options]
+    templates = [load_template(file, each) for each in every]
+    if variation_seed is not None:
+        templates = [replace(t, generation=replace(t.generation, variation_seed=variation_seed)) for t in templates]
+    return ChosenTemplate(tuple(templates), limit, tuple(t.share for t in shares) or (1,), distribution)
+
+
+def plan_order(chosen: ChosenTemplate, seeds: str | None, count: int | None) -> Mix:
+    """The plan of an order. Raises ``empty-plan`` when nothing is left to make."""
+    plan = plan_of(chosen, seeds=parse_seed_spec(seeds) if seeds else None, count=count)
+    if not plan.count:
+        raise SDGenError("empty-plan", f"the plan of {chosen.resolved.name!r} is empty: 0 images")
+    return plan
