@@ -38,7 +38,7 @@ from ..templates import (
 from ..templates.documents import parse_bytes
 from ..templates.library import DISTRIBUTIONS
 from .connection import Remote, server_url
-from .order import DEFAULT_WORKFLOW, Order, choose, load_workflow, place, plan_order
+from .order import DEFAULT_WORKFLOW, Order, chosen_template, load_workflow, place, plan_order
 from .output import fail, print_json, print_table, reporting
 from .progress import follow
 
@@ -184,7 +184,7 @@ def plan_run(run: Run, folder: Path) -> Planned:
         choices=parse_choice_spec(run.choose),
         fixed=parse_fixed_spec(run.use_fixed) if run.use_fixed else {},
     )
-    chosen = choose(
+    chosen = chosen_template(
         file,
         options,
         themes=run.themes,

@@ -100,7 +100,9 @@ def generate(
         return Plan.build(resolved, seeds=sweep, count=count, limit=limit, variation_seed=variation_seed)
 
     file, options = chosen(file, options, interactive, planned)
-    order = choose(file, options, themes=themes, distribution=distribution, limit=limit, variation_seed=variation_seed)
+    order = chosen_template(
+        file, options, themes=themes, distribution=distribution, limit=limit, variation_seed=variation_seed
+    )
     plan = plan_order(order, seeds, count)
     for warning in plan.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -139,7 +139,7 @@ def attend(sessions: Remote, session: dict[str, Any], *, quiet: bool = False, li
     return status
 
 
-def choose(
+def chosen_template(
     file: Path,
     options: Options,
     *,
