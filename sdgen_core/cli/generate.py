@@ -28,7 +28,7 @@ from ..templates import (
 from ..templates.library import DISTRIBUTIONS
 from .choosing import chosen
 from .connection import Remote, server_url
-from .order import DEFAULT_WORKFLOW, Order, attend, load_workflow, place, plan_order
+from .order import DEFAULT_WORKFLOW, Order, attend, chosen_template, load_workflow, place, plan_order
 from .output import fail, print_json, reporting, session_table
 
 
