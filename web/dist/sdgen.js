@@ -1,6 +1,6 @@
-import { app as ve } from "../../scripts/app.js";
-import { api as ye } from "../../scripts/api.js";
-const x = ve, A = ye;
+import { app as ke } from "../../scripts/app.js";
+import { api as $e } from "../../scripts/api.js";
+const x = ke, A = $e;
 class k extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
@@ -13,97 +13,97 @@ class k extends Error {
     return new k(t ?? "server-error", n ?? r, s ?? "", o);
   }
 }
-function ke(e, t, n) {
+function Se(e, t, n) {
   x.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
-function L(e) {
+function M(e) {
   return e.comfyClass ?? e.type ?? "";
 }
-const $e = 20;
-function ne(e, t, n) {
+const Te = 20;
+function se(e, t, n) {
   const s = e.addDOMWidget("sdgen_panel", "sdgen_panel", t, {
     serialize: !1,
     hideOnZoom: !1,
     getValue: () => "",
     setValue: () => {
     },
-    getMinHeight: () => n() + $e
+    getMinHeight: () => n() + Te
   });
   s.serialize = !1, t.addEventListener("wheel", (i) => {
     t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), x.canvas?.processMouseWheel?.(i));
   });
 }
-function D(e) {
+function R(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function W(e) {
+function _(e) {
   return e.graph !== null && e.graph !== void 0;
 }
 function $(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
-function se(e, t) {
+function ie(e, t) {
   const n = e.widgets?.find((s) => s.name === t);
   n && (n.hidden = !0, n.options && (n.options.hidden = !0));
 }
-function N(e, t, n) {
+function O(e, t, n) {
   const s = e.widgets?.find((r) => r.name === t);
   if (!s) return;
-  s.value = n, s.callback?.(n), D(e);
+  s.value = n, s.callback?.(n), R(e);
   const i = x.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
-function Se(e, t, n) {
+function Ee(e, t, n) {
   const s = e.widgets?.find((i) => i.name === t);
   s?.options && (s.options.values = n);
 }
-function P(e, t, n) {
+function V(e, t, n) {
   t.classList.toggle("sdgen-wrong", n), e.strokeStyles && (e.strokeStyles.sdgen = () => n ? { color: "#e0443e", lineWidth: 3, padding: 8 } : void 0), e.setDirtyCanvas?.(!0, !0);
 }
 function E(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
-  let s = B(e, n);
-  for (let i = 0; s && L(s) === "Reroute" && i < 50; i++) s = B(s, 0);
+  let s = H(e, n);
+  for (let i = 0; s && M(s) === "Reroute" && i < 50; i++) s = H(s, 0);
   return s;
 }
-function B(e, t) {
+function H(e, t) {
   try {
     return e.getInputNode(t);
   } catch {
     return null;
   }
 }
-function H(e) {
+function J(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
-function Te(e, t) {
+function Ae(e, t) {
   const n = e.onExecuted;
   e.onExecuted = function(s) {
     n?.call(e, s), t(s);
   };
 }
-function ie(e, t) {
+function oe(e, t) {
   const n = e.onRemoved;
   e.onRemoved = function() {
     n?.call(e), t();
   };
 }
 function z(e) {
-  return oe(e, { cache: "no-store" });
+  return re(e, { cache: "no-store" });
 }
 function j(e, t, n) {
-  return oe(e, {
+  return re(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
     body: JSON.stringify(t),
     ...n && { signal: n }
   });
 }
-async function oe(e, t) {
+async function re(e, t) {
   const n = await A.fetchApi(e, t), s = await n.text();
   let i;
   try {
@@ -114,31 +114,31 @@ async function oe(e, t) {
   if (n.ok) return i;
   throw k.from(i, n.statusText);
 }
-function V(e, t) {
+function q(e, t) {
   A.addEventListener(e, (n) => {
     t(n.detail);
   });
 }
-function Ee(e, t) {
+function Le(e, t) {
   const n = A.dispatchCustomEvent?.bind(A);
   n && (A.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
-function Ae(e) {
+function Me(e) {
   const [t, n] = [x.handleFile?.bind(x), x.loadGraphData?.bind(x)];
   !t || !n || (x.handleFile = async (s, ...i) => {
     const r = await e(s);
     await (r ? n(r, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
-function q(e, t, n) {
+function G(e, t, n) {
   x.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
 }
 function f() {
   const e = x.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-const Le = "(the text below)", Me = 9;
-class Ce {
+const Ce = "(the text below)", Ie = 9;
+class Ne {
   /** `changed` is called when a template file is new, gone, or not what it was. */
   constructor(t) {
     this.changed = t;
@@ -154,9 +154,9 @@ class Ce {
       this.rest = 0;
       try {
         const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
-        this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
+        this.version = s, i && (this.files = [Ce, ...i]), (i || t) && this.changed();
       } catch {
-        this.rest = Me;
+        this.rest = Ie;
       }
     }
   }
@@ -175,7 +175,7 @@ function w(e, t) {
     s.stopPropagation(), t();
   }), n;
 }
-class re {
+class ae {
   constructor(t, n, s) {
     this.lowest = n, this.highest = s, this.root.classList.add(`sdgen-${t}`), this.root.append(this.content), this.measured = n;
   }
@@ -194,7 +194,7 @@ class re {
     return t > 0 && (this.measured = t), Math.min(Math.max(this.measured, this.lowest), this.highest);
   }
 }
-class _ {
+class B {
   constructor(t, n, s, i = 300) {
     this.ask = t, this.answered = n, this.failed = s, this.quietMs = i;
   }
@@ -230,7 +230,7 @@ class _ {
     }
   }
 }
-const ae = {
+const de = {
   images: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
   combinationsOf: (e, t) => `${c(e, "en")} of ${c(t, "en")} combinations`,
@@ -284,10 +284,13 @@ const ae = {
   failed: (e) => `${c(e, "en")} failed`,
   rate: (e) => `${e} a minute`,
   left: (e) => `${e} left`,
-  state: { running: "running", paused: "paused", completed: "completed", failed: "ended with errors", stopped: "stopped" },
+  state: { planned: "waits in line", running: "running", paused: "paused", completed: "completed", failed: "ended with errors", stopped: "stopped" },
   pause: "Pause",
   resume: "Resume",
   retry: "Retry failed",
+  stop: "Stop",
+  modelLoads: (e) => `${c(e, "en")} model loads`,
+  takesAbout: (e, t) => `about ${e}, as session ${t} went`,
   action: {
     extended: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"} added`,
     complete: () => "All of its images are there. For another session, set “on existing” to new."
@@ -299,7 +302,7 @@ const ae = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ie = {
+}, Oe = {
   images: (e) => `${c(e, "fr")} ${e < 2 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
   combinationsOf: (e, t) => `${c(e, "fr")} combinaisons sur ${c(t, "fr")}`,
@@ -353,10 +356,13 @@ const ae = {
   failed: (e) => `${c(e, "fr")} ${e < 2 ? "échec" : "échecs"}`,
   rate: (e) => `${e} par minute`,
   left: (e) => `encore ${e}`,
-  state: { running: "en cours", paused: "en pause", completed: "terminée", failed: "terminée avec des erreurs", stopped: "arrêtée" },
+  state: { planned: "en attente", running: "en cours", paused: "en pause", completed: "terminée", failed: "terminée avec des erreurs", stopped: "arrêtée" },
   pause: "Pause",
   resume: "Reprendre",
   retry: "Refaire les échecs",
+  stop: "Arrêter",
+  modelLoads: (e) => `${c(e, "fr")} chargements de modèles`,
+  takesAbout: (e, t) => `environ ${e}, d’après la session ${t}`,
   action: {
     extended: (e) => `${c(e, "fr")} ${e < 2 ? "image ajoutée" : "images ajoutées"}`,
     complete: () => "Toutes ses images sont là. Pour une autre session, réglez « si elle existe » sur new."
@@ -368,22 +374,22 @@ const ae = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ne = { en: ae, fr: Ie };
+}, De = { en: de, fr: Oe };
 function b(e) {
-  return Ne[e.split("-")[0] ?? ""] ?? ae;
+  return De[e.split("-")[0] ?? ""] ?? de;
 }
 function c(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function Oe(e, t) {
+function le(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function G(e, t) {
+async function W(e, t) {
   return await j("/sdgen/templates/preview", e, t);
 }
-function De(e, t, n, s = {}) {
+function Re(e, t, n, s = {}) {
   const i = [
     a(
       "div",
@@ -393,20 +399,20 @@ function De(e, t, n, s = {}) {
     )
   ], r = [
     ...e.placeholders.map((o) => {
-      const d = a("b", "", t.selected(o.selected, o.available)), l = J(o.name, d, s, o.weight === 0 && a("i", "", t.drawn));
+      const d = a("b", "", t.selected(o.selected, o.available)), l = K(o.name, d, s, o.weight === 0 && a("i", "", t.drawn));
       return l.classList.toggle("sdgen-drawn", o.weight === 0), o.weight === 0 && (l.title = t.drawnTip), l;
     }),
-    ...e.left_out.map((o) => J(o, a("i", "", t.leftOut), s))
+    ...e.left_out.map((o) => K(o, a("i", "", t.leftOut), s))
   ];
-  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Pe(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => Re(e, d, n, s)))), i;
+  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Ve(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => Pe(e, d, n, s)))), i;
 }
-function J(e, t, n, ...s) {
+function K(e, t, n, ...s) {
   const { choose: i, chosen: r } = n, o = i ? w("", () => {
     i(e);
   }) : a("span", "");
   return o.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", o.append(a("span", "", e), t, ...s.filter((d) => !!d)), o;
 }
-function Re(e, t, n, { unfolded: s, resized: i }) {
+function Pe(e, t, n, { unfolded: s, resized: i }) {
   const r = e.first[t], o = document.createElement("details");
   o.className = "sdgen-prompt", o.open = s?.has(t) ?? !1;
   const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), r?.prompt);
@@ -416,7 +422,7 @@ function Re(e, t, n, { unfolded: s, resized: i }) {
     o.open ? s?.add(t) : s?.delete(t), i?.();
   }), o;
 }
-function Pe(e, t) {
+function Ve(e, t) {
   const n = a("b", "sdgen-images", t.images(e.images));
   return [`${F(e, t)} → `, n];
 }
@@ -438,8 +444,8 @@ function U(e, t, n = 1 / 0) {
   });
   return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
 }
-const de = "sdgen.planners", ze = 100;
-class Ve {
+const L = ["planned", "running"], ce = "sdgen.planners", ze = 100;
+class qe {
   constructor(t) {
     this.texts = t;
   }
@@ -448,13 +454,13 @@ class Ve {
   listeners = /* @__PURE__ */ new Set();
   /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
   start() {
-    V("sdgen.session", (n) => {
+    q("sdgen.session", (n) => {
       this.receive(n);
     });
     const t = () => {
       this.list();
     };
-    V("reconnected", t), t();
+    q("reconnected", t), t();
   }
   /** Call `listener` with each session that changed; gives the function that stops it. */
   listen(t) {
@@ -471,65 +477,65 @@ class Ve {
       return;
     }
   }
-  /** Pause, resume or retry a session. */
+  /** Pause, resume, stop or retry a session. */
   async order(t, n) {
     try {
       this.receive(await j(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
     } catch (s) {
-      q("error", t.name, s instanceof Error ? s.message : String(s));
+      G("error", t.name, s instanceof Error ? s.message : String(s));
     }
   }
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n?.state === "running" && t.state !== "running" ? qe(t, this.texts()) : void 0;
-    s && q(s.severity, s.summary, s.detail);
+    const s = n && L.includes(n.state) && !L.includes(t.state) ? Ge(t, this.texts()) : void 0;
+    s && G(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
     try {
       const { sessions: t } = await z("/sdgen/sessions");
-      for (const n of t) (n.state === "running" || this.known.has(n.id)) && this.receive(n);
+      for (const n of t) (L.includes(n.state) || this.known.has(n.id)) && this.receive(n);
     } catch {
     }
   }
 }
-function qe(e, t) {
+function Ge(e, t) {
   const n = t.madeOf(e.done, e.planned);
   if (e.state === "completed") return { severity: "success", summary: t.completedToast(e.name), detail: n };
   const s = [e.reason, n].filter(Boolean).join(" · ");
   if (e.state === "failed") return { severity: "error", summary: t.failedToast(e.name), detail: s };
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
-function Ge(e, t) {
-  const n = le();
+function We(e, t) {
+  const n = he();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(de, JSON.stringify([...n].slice(-ze)));
+    localStorage.setItem(ce, JSON.stringify([...n].slice(-ze)));
   } catch {
   }
 }
-function We(e) {
-  return le().get(e);
+function _e(e) {
+  return he().get(e);
 }
-function le() {
+function he() {
   try {
-    const e = JSON.parse(localStorage.getItem(de) ?? "[]");
+    const e = JSON.parse(localStorage.getItem(ce) ?? "[]");
     return new Map(Array.isArray(e) ? e : []);
   } catch {
     return /* @__PURE__ */ new Map();
   }
 }
-const K = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ce = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
-function he(e) {
+const X = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ue = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
+function pe(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
   for (; s < e.length; )
     if (` 	\r
 ;|,`.includes(e.charAt(s))) s += 1;
     else {
-      K.lastIndex = s;
-      const i = K.exec(e), [r, o, d] = i ?? [];
+      X.lastIndex = s;
+      const i = X.exec(e), [r, o, d] = i ?? [];
       if (r && o && d && !t.has(o))
         t.set(o, d), s += r.length;
       else {
@@ -542,12 +548,12 @@ function he(e) {
 function je(e) {
   return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
 }
-function X(e, t) {
+function Q(e, t) {
   const n = { picked: [], draw: null, weight: null, unknown: [] };
   let s = null, i = null, r = null;
   for (let o of e.split(";").map((d) => d.trim())) {
     if (!o) continue;
-    const d = ce.exec(o);
+    const d = ue.exec(o);
     if (d?.[1] !== void 0 && d[2] !== void 0) {
       const [g, u] = [d[1].toLowerCase(), d[2].trim()];
       if (g === "random" || g === "limit") {
@@ -555,7 +561,7 @@ function X(e, t) {
         continue;
       }
       if (g.startsWith("key")) {
-        i = Q(u);
+        i = Z(u);
         continue;
       }
       o = (g === "weight" ? "$" : "#") + u;
@@ -565,28 +571,28 @@ function X(e, t) {
       /^[+-]?\d{1,18}$/.test(l) && (n.weight = Math.max(0, Number(l)));
     else if (o.startsWith("#")) {
       const [g, u, ...h] = l.split("-").map((p) => p.trim()), m = l.split(",").map((p) => p.trim());
-      g && u && T.test(g) && T.test(u) && !h.length && Number(g) <= Number(u) ? (s = Z(Number(g), Math.min(Number(u), t.length - 1)), s.length || n.unknown.push(o)) : m.every((p) => T.test(p)) ? (n.unknown = m.filter((p) => Number(p) >= t.length).map((p) => `#${p}`), s = m.map(Number).filter((p) => p < t.length)) : n.unknown.push(o);
-    } else T.test(o) ? r = Number(o) : i = Q(o);
+      g && u && T.test(g) && T.test(u) && !h.length && Number(g) <= Number(u) ? (s = Y(Number(g), Math.min(Number(u), t.length - 1)), s.length || n.unknown.push(o)) : m.every((p) => T.test(p)) ? (n.unknown = m.filter((p) => Number(p) >= t.length).map((p) => `#${p}`), s = m.map(Number).filter((p) => p < t.length)) : n.unknown.push(o);
+    } else T.test(o) ? r = Number(o) : i = Z(o);
   }
   if (s) n.picked = s;
   else if (i) {
-    const o = pe(t);
+    const o = me(t);
     for (const d of i) {
       const l = o.get(d);
       l === void 0 ? n.unknown.push(d) : n.picked.push(l);
     }
   } else
-    n.picked = Z(0, t.length - 1), n.draw ??= r;
+    n.picked = Y(0, t.length - 1), n.draw ??= r;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
-function _e(e, { picked: t, draw: n, weight: s }) {
+function Be(e, { picked: t, draw: n, weight: s }) {
   const i = t.length === e.length, r = [];
   return t.length ? i || r.push(Fe(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
 }
 function Fe(e, t) {
-  const n = pe(e), s = [];
+  const n = me(e), s = [];
   for (const i of t) {
-    const r = Be(e, i, n);
+    const r = He(e, i, n);
     if (r === void 0) return Ue(t);
     s.push(r);
   }
@@ -596,33 +602,33 @@ function Ue(e) {
   const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
   return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
 }
-function Be(e, t, n) {
+function He(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => He(o) && n.get(o) === t);
+  return (ge(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Je(o) && n.get(o) === t);
 }
-function ue(e) {
+function ge(e) {
   return /^[0-9a-f]{8}$/.test(e);
 }
-function He(e) {
-  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ce.test(e);
+function Je(e) {
+  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ue.test(e);
   return e !== "" && !t && !n && !/[,;\]]/.test(e);
 }
-function pe(e) {
+function me(e) {
   const t = /* @__PURE__ */ new Map();
   return e.forEach(([, n], s) => {
     typeof n == "string" && !t.has(n) && t.set(n, s);
   }), e.forEach(([n], s) => t.set(n, s)), t;
 }
-function Q(e) {
+function Z(e) {
   return e.split(",").map((t) => t.trim()).filter(Boolean);
 }
-function Z(e, t) {
+function Y(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class Je {
+class Ke {
   constructor(t, n) {
-    this.offered = t, this.name = t.name, this.values = t.values, this.own = X(t.selector, t.values), this.kept = n;
-    const s = n === void 0 ? this.own : X(n, t.values);
+    this.offered = t, this.name = t.name, this.values = t.values, this.own = Q(t.selector, t.values), this.kept = n;
+    const s = n === void 0 ? this.own : Q(n, t.values);
     this.picked = new Set(s.picked), this.draw = s.draw, this.weight = n === void 0 ? null : s.weight, this.unknown = n === void 0 ? [] : s.unknown;
   }
   offered;
@@ -656,24 +662,24 @@ class Je {
   get selector() {
     if (this.kept !== void 0) return this.kept;
     const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Ke(this.picked, this.own.picked) && t === null))
-      return _e(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+    if (!(s === this.own.draw && Xe(this.picked, this.own.picked) && t === null))
+      return Be(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Ke(e, t) {
+function Xe(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
-class Xe {
+class Qe {
   rows;
   /** Choices for placeholders that the template does not have now; they stay until they are removed. */
   strangers;
   unread;
   constructor(t, n) {
-    const { choices: s, unread: i } = he(n);
-    this.rows = t.map((o) => new Je(o, s.get(o.name)));
+    const { choices: s, unread: i } = pe(n);
+    this.rows = t.map((o) => new Ke(o, s.get(o.name)));
     const r = new Set(t.map((o) => o.name));
     this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
   }
@@ -683,77 +689,77 @@ class Xe {
     return je([...t, ...this.strangers]);
   }
 }
-const Qe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
-function ge(e, t, n, s, i) {
+const Ze = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
+function fe(e, t, n, s, i) {
   const r = document.createElement("dialog");
   r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
   const o = w("✕", () => {
     r.close();
   });
   o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
-  for (const d of Qe)
+  for (const d of Ze)
     r.addEventListener(d, (l) => {
       l.stopPropagation();
     });
   return r.addEventListener("mousedown", (d) => {
-    d.target === r && !Ze(r, d) && r.close();
+    d.target === r && !Ye(r, d) && r.close();
   }), r.addEventListener("close", () => {
     r.remove(), i();
   }), document.body.append(r), r.showModal(), r;
 }
-function Ze(e, { clientX: t, clientY: n }) {
+function Ye(e, { clientX: t, clientY: n }) {
   const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
   return t >= s && t <= i && n >= r && n <= o;
 }
-function me(e, t) {
+function we(e, t) {
   const n = document.createElement("input");
   return n.type = "text", n.className = "sdgen-search", n.placeholder = e, n.setAttribute("aria-label", e), n.spellcheck = !1, n.addEventListener("input", t), n.addEventListener("keydown", (s) => {
     s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
   }), n;
 }
-function fe(e, t) {
+function be(e, t) {
   const n = e.toLocaleLowerCase();
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
-function Ye(e, t, n, s, i) {
-  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = me(s.searchThemes, u), l = ge("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
+function et(e, t, n, s, i) {
+  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = we(s.searchThemes, u), l = fe("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
   });
   function g(h, m) {
     const p = document.createElement("button");
     p.type = "button", p.className = m ? "sdgen-theme sdgen-style" : "sdgen-theme";
-    const M = m || h.name || s.noTheme, S = !m && h.title !== h.name && h.title, R = m ? "" : [S, ...h.tags].filter(Boolean).join(" · ");
+    const C = m || h.name || s.noTheme, S = !m && h.title !== h.name && h.title, P = m ? "" : [S, ...h.tags].filter(Boolean).join(" · ");
     return p.append(
-      a("span", "sdgen-key", M),
-      a("span", "sdgen-dim", R || (h.styles.length && !m ? s.defaultStyle : ""))
+      a("span", "sdgen-key", C),
+      a("span", "sdgen-dim", P || (h.styles.length && !m ? s.defaultStyle : ""))
     ), h.problem && !m && p.append(a("span", "sdgen-bad", h.problem)), h.name === n.theme && (m === n.style || !m && n.style === "default") && p.setAttribute("aria-current", "true"), p.addEventListener("click", () => {
       l.close(), i(h.name, m);
     }), { shown: p, words: [h.name, h.title, m, ...h.tags].join(" ") };
   }
   function u() {
-    const h = d.value.trim(), m = o.filter(({ words: p }) => fe(p, h)).map(({ shown: p }) => p);
+    const h = d.value.trim(), m = o.filter(({ words: p }) => be(p, h)).map(({ shown: p }) => p);
     r.replaceChildren(...m.length ? m : [a("div", "sdgen-dim", s.nothingFound)]);
   }
   return l.addEventListener("keydown", (h) => {
-    const m = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, p = [...r.querySelectorAll("button")], M = p.findIndex((R) => R === h.target), S = m[h.key];
+    const m = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, p = [...r.querySelectorAll("button")], C = p.findIndex((P) => P === h.target), S = m[h.key];
     if (h.key === "Enter" && h.target === d) p[0]?.click();
     else {
       if (S === void 0 || h.target === d && h.key !== "ArrowDown") return;
-      M + S < 0 && h.key === "ArrowUp" ? d.focus() : p[Math.min(Math.max(M + S, 0), p.length - 1)]?.focus();
+      C + S < 0 && h.key === "ArrowUp" ? d.focus() : p[Math.min(Math.max(C + S, 0), p.length - 1)]?.focus();
     }
     h.preventDefault();
   }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
-const Y = 10;
-class et {
+const ee = 10;
+class tt {
   /**
    * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
    * the new text when the user says yes.
    */
   constructor(t, n, s, i, r, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Xe(t.placeholders, n);
+    this.texts = i, this.chosen = o, this.choosing = new Qe(t.placeholders, n);
     const [d] = this.choosing.rows;
     if (!d) throw new Error("a template without placeholders has nothing to choose");
-    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = me(i.searchValues, () => {
+    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = we(i.searchValues, () => {
       this.showValues();
     }), this.bulk = [
       w(i.all, () => {
@@ -767,7 +773,7 @@ class et {
       })
     ], this.reset = w(i.asTemplate, () => {
       this.row.reset(), this.showValues(), this.changed();
-    }), this.latest = new _(
+    }), this.latest = new B(
       r,
       (u) => {
         this.outcome(`${F(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
@@ -786,7 +792,7 @@ class et {
       }),
       this.yes()
     ), g = a("div", "sdgen-side", this.buildTools(), this.list);
-    this.modal = ge(
+    this.modal = fe(
       "value-dialog",
       i.valuesOf(t.name),
       [a("div", "sdgen-modal-body", this.names, g), this.notes, l],
@@ -869,16 +875,16 @@ class et {
   /** The values that match the search. */
   showValues() {
     const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([d, l], g) => this.line(d, l, g));
-    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => fe(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
+    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => be(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
       l.checked = n.picked.has(d), l.tabIndex = g ? -1 : 0;
     }), this.list.replaceChildren(...this.shown.map(({ shown: d }) => d)), this.shown.length || this.list.append(a("div", "sdgen-dim", this.texts.nothingFound));
     const [i, r] = this.bulk, o = this.shown.length < s.length;
     i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), r && (r.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
   }
   line(t, n, s) {
-    const i = tt(n), r = document.createElement("input");
+    const i = nt(n), r = document.createElement("input");
     r.type = "checkbox";
-    const o = ue(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
+    const o = ge(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
     return d.title = o ? i : `${t}: ${i}`, r.addEventListener("click", (l) => {
       this.toggled(
         this.shown.findIndex((g) => g.box === r),
@@ -908,25 +914,25 @@ class et {
   changed() {
     const { texts: t } = this;
     for (const [s, i] of this.counts)
-      i.textContent = nt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+      i.textContent = st(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
-      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => C(t.notThere(s.name, s.unknown.join(", ")))),
+      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => I(t.notThere(s.name, s.unknown.join(", ")))),
       ...[...this.choosing.strangers].map(([s, i]) => this.stranger(s, i)),
-      ...this.choosing.unread.map((s) => C(t.notRead(s))),
-      ...this.row.picked.size || this.row.unknown.length ? [] : [C(t.leftOutNote(this.row.name))]
+      ...this.choosing.unread.map((s) => I(t.notRead(s))),
+      ...this.row.picked.size || this.row.unknown.length ? [] : [I(t.leftOutNote(this.row.name))]
     ];
     this.notes.replaceChildren(...n), this.latest.update(this.choosing.text) && this.total.classList.add("sdgen-stale");
   }
   /** A choice for a placeholder that the template does not have; it can be removed. */
   stranger(t, n) {
-    const s = C(this.texts.notThere(`${t}[${n}]`, t)), i = w(this.texts.remove, () => {
+    const s = I(this.texts.notThere(`${t}[${n}]`, t)), i = w(this.texts.remove, () => {
       this.choosing.strangers.delete(t), this.changed();
     });
     return s.append(i), s;
   }
   pressed(t) {
-    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), o = { ArrowDown: 1, ArrowUp: -1, PageDown: Y, PageUp: -Y, Home: -1 / 0, End: 1 / 0 }[n], d = s instanceof HTMLInputElement && s.type === "radio";
+    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), o = { ArrowDown: 1, ArrowUp: -1, PageDown: ee, PageUp: -ee, Home: -1 / 0, End: 1 / 0 }[n], d = s instanceof HTMLInputElement && s.type === "radio";
     if (n === "Enter" && s === this.search && this.search.value) this.focusValue(0);
     else if (n === "Enter" && s instanceof HTMLInputElement) this.accept();
     else if (i >= 0 && n === "a" && (t.ctrlKey || t.metaKey)) this.setShown(() => !0);
@@ -946,18 +952,18 @@ class et {
     }
   }
 }
-function tt(e) {
+function nt(e) {
   return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
 }
-function nt(e, t) {
+function st(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
-function C(e) {
+function I(e) {
   return a("div", "sdgen-warning", a("span", "", e));
 }
-const st = ["file", "text", "theme", "style", "mode", "limit", "choices"];
-function O(e) {
-  const t = st.find((s) => E(e, s) !== null);
+const it = ["file", "text", "theme", "style", "mode", "limit", "choices"];
+function D(e) {
+  const t = it.find((s) => E(e, s) !== null);
   if (t) return { linked: t };
   const n = (s) => $(e, s);
   return {
@@ -970,10 +976,10 @@ function O(e) {
     choices: n("choices")
   };
 }
-class it {
+class ot {
   constructor(t, n) {
-    this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
-      G,
+    this.node = t, this.readAgain = n, se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
+      W,
       (s) => {
         this.answered(s);
       },
@@ -984,15 +990,15 @@ class it {
   }
   node;
   readAgain;
-  panel = new re("template", 60, 420);
+  panel = new ae("template", 60, 420);
   latest;
   unfolded = /* @__PURE__ */ new Set();
   open;
   linked;
   /** Look whether the widgets say something else now. */
   tick() {
-    const t = O(this.node), n = "linked" in t ? t.linked : void 0;
-    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), P(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
+    const t = D(this.node), n = "linked" in t ? t.linked : void 0;
+    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), V(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
   }
   /** Ask again, though the widgets say the same: a file may have changed. */
   refresh() {
@@ -1004,19 +1010,19 @@ class it {
   }
   answered(t) {
     const n = {
-      chosen: new Set(he($(this.node, "choices")).choices.keys()),
+      chosen: new Set(pe($(this.node, "choices")).choices.keys()),
       choose: (s) => {
         this.chooseValues(s);
       },
       unfolded: this.unfolded,
       resized: () => {
-        D(this.node);
+        R(this.node);
       }
     };
-    this.show(this.tools(), ...De(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
+    this.show(this.tools(), ...Re(t, b(f()), f(), n)), V(this.node, this.panel.root, !1);
   }
   failed(t) {
-    this.show(this.tools(), ...U(t, b(f()))), P(this.node, this.panel.root, t instanceof k);
+    this.show(this.tools(), ...U(t, b(f()))), V(this.node, this.panel.root, t instanceof k);
   }
   tools() {
     const t = b(f()), n = (s, i, r) => {
@@ -1037,35 +1043,35 @@ class it {
   }
   /** Let the user choose the values of the placeholders, beginning with `start`. */
   async chooseValues(t) {
-    const n = b(f()), s = O(this.node);
+    const n = b(f()), s = D(this.node);
     if ("linked" in s) return;
     const i = await this.ask("choices", s);
     if (!i) return;
     if (!i.placeholders.length) {
-      q("info", i.name, n.noPlaceholders);
+      G("info", i.name, n.noPlaceholders);
       return;
     }
-    const r = new et(
+    const r = new tt(
       i,
       s.choices,
       t,
       n,
-      (o, d) => G({ ...s, choices: o }, d),
+      (o, d) => W({ ...s, choices: o }, d),
       (o) => {
-        N(this.node, "choices", o);
+        O(this.node, "choices", o);
       }
     );
     this.opened(r.modal);
   }
   async chooseTheme() {
-    const t = O(this.node);
+    const t = D(this.node);
     if ("linked" in t) return;
     const n = await this.ask("themes", t);
     if (!n) return;
     const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      Ye(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
-        N(this.node, "theme", d), N(this.node, "style", l);
+      et(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
+        O(this.node, "theme", d), O(this.node, "style", l);
       })
     );
   }
@@ -1078,18 +1084,18 @@ class it {
   async ask(t, n) {
     try {
       const s = await j(`/sdgen/templates/${t}`, n);
-      return this.open || !W(this.node) ? void 0 : s;
+      return this.open || !_(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
       return;
     }
   }
   show(...t) {
-    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), D(this.node);
+    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), R(this.node);
   }
 }
-const ot = "SDGenTemplate", rt = "SDGenSeedSweep";
-function ee(e) {
+const rt = "SDGenTemplate", at = "SDGenSeedSweep";
+function te(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
     const { index: t, session: n } = JSON.parse(e);
@@ -1098,12 +1104,12 @@ function ee(e) {
     return { index: "?", session: "?" };
   }
 }
-class we {
+class xe {
   constructor(t, n) {
-    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
-      G,
+    this.node = t, this.sessions = n, ie(t, "item"), se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
+      W,
       (i) => {
-        this.expect(at(i, b(f())));
+        this.expect(dt(i, b(f())));
       },
       (i) => {
         this.expect(U(i, b(f()), 1));
@@ -1112,13 +1118,13 @@ class we {
     const s = n.listen((i) => {
       i.id === this.wanted && (this.session = i, this.draw());
     });
-    ie(t, s), Te(t, (i) => {
+    oe(t, s), Ae(t, (i) => {
       this.executed(i);
     }), this.draw();
   }
   node;
   sessions;
-  panel = new re("plan", 44, 220);
+  panel = new ae("plan", 44, 220);
   latest;
   expected = [];
   session;
@@ -1131,7 +1137,7 @@ class we {
   tick() {
     this.restore();
     const t = $(this.node, "item");
-    t !== this.item && (this.item = t, this.nameItem(ee(t)));
+    t !== this.item && (this.item = t, this.nameItem(te(t)));
     const n = this.plan();
     if ("question" in n) {
       this.latest.update(n.question) && this.panel.root.classList.add("sdgen-stale");
@@ -1147,12 +1153,12 @@ class we {
   plan() {
     const t = E(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (L(t) !== ot) return { say: "otherSource" };
-    const n = O(t);
+    if (M(t) !== rt) return { say: "otherSource" };
+    const n = D(t);
     if ("linked" in n) return n;
     if (E(this.node, "count")) return { linked: "count" };
     const s = E(this.node, "sweep");
-    if (s && (L(s) !== rt || E(s, "seeds"))) return { linked: "seeds" };
+    if (s && (M(s) !== at || E(s, "seeds"))) return { linked: "seeds" };
     const i = s ? $(s, "seeds") : "";
     return { question: { ...n, seeds: i, count: Number($(this.node, "count")) } };
   }
@@ -1161,15 +1167,15 @@ class we {
   }
   /** Show the session that this planner started last; the node has its final id only after it was loaded. */
   restore() {
-    const t = H(this.node);
+    const t = J(this.node);
     if (t === this.place) return;
     this.place = t;
-    const n = We(t);
+    const n = _e(t);
     n && this.follow(n);
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.wanted = n.id, Ge(H(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.wanted = n.id, We(J(this.node), n.id), this.sessions.receive(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -1180,23 +1186,23 @@ class we {
     this.itemSession = void 0, this.draw(), t && t.session !== "?" && (this.itemSession = await this.sessions.session(t.session), this.draw());
   }
   draw() {
-    const t = b(f()), n = ee(this.item);
+    const t = b(f()), n = te(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? lt(this.session, t, f(), this.sessions) : [],
-      ...this.report && !n ? dt(this.report, t) : []
-    ), D(this.node);
+      ...this.session && !n ? ct(this.session, t, f(), this.sessions) : [],
+      ...this.report && !n ? lt(this.report, t) : []
+    ), R(this.node);
   }
   pinned(t, n) {
     const s = this.itemSession?.name ?? t.session, i = () => {
-      N(this.node, "item", "");
+      O(this.node, "item", "");
     };
     return [
       a("div", "sdgen-pinned", a("span", "", n.oneImage(t.index, s)), w(n.wholeSession, i))
     ];
   }
 }
-function at(e, t) {
+function dt(e, t) {
   return [
     a(
       "div",
@@ -1206,14 +1212,18 @@ function at(e, t) {
     )
   ];
 }
-function dt(e, t) {
-  const n = t.action[e.action];
+function lt(e, t) {
+  const n = t.action[e.action], s = [
+    e.model_loads && e.model_loads > 1 && t.modelLoads(e.model_loads),
+    e.seconds && e.like && t.takesAbout(le(e.seconds, t), e.like)
+  ].filter(Boolean);
   return [
+    ...s.length > 0 ? [a("div", "sdgen-dim", s.join(" · "))] : [],
     ...n ? [a("div", "sdgen-dim", n(e.added))] : [],
-    ...e.warnings.map((s) => a("div", "sdgen-warning", s))
+    ...e.warnings.map((i) => a("div", "sdgen-warning", i))
   ];
 }
-function lt(e, t, n, s) {
+function ct(e, t, n, s) {
   const i = (h) => `${e.planned ? 100 * h / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
   o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
   const l = (h, m) => w(h, () => {
@@ -1223,46 +1233,47 @@ function lt(e, t, n, s) {
     "sdgen-head",
     a("b", "sdgen-name", e.name),
     a("span", `sdgen-state sdgen-is-${e.state}`, t.state[e.state] ?? e.state),
-    e.state === "running" && l(t.pause, "pause"),
-    e.state === "paused" && e.left > 0 && l(t.resume, "resume"),
+    L.includes(e.state) && l(t.pause, "pause"),
+    ["paused", "stopped"].includes(e.state) && e.left > 0 && l(t.resume, "resume"),
+    (L.includes(e.state) || e.state === "paused") && l(t.stop, "stop"),
     e.state === "failed" && e.failed > 0 && l(t.retry, "retry")
   ), u = e.state !== "running" && e.state !== "failed" && e.reason;
   return [
     g,
     r,
-    a("div", "sdgen-counts", ct(e, t, n)),
+    a("div", "sdgen-counts", ht(e, t, n)),
     ...u ? [a("div", "sdgen-warning", u)] : []
   ];
 }
-function ct(e, t, n) {
+function ht(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
     e.images_per_minute && t.rate(c(e.images_per_minute, n)),
-    e.eta_seconds && t.left(Oe(e.eta_seconds, t))
+    e.eta_seconds && t.left(le(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
-const te = [137, 80, 78, 71, 13, 10, 26, 10];
-function ht(e) {
+const ne = [137, 80, 78, 71, 13, 10, 26, 10];
+function ut(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
-  if (te.some((i, r) => t[r] !== i)) return n;
+  if (ne.some((i, r) => t[r] !== i)) return n;
   const s = new DataView(e);
-  for (let i = te.length; i + 12 <= t.length; ) {
-    const r = s.getUint32(i), o = I(t.subarray(i + 4, i + 8)), d = t.subarray(i + 8, i + 8 + r);
+  for (let i = ne.length; i + 12 <= t.length; ) {
+    const r = s.getUint32(i), o = N(t.subarray(i + 4, i + 8)), d = t.subarray(i + 8, i + 8 + r);
     if (d.length < r || o === "IEND") break;
     const l = d.indexOf(0);
-    if (l > 0 && o === "tEXt") n.set(I(d.subarray(0, l)), I(d.subarray(l + 1)));
+    if (l > 0 && o === "tEXt") n.set(N(d.subarray(0, l)), N(d.subarray(l + 1)));
     else if (l > 0 && o === "iTXt" && d[l + 1] === 0) {
       const g = d.indexOf(0, l + 3), u = g < 0 ? -1 : d.indexOf(0, g + 1);
-      u > 0 && n.set(I(d.subarray(0, l)), new TextDecoder().decode(d.subarray(u + 1)));
+      u > 0 && n.set(N(d.subarray(0, l)), new TextDecoder().decode(d.subarray(u + 1)));
     }
     i += 12 + r;
   }
   return n;
 }
-async function ut(e) {
+async function pt(e) {
   if (e.type !== "image/png") return null;
-  const t = ht(await e.arrayBuffer()), n = t.get("workflow");
+  const t = ut(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1271,48 +1282,48 @@ async function ut(e) {
     return null;
   }
 }
-function I(e) {
+function N(e) {
   let t = "";
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const pt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", gt = 150, mt = 3e3, be = new Ve(() => b(f())), v = /* @__PURE__ */ new Map(), y = new Ce(() => {
+const gt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", mt = 150, ft = 3e3, ve = new qe(() => b(f())), v = /* @__PURE__ */ new Map(), y = new Ne(() => {
   for (const [e, t] of v)
-    xe(e), t.refresh();
+    ye(e), t.refresh();
 });
-function xe(e) {
-  y.files && L(e) === "SDGenTemplate" && Se(e, "file", y.files);
+function ye(e) {
+  y.files && M(e) === "SDGenTemplate" && Ee(e, "file", y.files);
 }
-function ft() {
+function wt() {
   if (!document.hidden)
-    for (const [e, t] of v) W(e) && t.tick();
+    for (const [e, t] of v) _(e) && t.tick();
 }
-function wt(e) {
-  const t = L(e);
+function bt(e) {
+  const t = M(e);
   if (t === "SDGenTemplate")
-    v.set(e, new it(e, () => {
+    v.set(e, new ot(e, () => {
       y.look(!0);
-    })), xe(e);
-  else if (t === "SDGenSessionPlan") v.set(e, new we(e, be));
+    })), ye(e);
+  else if (t === "SDGenSessionPlan") v.set(e, new xe(e, ve));
   else {
-    t === "SDGenSessionSave" && se(e, "item");
+    t === "SDGenSessionSave" && ie(e, "item");
     return;
   }
-  ie(e, () => {
+  oe(e, () => {
     v.get(e)?.removed?.(), v.delete(e);
   });
 }
-function bt() {
+function xt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = pt, document.head.append(e), be.start(), Ae(ut), setInterval(ft, gt), setInterval(() => {
-    !document.hidden && [...v.keys()].some(W) && y.look();
-  }, mt), V("reconnected", () => {
+  e.dataset.sdgen = "", e.textContent = gt, document.head.append(e), ve.start(), Me(pt), setInterval(wt, mt), setInterval(() => {
+    !document.hidden && [...v.keys()].some(_) && y.look();
+  }, ft), q("reconnected", () => {
     y.look(!0);
   }), window.addEventListener("focus", () => {
     y.look(!0);
-  }), Ee("progress_text", (t) => {
+  }), Le("progress_text", (t) => {
     const n = t?.nodeId ?? "";
-    return [...v].some(([s, i]) => i instanceof we && (n === String(s.id) || n.endsWith(`:${s.id}`)));
+    return [...v].some(([s, i]) => i instanceof xe && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-ke(bt, wt, () => y.look(!0));
+Se(xt, bt, () => y.look(!0));

@@ -17,7 +17,7 @@ import {
 } from './host'
 import { Latest } from './latest'
 import { askPreview, counted, errorElements, type Preview, type Question } from './preview'
-import { remember, remembered, type Report, type Session, type Sessions } from './sessions'
+import { type Action, ACTIVE, remember, remembered, type Report, type Session, type Sessions } from './sessions'
 import { templateQuestion } from './template-panel'
 import { duration, number, type Texts, textsIn } from './texts'
 
@@ -195,7 +195,12 @@ function expectation(preview: Preview, texts: Texts): HTMLElement[] {
 
 function reportElements(report: Report, texts: Texts): HTMLElement[] {
   const did = texts.action[report.action]
+  const cost = [
+    report.model_loads && report.model_loads > 1 && texts.modelLoads(report.model_loads),
+    report.seconds && report.like && texts.takesAbout(duration(report.seconds, texts), report.like)
+  ].filter(Boolean)
   return [
+    ...(cost.length > 0 ? [element('div', 'sdgen-dim', cost.join(' · '))] : []),
     ...(did ? [element('div', 'sdgen-dim', did(report.added))] : []),
     ...report.warnings.map((warning) => element('div', 'sdgen-warning', warning))
   ]
@@ -212,15 +217,16 @@ export function sessionElements(session: Session, texts: Texts, language: string
   bar.setAttribute('aria-valuemin', '0')
   bar.setAttribute('aria-valuemax', String(session.planned))
   bar.setAttribute('aria-valuenow', String(session.done))
-  const act = (label: string, action: 'pause' | 'resume' | 'retry'): HTMLElement =>
+  const act = (label: string, action: Action): HTMLElement =>
     button(label, () => void sessions.order(session, action))
   const head = element(
     'div',
     'sdgen-head',
     element('b', 'sdgen-name', session.name),
     element('span', `sdgen-state sdgen-is-${session.state}`, texts.state[session.state] ?? session.state),
-    session.state === 'running' && act(texts.pause, 'pause'),
-    session.state === 'paused' && session.left > 0 && act(texts.resume, 'resume'),
+    ACTIVE.includes(session.state) && act(texts.pause, 'pause'),
+    ['paused', 'stopped'].includes(session.state) && session.left > 0 && act(texts.resume, 'resume'),
+    (ACTIVE.includes(session.state) || session.state === 'paused') && act(texts.stop, 'stop'),
     session.state === 'failed' && session.failed > 0 && act(texts.retry, 'retry')
   )
   const reason = session.state !== 'running' && session.state !== 'failed' && session.reason

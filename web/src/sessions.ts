@@ -22,7 +22,15 @@ export interface Report extends Session {
   action: string
   added: number
   warnings: string[]
+  model_loads?: number
+  seconds?: number | null
+  like?: string | null
 }
+
+/** States in which a session makes images, or will by itself. */
+export const ACTIVE: readonly string[] = ['planned', 'running']
+
+export type Action = 'pause' | 'resume' | 'stop' | 'retry'
 
 const MEMORY = 'sdgen.planners'
 const REMEMBERED = 100
@@ -64,8 +72,8 @@ export class Sessions {
     }
   }
 
-  /** Pause, resume or retry a session. */
-  async order(session: Session, action: 'pause' | 'resume' | 'retry'): Promise<void> {
+  /** Pause, resume, stop or retry a session. */
+  async order(session: Session, action: Action): Promise<void> {
     try {
       this.receive((await post(`/sdgen/sessions/${encodeURIComponent(session.id)}/${action}`, {})) as Session)
     } catch (error) {
@@ -76,7 +84,7 @@ export class Sessions {
   receive(session: Session): void {
     const before = this.known.get(session.id)
     this.known.set(session.id, session)
-    const text = before?.state === 'running' && session.state !== 'running' ? ending(session, this.texts()) : undefined
+    const text = before && ACTIVE.includes(before.state) && !ACTIVE.includes(session.state) ? ending(session, this.texts()) : undefined
     if (text) toast(text.severity, text.summary, text.detail)
     for (const listener of this.listeners) listener(session)
   }
@@ -84,7 +92,7 @@ export class Sessions {
   private async list(): Promise<void> {
     try {
       const { sessions } = (await get('/sdgen/sessions')) as { sessions: Session[] }
-      for (const session of sessions) if (session.state === 'running' || this.known.has(session.id)) this.receive(session)
+      for (const session of sessions) if (ACTIVE.includes(session.state) || this.known.has(session.id)) this.receive(session)
     } catch {
       // The engine could not start: the nodes say why when they are used.
     }

@@ -58,6 +58,9 @@ export interface Texts {
   pause: string
   resume: string
   retry: string
+  stop: string
+  modelLoads(count: number): string
+  takesAbout(time: string, like: string): string
   action: Record<string, (added: number) => string>
   completedToast(name: string): string
   failedToast(name: string): string
@@ -122,10 +125,13 @@ const en = {
   failed: (n) => `${number(n, 'en')} failed`,
   rate: (perMinute) => `${perMinute} a minute`,
   left: (time) => `${time} left`,
-  state: { running: 'running', paused: 'paused', completed: 'completed', failed: 'ended with errors', stopped: 'stopped' },
+  state: { planned: 'waits in line', running: 'running', paused: 'paused', completed: 'completed', failed: 'ended with errors', stopped: 'stopped' },
   pause: 'Pause',
   resume: 'Resume',
   retry: 'Retry failed',
+  stop: 'Stop',
+  modelLoads: (n) => `${number(n, 'en')} model loads`,
+  takesAbout: (time, like) => `about ${time}, as session ${like} went`,
   action: {
     extended: (added) => `${number(added, 'en')} ${added === 1 ? 'image' : 'images'} added`,
     complete: () => 'All of its images are there. For another session, set “on existing” to new.'
@@ -193,10 +199,13 @@ const fr = {
   failed: (n) => `${number(n, 'fr')} ${n < 2 ? 'échec' : 'échecs'}`,
   rate: (perMinute) => `${perMinute} par minute`,
   left: (time) => `encore ${time}`,
-  state: { running: 'en cours', paused: 'en pause', completed: 'terminée', failed: 'terminée avec des erreurs', stopped: 'arrêtée' },
+  state: { planned: 'en attente', running: 'en cours', paused: 'en pause', completed: 'terminée', failed: 'terminée avec des erreurs', stopped: 'arrêtée' },
   pause: 'Pause',
   resume: 'Reprendre',
   retry: 'Refaire les échecs',
+  stop: 'Arrêter',
+  modelLoads: (n) => `${number(n, 'fr')} chargements de modèles`,
+  takesAbout: (time, like) => `environ ${time}, d’après la session ${like}`,
   action: {
     extended: (added) => `${number(added, 'fr')} ${added < 2 ? 'image ajoutée' : 'images ajoutées'}`,
     complete: () => 'Toutes ses images sont là. Pour une autre session, réglez « si elle existe » sur new.'

@@ -6,7 +6,7 @@ const texts = Object.entries(LANGUAGES)
 
 describe.each(texts)('%s', (language, table) => {
   it('has the states, modes and actions that the server knows', () => {
-    expect(Object.keys(table.state).sort()).toEqual(['completed', 'failed', 'paused', 'running', 'stopped'])
+    expect(Object.keys(table.state).sort()).toEqual(['completed', 'failed', 'paused', 'planned', 'running', 'stopped'])
     expect(Object.keys(table.mode).sort()).toEqual(['combinatorial', 'random'])
     expect(Object.keys(table.action).sort()).toEqual(['complete', 'extended'])
   })
