@@ -13,6 +13,9 @@ from ..sdgen_core.errors import SDGenError
 
 CATEGORY = "SDGen"
 
+#: Nodes that only the prompts of sessions hold.
+INTERNAL = "SDGen/internal"
+
 #: A template chosen in a Template node, on its way to the planner.
 TemplateType = io.Custom("SDGEN_TEMPLATE")
 #: Seeds of a Seed Sweep node, on their way to the planner.

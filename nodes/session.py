@@ -11,6 +11,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.sessions.compile import PLAN_OUTPUTS, pinned_literals
+from ..sdgen_core.sessions.items import PartOptions
 from ..sdgen_core.sessions.mix import plan_of
 from ..sdgen_core.sessions.ordering import ON_EXISTING, SessionRequest
 from ..sdgen_core.sessions.parameters import Parameters
@@ -149,6 +150,20 @@ class SessionPlan(io.ComfyNode):
                     dynamic_prompts=False,
                     tooltip=f"An image of ComfyUI's input folder, for the output of this name. {template_wins}",
                 ),
+                io.Int.Input(
+                    "batch",
+                    optional=True,
+                    default=1,
+                    min=1,
+                    max=64,
+                    tooltip="Images that go through the sampler at once, each with its prompt, seed and file: faster, with more memory.",
+                ),
+                io.Boolean.Input(
+                    "batch_anyway",
+                    optional=True,
+                    default=False,
+                    tooltip="Batch also where images come out differently: ancestral and SDE samplers, nodes that SDGen does not know.",
+                ),
             ],
             outputs=[
                 kind.Output(f"{name}_out", display_name=name, tooltip=tip) for name, (kind, tip) in _OUTPUTS.items()
@@ -170,6 +185,8 @@ class SessionPlan(io.ComfyNode):
         count: int,
         item: str,
         sweep: Sequence[int] | None = None,
+        batch: int = 1,
+        batch_anyway: bool = False,
         **defaults: Any,
     ) -> io.NodeOutput:
         literals = pinned_literals(item)
@@ -186,7 +203,7 @@ class SessionPlan(io.ComfyNode):
                 client=host.current_client(),
                 name=name,
                 on_existing=on_existing,
-                item_widget=item_widget(),
+                options=PartOptions(item_widget(), batch, batch_anyway),
                 credentials={name: value for name in _CREDENTIALS if (value := getattr(cls.hidden, name, None))},
             )
         )

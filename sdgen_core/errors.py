@@ -60,6 +60,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-item", "Clear the planner's item to run the whole session."),
     ErrorCode("bad-state", "`sdgen sessions show ID` tells the session's state."),
     ErrorCode("not-saved", "The graph ended without running SDGen Session Save; check that nothing bypasses it."),
+    ErrorCode("not-batchable", "The images are made one by one; to leave this message out, set the batch to 1."),
     ErrorCode("node-error", "Repair the graph or the template, then `sdgen sessions retry ID`."),
     ErrorCode("rejected-prompt", "ComfyUI refused the graph: repair the input named, then resume the session."),
     ErrorCode("bad-settings", "Repair the settings file, or delete it to have the defaults."),

@@ -70,6 +70,13 @@ def encode_prompt(
     return Encoded(model, clip, conditioning, warnings)
 
 
+def encode_text(clip: Any, text: str) -> Conditioning:
+    """Plain text as core's CLIP Text Encode encodes it, remembered. Raises ``no-text-encoder``."""
+    if clip is None:
+        raise SDGenError("no-text-encoder", "there is no text encoder to encode the prompt with")
+    return _encoded(clip, _Text(text, ()))
+
+
 def files_of(text: str) -> list[str]:
     """The LoRA and embedding files a prompt uses, with what changes when they do; for ComfyUI's cache. Never raises for a prompt."""
     try:

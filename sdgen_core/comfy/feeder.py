@@ -6,6 +6,9 @@ when the last one ends; more would cost memory for every waiting prompt and hide
 The rules that keep a server alive: a prompt id is never used twice (ComfyUI's queue compares whole prompts when number and id
 are equal, which kills its worker), and the history is emptied of our prompts (each keeps its graph in memory).
 
+A prompt makes one item, or a group of items as a batch (see ``sessions.batching``). A group that fails is taken apart and its items
+are made one by one: no item fails because of its neighbour. After an out-of-memory the session's batches are halved.
+
 What an item's fate means: the save node marks it done. An error in the history → failed, go on. An interruption → the user
 pressed Cancel → pause. Gone from queue and history → the queue was cleared → pause. Unknown is never done.
 """
@@ -13,10 +16,12 @@ pressed Cancel → pause. Gone from queue and history → the queue was cleared 
 from __future__ import annotations
 
 import logging
+import re
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import SDGenError
@@ -30,8 +35,11 @@ log = logging.getLogger("sdgen")
 #: Lower numbers run first and ComfyUI counts its own from 0: whatever a person queues by hand goes before our items.
 FIRST_NUMBER = 1_000_000_000
 
-#: Items in ComfyUI's queue at a time. 4 hides the round trip even for images of 50 ms.
+#: Prompts in ComfyUI's queue at a time. 4 hides the round trip even for images of 50 ms.
 WINDOW = 4
+
+#: Groups that fail in a row, with none made between, before a session's items are no longer put together.
+GROUPS_APART = 3
 
 #: The same failure this often in a row, with no success between, is no accident of an item: the session pauses.
 FAILURES_IN_A_ROW = 8
@@ -39,12 +47,14 @@ FAILURES_IN_A_ROW = 8
 _POLL = 0.1  # s between looks at a prompt that may have failed
 _LOST = 1.0  # s without progress before the queue is asked whether our prompts are still in it
 _REFUSALS = 5  # answers that are no answer, in a row, before the session pauses
+#: How torch, ComfyUI and Python say that memory ran out, on graphics cards and elsewhere.
+_OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|MemoryError|out of memory|can't allocate memory", re.IGNORECASE)
 _IDLE = 5.0  # s between looks when nothing runs; a wake-up comes by event
 
 
 @dataclass
 class _Posted:
-    idx: int
+    items: tuple[int, ...]
     prompt_id: str
     sure: bool  # the server has said that it took the prompt
 
@@ -68,6 +78,9 @@ class Feeder:
         self._progressed = 0.0
         self._looked = 0.0
         self._same_failure: tuple[str, int] = ("", 0)
+        #: What this session's batches are held to, and how many failed in a row.
+        self._most = sys.maxsize
+        self._apart = 0
         self._refusals = 0
         self._said = ""
         self._thread = threading.Thread(target=self._run, name="sdgen-feeder", daemon=True)
@@ -119,6 +132,7 @@ class Feeder:
             self._session = self._sessions.begin(row_or_none.id).id
             self._progressed = time.monotonic()
             self._same_failure = ("", 0)
+            self._most, self._apart = sys.maxsize, 0
             self._refusals = 0
         assert self._session is not None
         self._fill(client)
@@ -131,10 +145,11 @@ class Feeder:
         assert self._session is not None
         queued = {row.idx for row in self._ledger.items(self._session, "queued")}
         # Queued in the ledger and unknown here: posting or settling was cut short, by a full disk for instance.
-        self._ledger.put_back(self._session, queued - {p.idx for p in self._posted.values()})
-        for posted in [p for p in self._posted.values() if p.idx not in queued]:
+        self._ledger.put_back(self._session, queued.difference(*(p.items for p in self._posted.values())))
+        for posted in [p for p in self._posted.values() if queued.isdisjoint(p.items)]:
             # Saved (or given back) meanwhile. The prompt may still be ending, so its history goes a little later.
             self._settle(posted)
+            self._made(posted)
         now = time.monotonic()
         if self._posted and now - self._looked >= _POLL / 2:
             self._looked = now
@@ -158,20 +173,49 @@ class Feeder:
         self._finished.append(posted.prompt_id)
         self._progressed = time.monotonic()
 
+    def _made(self, posted: _Posted) -> None:
+        """A prompt did what it was to do: what failed before was not the session's fault."""
+        self._same_failure = ("", 0)
+        if len(posted.items) > 1:
+            self._apart = 0
+
     def _settle_from_history(self, posted: _Posted, fate: tuple[str, str] | None) -> None:
         """The history knows the prompt, so it has ended; read the ledger again before blaming it."""
         assert self._session is not None
         self._settle(posted)
-        if self._ledger.item(self._session, posted.idx).state != "queued":
-            self._same_failure = ("", 0)
+        left = self._queued(posted)
+        if not left:
+            self._made(posted)
             return
         if fate is not None and fate[0] == "interrupted":
-            self._ledger.put_back(self._session, [posted.idx])
+            self._ledger.put_back(self._session, left)
             self._pause("Cancel was pressed")
-        elif fate is not None:
-            self._failed(posted.idx, "node-error", fate[1])
+            return
+        code, message = ("node-error", fate[1]) if fate else ("not-saved", "the graph ended without saving this item")
+        if len(posted.items) > 1:
+            self._take_apart(posted, left, message)
         else:
-            self._failed(posted.idx, "not-saved", "the graph ended without saving this item")
+            self._failed(left[0], code, message)
+
+    def _queued(self, posted: _Posted) -> list[int]:
+        """The items of a prompt that are neither saved nor given back."""
+        assert self._session is not None
+        return [idx for idx in posted.items if self._ledger.item(self._session, idx).state == "queued"]
+
+    def _take_apart(self, posted: _Posted, left: list[int], why: str) -> None:
+        """A group failed: its items are made one by one, each on its own account."""
+        assert self._session is not None
+        self._ledger.put_back(self._session, left)  # tried before, so they come back alone
+        size = len(posted.items)
+        log.warning("SDGen: a batch of %d images is made one by one, since together they failed: %s", size, why)
+        if _OUT_OF_MEMORY.search(why):
+            self._most = max(1, size // 2)
+            log.warning("SDGen: memory was too small; session %s goes on with batches of %d", self._session, self._most)
+            return
+        self._apart += 1
+        if self._apart >= GROUPS_APART:
+            self._most = 1
+            log.warning("SDGen: session %s goes on without batches: %d failed in a row", self._session, self._apart)
 
     def _look_for_lost(self, client: ComfyClient) -> None:
         """Posted prompts that are in neither queue nor history: somebody cleared the queue, and means it."""
@@ -179,10 +223,10 @@ class Feeder:
         there = set(client.queued_ids())
         # The queue was read before the history: a prompt that ended in between is found in the second.
         lost = [p for p in self._posted.values() if p.prompt_id not in there and client.history(p.prompt_id) is None]
-        lost = [p for p in lost if self._ledger.item(self._session, p.idx).state == "queued"]
+        lost = [p for p in lost if self._queued(p)]
         for posted in lost:
             self._posted.pop(posted.prompt_id, None)
-        self._ledger.put_back(self._session, [p.idx for p in lost])
+        self._ledger.put_back(self._session, [idx for p in lost for idx in self._queued(p)])
         if any(posted.sure for posted in lost):
             self._pause("the queue was cleared")
 
@@ -208,7 +252,7 @@ class Feeder:
                 if posted.prompt_id not in there:
                     self._posted.pop(posted.prompt_id)
                     if client.history(posted.prompt_id) is None:
-                        self._ledger.put_back(row.id, [posted.idx])
+                        self._ledger.put_back(row.id, posted.items)
                     else:
                         self._finished.append(posted.prompt_id)
         if self._posted:
@@ -227,57 +271,66 @@ class Feeder:
     # ---- fill --------------------------------------------------------------------------------------------------------------
 
     def _fill(self, client: ComfyClient) -> None:
-        """Post items until the window is full."""
+        """Post prompts until the window is full."""
         assert self._session is not None
         free = self._window - len(self._posted)
         if free <= 0 or self._ledger.session(self._session).state != "running":
             return
         session = self._session
-        todo = self._ledger.items(session, "todo", limit=free)
+        size = min(self._sessions.batch(session), self._most)
+        todo = self._ledger.items(session, "todo", limit=free * size)
         if not todo:
             return
-        attempts = self._ledger.mark_queued(session, {row.idx: uuid.uuid4().hex for row in todo})
-        waiting = {row.idx: row for row in self._ledger.items(session, "queued") if row.idx in attempts}
+        groups = {uuid.uuid4().hex: rows for rows in self._sessions.groups(session, todo, size)[:free]}
+        attempts = self._ledger.mark_queued(
+            session, {row.idx: prompt_id for prompt_id, rows in groups.items() for row in rows}
+        )
+        # What somebody took out of the plan in this moment is not queued.
+        groups = {prompt_id: [row for row in rows if row.idx in attempts] for prompt_id, rows in groups.items()}
+        waiting = set(attempts)
         try:
-            for idx in list(waiting):
-                row = waiting[idx]
+            for prompt_id, rows in groups.items():
+                if not rows:
+                    continue
                 if self._ledger.session(session).state != "running":
                     return
+                indexes = {row.idx for row in rows}
                 try:
-                    child = self._sessions.child(row, attempts[idx])
-                    self._post(client, row, child)
+                    self._post(client, prompt_id, rows, self._sessions.child(rows, attempts))
                 except SDGenError as error:
                     if error.code == "no-server":
-                        del waiting[idx]  # it may have arrived all the same: the next harvest finds out
+                        waiting -= indexes  # it may have arrived all the same: the next harvest finds out
                         raise
                     if error.code == "server-error":
                         self._refused(error)
                         raise
-                    self._failed(idx, error.code, str(error))
+                    if len(rows) == 1:
+                        self._failed(rows[0].idx, error.code, str(error))
+                    else:
+                        self._take_apart(_Posted(tuple(indexes), prompt_id, sure=False), list(indexes), str(error))
                 self._refusals = 0
-                del waiting[idx]
+                waiting -= indexes
         finally:
             self._ledger.put_back(session, waiting)
 
-    def _post(self, client: ComfyClient, row: ItemRow, child: Child) -> None:
-        assert row.prompt_id is not None
+    def _post(self, client: ComfyClient, prompt_id: str, rows: Sequence[ItemRow], child: Child) -> None:
         body: dict[str, object] = {
             "prompt": child.prompt,
-            "prompt_id": row.prompt_id,
-            "number": FIRST_NUMBER + row.idx,
+            "prompt_id": prompt_id,
+            "number": FIRST_NUMBER + rows[0].idx,
             "extra_data": child.extra_data,
         }
-        browser = self._ledger.session(row.session).client
+        browser = self._ledger.session(rows[0].session).client
         if browser:
             body["client_id"] = browser
         if not self._posted:
             self._progressed = time.monotonic()
-        posted = self._posted[row.prompt_id] = _Posted(row.idx, row.prompt_id, sure=False)
+        posted = self._posted[prompt_id] = _Posted(tuple(row.idx for row in rows), prompt_id, sure=False)
         try:
             client.queue_prompt(body)
         except SDGenError as error:
             if error.code != "no-server":
-                del self._posted[row.prompt_id]
+                del self._posted[prompt_id]
             raise
         posted.sure = True
 

@@ -7,10 +7,12 @@ when ComfyUI loads the pack; a failure to start is kept and reported by the node
 from __future__ import annotations
 
 import atexit
+import importlib
 import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +264,56 @@ def joined(tensors: list[Any]) -> Any:
     import torch
 
     return torch.cat(tensors, dim=1)
+
+
+def stacked(tensors: list[Any]) -> Any:
+    """Tensors of equal shape joined along their first dimension, the images of a batch."""
+    import torch
+
+    return torch.cat(tensors)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values are equal tensors."""
+    import torch
+
+    return isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor) and torch.equal(one, other)
+
+
+def noise(samples: Any, seed: int, batch_index: list[int] | None) -> Any:
+    """The noise that ComfyUI's samplers begin with, for latents [images, …]."""
+    import comfy.sample
+
+    return comfy.sample.prepare_noise(samples, seed, batch_index)
+
+
+def has_cross_attention(model: Any) -> bool:
+    """Whether a model reads its text by cross-attention alone (SD 1, SD 2, SDXL), so that a repeated text changes nothing: ComfyUI's
+    base class joins texts of different lengths for those, and every model that cannot be served so has a method of its own."""
+    import comfy.model_base
+
+    return getattr(type(model.model), "extra_conds", None) is comfy.model_base.BaseModel.extra_conds
+
+
+def sampled(model: Any, seed: int, latent: dict[str, Any], noise_of: Callable[[Any], Any], **settings: Any) -> Any:
+    """What core's KSampler nodes do, but with the noise ``noise_of(latents)`` in place of the seed's. ``settings`` are the arguments
+    of their common function; noise that these turn off stays off.
+
+    The noise goes in by a wrapper that ComfyUI calls around every sampling. The model has it for this one call: a copy of the
+    model would count as another one and be loaded anew.
+    """
+    from comfy.patcher_extension import WrappersMP
+
+    def sample(executor: Any, noise: Any, latents: Any, *rest: Any, **named: Any) -> Any:
+        return executor(noise if settings["disable_noise"] else noise_of(latents), latents, *rest, **named)
+
+    nodes = importlib.import_module("nodes")  # ComfyUI's; for type checkers the name is our own folder
+    model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "sdgen", sample)
+    try:
+        (out,) = nodes.common_ksampler(model, seed, latent=latent, **settings)
+    finally:
+        model.remove_wrappers_with_key(WrappersMP.OUTER_SAMPLE, "sdgen")
+    return out
 
 
 def warn(node: str, texts: list[str]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import SDGenError
+from .items import PartOptions
 from .ledger import SessionRow
 from .mix import single
 from .ordering import SessionRequest, add, replanned
-from .parameters import Parameters
 from .plan import Plan
 from .session_file import write_session_file
 
@@ -39,13 +39,13 @@ def extend(sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequenc
             hint="Give further seeds, or extend it from a template that has more values.",
         )
     part = parts[-1]
-    defaults = dict(part.defaults)
+    defaults, options = PartOptions.read(part)
     request = SessionRequest(
         plan=plan,
         graph=part.graph,
         planner=part.planner,
-        item_widget=int(defaults.pop("item_widget", 0)),
-        defaults=Parameters(**defaults),
+        options=options,
+        defaults=defaults,
         workflow=part.workflow,
         client=row.client,
         name=row.name,

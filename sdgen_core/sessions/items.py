@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError
 from ..templates import one_line
 from .annotate import Annotations
+from .batching import BatchGraph, batch_graph
 from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
 from .files import make_folder, sha256_file, write_atomic
 from .ledger import ItemRow, Part, SessionRow
@@ -49,15 +51,39 @@ class Child:
     extra_data: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class PartOptions:
+    """What was ordered with a part besides its parameters. ``item_widget`` is the place of the planner's ``item`` widget in the
+    canvas workflow; ``batch`` the most images in one prompt; with ``batch_anyway`` also where they differ from single ones.
+    """
+
+    item_widget: int = 0
+    batch: int = 1
+    batch_anyway: bool = False
+
+    def stored(self, parameters: Parameters) -> dict[str, Any]:
+        """Both as the ledger keeps them, in ``Part.defaults``."""
+        return {**parameters.to_dict(), **asdict(self)}
+
+    @classmethod
+    def read(cls, part: Part) -> tuple[Parameters, PartOptions]:
+        """The planner's parameters and the options of a part, as any version stored them."""
+        own = {name: part.defaults[name] for name in asdict(cls()) if name in part.defaults}
+        return Parameters(**{k: v for k, v in part.defaults.items() if k not in own}), cls(**own)
+
+
 class LoadedPart:
     """One part of a session, ready to render and compile."""
 
     def __init__(self, part: Part, host: Host, prefix: str) -> None:
         self.plan = Plan.from_json(part.plan)
         self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
-        defaults = dict(part.defaults)
-        position = int(defaults.pop("item_widget", 0))
-        self.rules = ParameterRules(Parameters(**defaults), host.samplers(), host.schedulers(), host.files)
+        defaults, self.options = PartOptions.read(part)
+        self.rules = ParameterRules(defaults, host.samplers(), host.schedulers(), host.files)
+        self.batching: BatchGraph | None = None
+        if self.options.batch > 1:
+            with contextlib.suppress(SDGenError):  # said when the session was ordered
+                self.batching = batch_graph(self.graph, anyway=self.options.batch_anyway)
         resolved = self.plan.resolved
         output = resolved.output
         self.names = FileNames(
@@ -70,7 +96,7 @@ class LoadedPart:
             known=self.plan.names,
         )
         self.annotations = Annotations.of(output.annotations)
-        self.pin = WorkflowPin(part.workflow, part.planner, position) if part.workflow else None
+        self.pin = WorkflowPin(part.workflow, part.planner, self.options.item_widget) if part.workflow else None
 
     def parameters(self, planned: PlanItem) -> Parameters:
         """The parameters of one item. Without a LoRA, one of no strength stands in where the graph wants a name."""
@@ -128,6 +154,56 @@ class LoadedSession:
             filename=name,
             extra={"parameters": parameters.to_dict()},
         )
+
+    def checkpoint(self, item: ItemRow) -> str | None:
+        """The checkpoint that makes an item, if its graph names one."""
+        part = self.parts[item.part]
+        return part.checkpoint(part.parameters(part.plan.item(item.n)))
+
+    def groups(self, items: Sequence[ItemRow], most: int) -> list[list[ItemRow]]:
+        """``items`` in their order, those together that one prompt can make: neighbours that differ in prompt and seed only.
+
+        ``most`` is the largest group. An item that was tried before is made alone: its neighbours may have failed
+        it, or it them, up to a batch too large for the machine that ended ComfyUI.
+        """
+        out: list[list[ItemRow]] = []
+        before: Hashable | None = None
+        for item in items:
+            size = min(self.parts[item.part].options.batch, most)
+            key = self._batch_key(item) if size > 1 and not item.attempts else None
+            if key is not None and key == before and len(out[-1]) < size:
+                out[-1].append(item)
+            else:
+                out.append([item])
+            before = key
+        return out
+
+    def _batch_key(self, item: ItemRow) -> Hashable | None:
+        batching = self.parts[item.part].batching
+        if batching is None:
+            return None
+        try:
+            key = batching.key(self._literals(item))
+        except SDGenError:
+            return None  # what is wrong with it is recorded when its turn comes
+        return None if key is None else (item.part, key)
+
+    def _literals(self, item: ItemRow) -> dict[str, Any]:
+        part = self.parts[item.part]
+        planned = part.plan.item(item.n)
+        return literals_of(planned, part.parameters(planned), part.names(planned, item.idx))
+
+    def child_of(self, items: Sequence[ItemRow], attempts: Mapping[int, int]) -> Child:
+        """The prompt of an item, or the common one of a group. ``attempts`` are the attempts by item index."""
+        first = self.child(items[0], attempts[items[0].idx])
+        batching = self.parts[items[0].part].batching
+        if len(items) == 1 or batching is None:
+            return first
+        indexes = [item.idx for item in items]
+        numbers, tries = (",".join(map(str, those)) for those in (indexes, (attempts[idx] for idx in indexes)))
+        prompt = batching.prompt([self._literals(item) for item in items], f"{self.id}/{numbers}/{tries}")
+        claim = {"session": self.id, "indexes": indexes}
+        return Child(prompt, {"extra_pnginfo": {**first.extra_data["extra_pnginfo"], "sdgen": claim}})
 
     def child(self, item: ItemRow, attempt: int) -> Child:
         """The prompt of one item, and what savers write into its file beside it."""
@@ -216,12 +292,12 @@ class LoadedSession:
         )
 
 
-def parse_token(token: str) -> tuple[str, int]:
-    """``session/index/attempt`` → (session id, index). Raises ``bad-graph``."""
+def parse_token(token: str) -> tuple[str, list[int]]:
+    """``session/index/attempt`` → (session id, [index]); of a batch, index and attempt are lists with commas. Raises ``bad-graph``."""
     parts = token.split("/")
-    if len(parts) != 3 or not parts[1].isdigit():
+    if len(parts) != 3 or not all(index.isdecimal() for index in parts[1].split(",")):
         raise SDGenError("bad-graph", f"{token!r} is no item of a session")
-    return parts[0], int(parts[1])
+    return parts[0], [int(index) for index in parts[1].split(",")]
 
 
 def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:

@@ -442,6 +442,18 @@ class Ledger:
         with self._transaction() as db:
             db.execute("UPDATE session SET client=? WHERE id=?", (client, session_id))
 
+    def set_options(self, session_id: str, options: dict[str, Any]) -> bool:
+        """Change options that the session's parts keep beside their parameters. True when one of them was another."""
+        with self._transaction() as db:
+            changed = False
+            for no, text in db.execute("SELECT no, defaults FROM part WHERE session=?", (session_id,)).fetchall():
+                defaults = json.loads(text)
+                if any(defaults.get(name) != value for name, value in options.items()):
+                    sql = "UPDATE part SET defaults=? WHERE session=? AND no=?"
+                    db.execute(sql, (json.dumps({**defaults, **options}), session_id, no))
+                    changed = True
+            return changed
+
     # ---- items -----------------------------------------------------------------------------------------------------------
 
     def item(self, session_id: str, idx: int) -> ItemRow:
@@ -457,8 +469,11 @@ class Ledger:
             sql, args = f"SELECT {_ITEM_COLUMNS} FROM item WHERE session=? ORDER BY idx", (session_id,)
             return [ItemRow(*r) for r in self._rows(f"{sql} LIMIT {int(limit)}", *args)]
         out: list[ItemRow] = []
-        for state in states:  # one indexed look-up a state; a single IN would sort the whole session
-            sql = f"SELECT {_ITEM_COLUMNS} FROM item WHERE session=? AND state=? ORDER BY idx LIMIT {int(limit)}"
+        # One look-up in the index a state: a single IN would sort the whole session, and left to itself SQLite reads it from its
+        # beginning, past everything done, to find the next few items.
+        for state in states:
+            where = "INDEXED BY item_state WHERE session=? AND state=?"
+            sql = f"SELECT {_ITEM_COLUMNS} FROM item {where} ORDER BY idx LIMIT {int(limit)}"
             out += [ItemRow(*r) for r in self._rows(sql, session_id, state)]
         out.sort(key=lambda r: r.idx)
         return out if limit < 0 else out[:limit]
@@ -518,7 +533,7 @@ class Ledger:
     def put_back(self, session_id: str, indexes: Iterable[int] | None = None, *, state: str = "queued") -> int:
         """Items in ``state`` become ``todo`` again: all of them, or those with these indexes. Gives how many."""
         with self._transaction() as db:
-            sql = "UPDATE item SET state='todo', prompt_id=NULL WHERE session=? AND state=?"
+            sql = "UPDATE item INDEXED BY item_state SET state='todo', prompt_id=NULL WHERE session=? AND state=?"
             if indexes is None:
                 return db.execute(sql, (session_id, state)).rowcount
             changed = 0

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
 from ..templates.parameters import ParameterFiller, parameter_names
+from .batching import BatchGraph, batch_graph
 from .compile import CompiledGraph, Prompt, compile_graph
 from .estimate import Estimate, estimate
-from .items import LoadedPart
+from .items import LoadedPart, PartOptions
 from .ledger import Part, SessionRow, new_session_id
 from .manifest import ManifestWriter, build_snapshot, manifest_may_wait
 from .mix import Mix, single
@@ -39,8 +40,7 @@ class SessionRequest:
     """An order for a session, as the planner node gives it.
 
     ``name`` overrides the template's session name when not empty; with ``on_existing`` "extend" it may also be a session's id or
-    folder. ``item_widget`` is the place of the planner's ``item`` widget in the canvas workflow. ``credentials`` are what ComfyUI's
-    API nodes sign in with; they stay in memory.
+    folder. ``credentials`` are what ComfyUI's API nodes sign in with; they stay in memory.
     """
 
     plan: Plan | Mix
@@ -51,7 +51,7 @@ class SessionRequest:
     client: str | None = None
     name: str = ""
     on_existing: str = "resume"
-    item_widget: int = 0
+    options: PartOptions = field(default_factory=PartOptions)
     credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -60,7 +60,7 @@ class SessionRequest:
 
     def parts(self, plans: tuple[Plan, ...]) -> list[Part]:
         """The order of each plan as the ledger keeps it."""
-        defaults = {**self.defaults.to_dict(), "item_widget": self.item_widget}
+        defaults = self.options.stored(self.defaults)
         return [Part(p.to_json(), self.graph, self.planner, self.workflow, defaults) for p in plans]
 
 
@@ -96,8 +96,10 @@ def submit(sessions: Sessions, request: SessionRequest) -> Submitted:
     warnings = [str(w) for w in mix.warnings]
     host = sessions.host
     rules = ParameterRules(request.defaults, host.samplers(), host.schedulers(), host.files)
+    batching, remarks = _batching(request.options, compiled)
     for plan in mix.plans:
-        warnings += [w for w in _check(plan, rules, compiled) if w not in warnings]
+        remarks += _check(plan, rules, compiled, batching)
+    warnings += [w for w in dict.fromkeys(remarks) if w not in warnings]
     name = safe_name(request.name.strip() or first.session_name)
     key = _key(request, mix, compiled, name)
     ledger = sessions.ledger
@@ -112,13 +114,24 @@ def submit(sessions: Sessions, request: SessionRequest) -> Submitted:
     return _create(sessions, request, mix, key, name, warnings)
 
 
-def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph) -> list[str]:
+def _batching(options: PartOptions, compiled: CompiledGraph) -> tuple[BatchGraph | None, list[str]]:
+    """How the graph makes several images at once, or why it makes them one by one though more were asked for."""
+    if options.batch < 2:
+        return None, []
+    try:
+        return batch_graph(compiled, anyway=options.batch_anyway), []
+    except SDGenError as error:
+        return None, [f"images are made one by one: {error.message}"]
+
+
+def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph, batching: BatchGraph | None) -> list[str]:
     """Hold every value that a parameter can take against the server; gives remarks. Raises ``bad-parameter``."""
     resolved = plan.resolved
     written = resolved.parameters
     fill = ParameterFiller(written, resolved.values, frozenset(resolved.removed))
     start = plan.choice(0)
     read = compiled.outputs
+    stochastic: set[str] = set()
     for name, key in [*((n, k) for n in parameter_names(written) for k in plan.pools.get(n, ())), ("", "")]:
         choice = {**start, name: key} if name else start
         try:
@@ -130,6 +143,8 @@ def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph) -> list[s
                         f"the graph takes the {output} from the SDGen Session Plan node, but neither that nor the template names one",
                         hint=f"Write parameters: {{{output}: NAME}} in the template, or choose it in the planner.",
                     )
+            if batching is not None and not batching.anyway:
+                stochastic.update(batching.stochastic(found.to_dict()))
         except SDGenError as error:
             if not name:
                 raise
@@ -138,6 +153,10 @@ def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph) -> list[s
             ) from error
     remarks = [f"parameter {key!r} has no effect" for key in ineffective_parameters(written)]
     given = {canonical_name(key): key for key, value in written.items() if value is not None}
+    if stochastic:
+        remarks.append(
+            f"images of sampler {', '.join(sorted(stochastic))} are made one by one: in a batch they come out differently"
+        )
     for name in Parameters().to_dict():
         if name in given and name not in read:
             remarks.append(
@@ -191,6 +210,11 @@ def _create(
 def _attach(sessions: Sessions, row: SessionRow, request: SessionRequest, warnings: list[str]) -> Submitted:
     sessions.ledger.set_client(row.id, request.client)
     sessions.credentials[row.id] = request.credentials
+    wanted = request.options
+    if sessions.ledger.set_options(row.id, {"batch": wanted.batch, "batch_anyway": wanted.batch_anyway}):
+        sessions.forget(row.id)
+        with manifest_may_wait(row.folder):
+            write_session_file(sessions.ledger, row.id)
     _, again = sessions.retry(row.id)
     row = sessions.ledger.session(row.id)
     if row.left == 0:

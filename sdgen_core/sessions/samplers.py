@@ -44,6 +44,19 @@ SCHEDULERS: Mapping[str, str] = {
     "kl_optimal": "KL Optimal",
 }
 
+#: Samplers whose result is a function of model, noise and conditioning alone, image by image: read off ComfyUI's
+#: ``comfy/k_diffusion/sampling.py`` and ``comfy/extra_samplers/uni_pc.py``, where these neither draw noise on the way (directly or
+#: through ``noise_sampler``; ``dpm_fast`` and the ``eta=0`` ones draw it and multiply it by 0) nor look at the batch as a whole (as
+#: ``dpm_adaptive`` does, whose step size follows the error of all images). ``ddim`` is ``euler`` there, save under a mask, which it
+#: fills with noise of its own.
+DETERMINISTIC = frozenset(
+    {
+        "euler", "euler_cfg_pp", "heun", "heunpp2", "dpm_2", "lms", "dpm_fast", "dpmpp_2m", "dpmpp_2m_cfg_pp", "ipndm", "ipndm_v",
+        "deis", "res_multistep", "res_multistep_cfg_pp", "gradient_estimation", "gradient_estimation_cfg_pp", "ddim", "uni_pc",
+        "uni_pc_bh2",
+    }
+)  # fmt: skip
+
 #: The schedule that A1111's "Automatic" means for a sampler, where it is not the plain one (its ``sd_samplers_kdiffusion`` table).
 _AUTOMATIC: Mapping[str, str] = {
     "dpm_2": "karras",

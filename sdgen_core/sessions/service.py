@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,41 +67,69 @@ class Sessions:
 
     # ---- feeding ---------------------------------------------------------------------------------------------------------
 
-    def child(self, item: ItemRow, attempt: int) -> Child:
-        """The prompt of one item. Raises what rendering raises; the caller records it as the item's failure."""
-        loaded = self.load(item.session)
-        child = loaded.child(item, attempt)
-        checkpoint = child.extra_data["extra_pnginfo"]["sdgen"]["checkpoint"]["name"]
+    def batch(self, session_id: str) -> int:
+        """The most images that were ordered for one prompt."""
+        return max(part.options.batch for part in self.load(session_id).parts)
+
+    def groups(self, session_id: str, items: Sequence[ItemRow], most: int) -> list[list[ItemRow]]:
+        """See ``LoadedSession.groups``."""
+        return self.load(session_id).groups(items, most)
+
+    def child(self, items: Sequence[ItemRow], attempts: Mapping[int, int]) -> Child:
+        """The prompt of an item or of a group. Raises what rendering raises; the caller records it as the item's failure."""
+        loaded = self.load(items[0].session)
+        child = loaded.child_of(items, attempts)
+        checkpoint = loaded.checkpoint(items[0])
         if checkpoint and (path := self.host.checkpoint_path(checkpoint)):
             self.models.start(checkpoint, path)  # its hash is known when the image comes
-        return Child(child.prompt, {**self.credentials.get(item.session, {}), **child.extra_data})
+        return Child(child.prompt, {**self.credentials.get(loaded.id, {}), **child.extra_data})
 
     # ---- saving ----------------------------------------------------------------------------------------------------------
 
     def save(
         self, token: str, images: Iterable[Image], prompt: Mapping[str, Any], extra_pnginfo: Mapping[str, Any]
     ) -> list[Path]:
-        """Write the images of one attempt and mark its item done. Gives the files, the first one being the item's.
+        """Write the images of one attempt and mark its item done. Gives the files, the first one being the item's. Of a group every
+        item gets the image in its place, with the metadata of a prompt of its own.
 
         What the files say comes from the stored plan; of ``extra_pnginfo`` only further chunks such as the workflow are taken.
-        A full disk or a folder that cannot be written pauses the session; the item stays to be done.
+        A full disk or a folder that cannot be written pauses the session; the item stays to be done. Raises ``not-batchable`` when
+        a group did not come with one image for each item.
         """
-        session_id, idx = parse_token(token)
+        session_id, indexes = parse_token(token)
         loaded = self.load(session_id)
         claimed = extra_pnginfo.get("sdgen")
-        if not isinstance(claimed, dict) or (claimed.get("session"), claimed.get("index")) != (session_id, idx):
+        claimed = claimed if isinstance(claimed, dict) else {}
+        if (claimed.get("session"), claimed.get("indexes", [claimed.get("index")])) != (session_id, indexes):
             raise SDGenError(
-                "bad-item", f"this prompt names item {idx} of session {session_id} but was not queued by it"
+                "bad-item", f"this prompt names item {indexes[0]} of session {session_id} but was not queued by it"
             )
         try:
-            return self._save(loaded, self.ledger.item(session_id, idx), list(images), prompt, extra_pnginfo)
+            items = [self.ledger.item(session_id, idx) for idx in indexes]
+            if len(items) == 1:
+                return self._save(loaded, items[0], list(images), prompt, extra_pnginfo, time.monotonic())
+            return self._save_group(loaded, items, list(images), extra_pnginfo)
         except SDGenError as error:
             if error.code in _MACHINE_ERRORS:
                 # The ledger may be on the full disk too; then the feeder waits until it can write again.
                 with contextlib.suppress(SDGenError):
-                    self.ledger.put_back(session_id, [idx])
+                    self.ledger.put_back(session_id, indexes)
                     self.pause(session_id, str(error))
             raise
+
+    def _save_group(
+        self, loaded: LoadedSession, items: list[ItemRow], images: list[Image], extra_pnginfo: Mapping[str, Any]
+    ) -> list[Path]:
+        if len(images) != len(items):
+            raise SDGenError("not-batchable", f"a batch of {len(items)} items came with {len(images)} images")
+        files: list[Path] = []
+        begun, now = loaded.last_saved, time.monotonic()
+        for n, (item, image) in enumerate(zip(items, images, strict=True), 1):
+            own = loaded.child(item, item.attempts)
+            chunks = {**extra_pnginfo, **own.extra_data["extra_pnginfo"]}
+            # They came together, so each has its share of the time.
+            files += self._save(loaded, item, [image], own.prompt, chunks, begun + (now - begun) * n / len(items))
+        return files
 
     def _save(
         self,
@@ -110,11 +138,12 @@ class Sessions:
         images: list[Image],
         prompt: Mapping[str, Any],
         extra_pnginfo: Mapping[str, Any],
+        now: float,
     ) -> list[Path]:
+        """Save one item that was ready at ``now``, in seconds of the monotonic clock."""
         part = loaded.parts[item.part]
-        checkpoint = part.checkpoint(part.parameters(part.plan.item(item.n)))
+        checkpoint = loaded.checkpoint(item)
         model_hash = self.models.wait(checkpoint, timeout=120) if checkpoint else None
-        now = time.monotonic()
         seconds = now - loaded.last_saved
         entries = loaded.write(item, images, prompt, extra_pnginfo, model_hash, round(seconds, 4))
         for entry in entries:

@@ -91,6 +91,13 @@ def slots(definition: dict[str, Any]) -> dict[str, dict[str, str]]:
     return {"inputs": inputs, "outputs": {str(n): tip for n, tip in enumerate(definition["output_tooltips"])}}
 
 
+def test_all_nodes_are_told_but_the_internal_ones_that_menus_hide(object_info: dict[str, Any]) -> None:
+    ours = {name: told for name, told in object_info.items() if told["python_module"].endswith("sdgen")}
+    internal = {name for name, told in ours.items() if told["category"] == "SDGen/internal"}
+    assert set(ours) - internal == set(NODES)
+    assert internal and all(ours[name]["deprecated"] for name in internal)
+
+
 @pytest.mark.parametrize("node", NODES)
 def test_every_input_and_output_is_explained_in_every_language(
     root: Path, object_info: dict[str, Any], node: str

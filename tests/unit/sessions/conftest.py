@@ -60,6 +60,6 @@ def request(text=TEMPLATE % -1, **options):
 def make_item(sessions, session, idx, size=1):
     """What ComfyUI would do with one item: take its child prompt, draw, save."""
     attempt = sessions.ledger.mark_queued(session, {idx: f"p{idx}"}).get(idx, 1)
-    child = sessions.child(sessions.ledger.item(session, idx), attempt)
+    child = sessions.child([sessions.ledger.item(session, idx)], {idx: attempt})
     images = [Image.new("RGB", (8, 8), (child.prompt["3"]["inputs"]["seed"] % 256, n, 0)) for n in range(size)]
     return sessions.save(child.prompt["4"]["inputs"]["item"], images, child.prompt, child.extra_data["extra_pnginfo"])

@@ -80,7 +80,7 @@ def test_template_changed_on_disk_does_not_change_a_planned_session(make, tmp_pa
     session = sessions.submit(request()).session
     sessions.close()
     again = make()
-    assert again.child(again.ledger.item(session.id, 0), 1).prompt["3"]["inputs"]["text"] == "a red cat"
+    assert again.child([again.ledger.item(session.id, 0)], {0: 1}).prompt["3"]["inputs"]["text"] == "a red cat"
 
 
 def test_recovery_adopts_whole_files_and_repeats_the_rest(make):
@@ -324,7 +324,7 @@ def test_the_file_name_never_comes_from_the_client(make, tmp_path):
     sessions = make()
     session = sessions.submit(request(TEMPLATE % 1)).session
     sessions.ledger.mark_queued(session.id, {0: "p"})
-    child = sessions.child(sessions.ledger.item(session.id, 0), 1)
+    child = sessions.child([sessions.ledger.item(session.id, 0)], {0: 1})
     child.extra_data["extra_pnginfo"]["sdgen"]["requested_seed"] = "/../../../evil"
     (path,) = sessions.save(
         f"{session.id}/0/1", [Image.new("RGB", (8, 8))], child.prompt, child.extra_data["extra_pnginfo"]
@@ -351,7 +351,7 @@ def test_a_manifest_that_lost_its_last_lines_is_caught_up(make):
 def test_credentials_reach_the_children_and_stay_out_of_the_ledger(make, tmp_path):
     sessions = make()
     session = sessions.submit(request(credentials={"api_key_comfy_org": "secret-key"})).session
-    child = sessions.child(sessions.ledger.item(session.id, 0), 1)
+    child = sessions.child([sessions.ledger.item(session.id, 0)], {0: 1})
     assert child.extra_data["api_key_comfy_org"] == "secret-key"
     assert b"secret-key" not in (tmp_path / "user" / "ledger.db").read_bytes()
     assert b"secret-key" not in (tmp_path / "user" / "ledger.db-wal").read_bytes()
