@@ -55,6 +55,9 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("two-planners", "Let every node depend on one SDGen Session Plan only."),
     ErrorCode("bad-graph", "Export the workflow again with 'Export (API)'."),
     ErrorCode("bad-parameter", "Correct the value in the template's `parameters` or in the planner."),
+    ErrorCode(
+        "no-detector", "Install a node pack with a detector and its model, or remove adetailer from the template."
+    ),
     ErrorCode("empty-plan", "Check selectors, limits and imports: they leave nothing to make."),
     ErrorCode("plan-too-large", "Set `max_images`, a limit or a count."),
     ErrorCode("bad-item", "Clear the planner's item to run the whole session."),

@@ -38,7 +38,8 @@ from ..templates import (
 from ..templates.documents import parse_bytes
 from ..templates.library import DISTRIBUTIONS
 from .connection import Remote, server_url
-from .order import DEFAULT_WORKFLOW, Order, chosen_template, load_workflow, place, plan_order
+from .images import with_images
+from .order import Order, chosen_template, graph_for, load_workflow, place, plan_order
 from .output import fail, print_json, print_table, reporting
 from .progress import follow
 
@@ -67,9 +68,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Planned:
-    """A run whose template is loaded and counted."""
+    """A run whose template, a file of ``folder``, is loaded and counted."""
 
     run: Run
+    folder: Path
     order: Order
     plan: Mix
 
@@ -193,7 +195,9 @@ def plan_run(run: Run, folder: Path) -> Planned:
         variation_seed=run.variation_seed,
     )
     plan = plan_order(chosen, run.seeds, run.count)
-    return Planned(run, Order(chosen, run.session_name, "resume", run.count, run.seeds, run.checkpoint), plan)
+    return Planned(
+        run, file.parent, Order(chosen, run.session_name, "resume", run.count, run.seeds, run.checkpoint), plan
+    )
 
 
 @reporting
@@ -246,15 +250,18 @@ def batch(
     graphs: dict[Path, Any] = {}
     reports = []
     for plan in planned:
-        path = folder / plan.run.workflow if plan.run.workflow else workflow or DEFAULT_WORKFLOW
-        if path not in graphs:
-            graphs[path] = load_workflow(path, client)
-        report = place(
-            client,
-            graphs[path],
-            replace(plan.order, checkpoint=plan.order.checkpoint or checkpoint, on_existing=on_existing),
-        )
-        for warning in report["warnings"]:
+        order = replace(plan.order, checkpoint=plan.order.checkpoint or checkpoint, on_existing=on_existing)
+        order = replace(order, chosen=with_images(order.chosen, plan.folder, client))
+        path = folder / plan.run.workflow if plan.run.workflow else workflow
+        if path is None:
+            graph, choice = graph_for(order.chosen, client)
+            remarks = list(choice.warnings)
+        else:
+            if path not in graphs:
+                graphs[path] = load_workflow(path, client)
+            graph, remarks = graphs[path], []
+        report = place(client, graph, order)
+        for warning in [*remarks, *report["warnings"]]:
             print(f"warning: {plan.label}: {warning}", file=sys.stderr)
         reports.append(report)
     known = [float(r["seconds"]) for r in reports if r.get("seconds")]

@@ -28,7 +28,9 @@ from ..templates import (
 from ..templates.library import DISTRIBUTIONS
 from .choosing import chosen
 from .connection import Remote, server_url
-from .order import DEFAULT_WORKFLOW, Order, attend, chosen_template, load_workflow, place, plan_order
+from .graph_choice import described
+from .images import with_images
+from .order import Order, attend, chosen_template, graph_for, load_workflow, place, plan_order
 from .output import fail, print_json, reporting, session_table
 
 
@@ -38,7 +40,11 @@ def generate(
         Path | None, typer.Argument(help="A *.prompt.yaml file; on a terminal it can be chosen from a list.")
     ] = None,
     workflow: Annotated[
-        Path | None, typer.Option("--workflow", help="Workflow with an SDGen Session Plan; canvas or API form.")
+        Path | None,
+        typer.Option(
+            "--workflow",
+            help="Workflow with an SDGen Session Plan; canvas or API form. Else the parameters choose one.",
+        ),
     ] = None,
     server: Annotated[
         str | None, typer.Option("--server", help="Address of ComfyUI, else SDGEN_SERVER, else port 8188 here.")
@@ -110,7 +116,15 @@ def generate(
         _show_plan(plan, json)
         return
     client = ComfyClient(server_url(server))
-    graph = load_workflow(workflow or DEFAULT_WORKFLOW, client)
+    order = with_images(order, file.parent, client)
+    if workflow:
+        graph = load_workflow(workflow, client)
+    else:
+        graph, choice = graph_for(order, client)
+        for warning in choice.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        if not (json or jsonl):
+            print(f"graph: {described(choice.recipe)}", file=sys.stderr)
     if extend:
         session_name, on_existing = Remote(client).show(extend)["id"], "extend"
     wanted = Order(order, session_name, on_existing, count, seeds, checkpoint)

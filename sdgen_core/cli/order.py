@@ -16,11 +16,10 @@ from ..sessions.mix import Mix, plan_of
 from ..templates import Options, load_template, parse_seed_spec, parse_theme_spec
 from ..templates.library import DISTRIBUTIONS, TEXT_BELOW, ChosenTemplate
 from .connection import Remote
+from .graph_choice import Choice, Offers, choose
+from .graphs import build
 from .output import fail
 from .progress import follow
-
-#: The graph used when none is named: text to image.
-DEFAULT_WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "api" / "txt2img_session.json"
 
 
 def load_workflow(path: Path, client: ComfyClient) -> Prompt:
@@ -42,6 +41,12 @@ def load_workflow(path: Path, client: ComfyClient) -> Prompt:
         raise SDGenError("no-planner", f"{shown(path)} has {found} SDGen Session Plan nodes; it needs one")
     compile_graph(graph, planners[0])
     return graph
+
+
+def graph_for(chosen: ChosenTemplate, client: ComfyClient) -> tuple[Prompt, Choice]:
+    """The graph that the template's parameters ask for, and in words what it is. Raises what ``choose`` raises."""
+    choice = choose(chosen.resolved, Offers(client))
+    return build(choice.recipe).prompt, choice
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ is: no proxy from the environment may stand between a feeder and its own server,
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import socket
@@ -86,6 +87,37 @@ class ComfyClient:
         """Take waiting prompts out of the queue; a running one goes on."""
         self.post("/queue", {"delete": prompt_ids})
 
+    def has_input(self, name: str) -> bool:
+        """Whether the input folder has this file, named with forward slashes."""
+        folder, _, base = name.rpartition("/")
+        query = f"filename={quote(base, safe='')}&subfolder={quote(folder, safe='')}&type=input"
+        with self._lock:
+            status, _ = self._send("HEAD", f"/view?{query}", None, {})
+        return status == 200
+
+    def upload_image(self, name: str, data: bytes) -> str:
+        """Put an image into the input folder as ``name``; gives the name that it has there (another, where a different file has
+        this one)."""
+        folder, _, base = name.rpartition("/")
+        mark = f"sdgen-{hashlib.sha256(data).hexdigest()}"
+        body = b"".join(
+            f'--{mark}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
+            for field, value in (("type", "input"), ("subfolder", folder))
+        )
+        head = f'--{mark}\r\nContent-Disposition: form-data; name="image"; filename="{base}"\r\n'
+        body += (
+            head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + data + f"\r\n--{mark}--\r\n".encode()
+        )
+        headers = {"Content-Type": f"multipart/form-data; boundary={mark}", "Accept": "application/json"}
+        with self._lock:
+            status, text = self._send("POST", "/upload/image", body, headers)
+        if status != 200:
+            raise ServerAnswer(
+                f"{self.url} answered {status} to the upload of an image", status, text.decode("utf-8", "replace")
+            )
+        answer = json.loads(text)
+        return "/".join(part for part in (answer.get("subfolder", ""), answer["name"]) if part)
+
     # ---- inside ------------------------------------------------------------------------------------------------------------
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
@@ -95,14 +127,7 @@ class ComfyClient:
             data = json.dumps(body).encode("utf-8")
             headers |= {"Content-Type": "application/json", "X-SDGen": "1"}
         with self._lock:
-            try:
-                status, text = self._exchange(method, path, data, headers)
-            except (OSError, http.client.HTTPException) as error:
-                self._drop()
-                raise SDGenError("no-server", f"no ComfyUI answers at {self.url}: {_reason(error)}") from error
-            except BaseException:  # Ctrl-C in the middle of an exchange: the connection cannot be used again
-                self._drop()
-                raise
+            status, text = self._send(method, path, data, headers)
         try:
             answer = json.loads(text) if text else None
         except ValueError:
@@ -110,6 +135,17 @@ class ComfyClient:
         if status >= 300:
             raise ServerAnswer(f"{self.url} answered {status} to {method} {path}", status, answer)
         return answer
+
+    def _send(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        """One exchange, for holders of the lock."""
+        try:
+            return self._exchange(method, path, data, headers)
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            raise SDGenError("no-server", f"no ComfyUI answers at {self.url}: {_reason(error)}") from error
+        except BaseException:  # Ctrl-C in the middle of an exchange: the connection cannot be used again
+            self._drop()
+            raise
 
     def _exchange(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         # The server may have closed a connection that was idle; a request on it would be lost without a word. Asking again

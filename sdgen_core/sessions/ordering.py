@@ -25,6 +25,7 @@ from .naming import create_session_folder, safe_name, session_folder_name
 from .parameters import FILES, ParameterRules, Parameters, canonical_name, ineffective_parameters
 from .plan import Plan
 from .session_file import SESSION_FILE, write_session_file
+from .upkeep import MANIFEST_STATUS
 
 if TYPE_CHECKING:
     from .service import Sessions
@@ -128,7 +129,7 @@ def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph, batching:
     """Hold every value that a parameter can take against the server; gives remarks. Raises ``bad-parameter``."""
     resolved = plan.resolved
     written = resolved.parameters
-    fill = ParameterFiller(written, resolved.values, frozenset(resolved.removed))
+    fill = ParameterFiller(written, resolved.values, frozenset(resolved.removed), resolved.images)
     start = plan.choice(0)
     read = compiled.outputs
     stochastic: set[str] = set()
@@ -255,6 +256,8 @@ def replanned(sessions: Sessions, session_id: str) -> None:
     snapshots = [_snapshot(sessions, row.id, part, loaded.created) for part in loaded.parts]
     with manifest_may_wait(row.folder):
         loaded.manifest.extended(_merged(snapshots, row.total))
+        if (word := MANIFEST_STATUS[row.state]) != "ongoing":
+            loaded.manifest.status(word)
     sessions.notify(session_id)
 
 

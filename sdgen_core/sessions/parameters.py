@@ -35,7 +35,7 @@ FILES: Mapping[str, str] = {"checkpoint": "checkpoints", "vae": "vae", "lora": "
 _RECORDED_ONLY = frozenset(
     {
         "batch_size", "n_iter", "batch_count", "enable_hr", "hr_scale", "hr_upscaler", "hr_second_pass_steps", "adetailer",
-        "controlnet", "clip_skip", "seed", "restore_faces", "alwayson_scripts", "override_settings",
+        "controlnet", "clip_skip", "seed", "restore_faces", "alwayson_scripts", "override_settings", "mask", "mask_blur",
     }
 )  # fmt: skip
 
@@ -139,7 +139,10 @@ def find_file(kind: str, name: str, known: Sequence[str]) -> str:
     return found[0]
 
 
-_KIND_WORDS = {"checkpoints": "checkpoint", "vae": "VAE", "loras": "LoRA", "input": "image in ComfyUI's input folder"}
+_KIND_WORDS = {
+    "checkpoints": "checkpoint", "vae": "VAE", "loras": "LoRA", "input": "image in ComfyUI's input folder",
+    "controlnet": "ControlNet", "upscale_models": "upscale model", "ultralytics": "detection model",
+}  # fmt: skip
 
 
 _MODEL_ENDING = re.compile(r"\.(?:safetensors|sft|ckpt|pth?|bin|gguf)\Z")
@@ -192,10 +195,23 @@ class ParameterRules:
         for name, kind in FILES.items():
             text = str(given[name][1]).strip() if name in given else str(values[name])
             values[name] = find_file(kind, text, self.files(kind)) if text and self.files is not None else text
+        if "image" not in given and (image := item_image(written)) is not None:
+            # Not every graph has a ControlNet: one that has it says itself that an image is missing.
+            found = files_called(str(image), self.files("input")) if self.files is not None else ()
+            values["image"] = found[0] if len(found) == 1 else str(image)
         # The widgets' values are checked too: ComfyUI before 0.8 accepts any text for a node's choice.
         values["sampler_name"] = _offered("sampler", values["sampler_name"], self.samplers)
         values["scheduler"] = _offered("scheduler", values["scheduler"], self.schedulers)
         return Parameters(**values)
+
+
+def item_image(written: Mapping[str, Any]) -> Any:
+    """The image of an item as the template names it: the parameter, else that of the first ControlNet unit that has one."""
+    for name, value in written.items():
+        if canonical_name(name) == "image" and value is not None:
+            return value
+    units = (written.get("controlnet") or {}).get("units") or ()
+    return next((unit["image"] for unit in units if unit.get("image")), None)
 
 
 def canonical_name(name: str) -> str:

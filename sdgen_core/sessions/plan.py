@@ -101,7 +101,9 @@ class Plan:
         self.count: int = total if count is None else min(total, count)
         self.warnings = warnings
         self._filled: dict[tuple[str | None, ...], tuple[dict[str, Any], Any]] = {}
-        self._filler = ParameterFiller(resolved.parameters, resolved.values, frozenset(resolved.removed))
+        self._filler = ParameterFiller(
+            resolved.parameters, resolved.values, frozenset(resolved.removed), resolved.images
+        )
         self._stream = stream_key(seed_key, "seed")
         self._sorted_names = sorted(self.space.names)
 

@@ -55,6 +55,9 @@ def parameter_names(parameters: Mapping[str, Any]) -> list[str]:
     return list(_names({k: v for k, v in parameters.items() if k not in LOOSE}))
 
 
+#: Parameters that name images, as users write them.
+IMAGES = ("image", "init_image", "mask")
+
 #: Parameters whose change makes the backend load a model, as users write them, the dearest first.
 DEAR = ("checkpoint", "model", "sd_model", "sd_model_checkpoint", "vae", "sd_vae", "lora")
 
@@ -67,6 +70,24 @@ def dear_names(parameters: Mapping[str, Any]) -> list[str]:
 def loose_names(parameters: Mapping[str, Any]) -> list[str]:
     """Names that ADetailer and ControlNet settings use."""
     return list(_names({k: v for k, v in parameters.items() if k in LOOSE}))
+
+
+def image_texts(parameters: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a parameters block names images, and how."""
+    for name in IMAGES:
+        if text := _image_text(parameters.get(name)):
+            yield (name,), text
+    block = parameters.get("controlnet")
+    units = block.get("units") if isinstance(block, Mapping) else None
+    for number, unit in enumerate(units or ()):
+        if text := _image_text(unit.get("image")):
+            yield ("controlnet", "units", number, "image"), text
+
+
+def _image_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return unquoted(value) or ""
+    return "" if value is None else str(value).strip()
 
 
 def part_of(value: Value, part: str | None) -> str:
@@ -84,13 +105,18 @@ def part_of(value: Value, part: str | None) -> str:
 
 class ParameterFiller:
     """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change
-    it). ``names`` are the placeholders that the result depends on.
+    it). ``names`` are the placeholders that the result depends on. ``images`` are other names of images.
     """
 
     def __init__(
-        self, parameters: Mapping[str, Any], values: Mapping[str, Mapping[str, Value]], removed: frozenset[str]
+        self,
+        parameters: Mapping[str, Any],
+        values: Mapping[str, Mapping[str, Value]],
+        removed: frozenset[str],
+        images: Mapping[str, str] | None = None,
     ) -> None:
-        self._plain: dict[str, Any] = dict(parameters)
+        self._images = images or {}
+        self._plain: dict[str, Any] = self._renamed(dict(parameters))
         self._values = values
         self._removed = removed
         self._known = {n for n in _names(parameters) if n in values or n in removed}
@@ -103,7 +129,17 @@ class ParameterFiller:
     def __call__(self, choice: Mapping[str, str]) -> dict[str, Any]:
         if not self.varies:
             return self._plain
-        return {k: self._fill(v, choice, k not in LOOSE) for k, v in self._plain.items()}
+        return self._renamed({k: self._fill(v, choice, k not in LOOSE) for k, v in self._plain.items()})
+
+    def _renamed(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        for path, text in image_texts(parameters) if self._images else ():
+            if text in self._images:
+                parent: Any = parameters
+                for step in path[:-1]:
+                    parent[step] = parent[step].copy()
+                    parent = parent[step]
+                parent[path[-1]] = self._images[text]
+        return parameters
 
     def _fill(self, value: Any, choice: Mapping[str, str], number: bool) -> Any:
         if isinstance(value, str):

@@ -238,6 +238,7 @@ class ControlnetFile(FileModel):
 
 
 _RECORDED = "Kept in the manifest; the graph decides."
+_CHOSEN = "For the graph that `sdgen generate` chooses."
 
 
 class ParametersBlock(FileModel):
@@ -308,10 +309,22 @@ class ParametersBlock(FileModel):
     batch_size: Any = Field(None, description=_RECORDED, examples=[1])
     n_iter: Any = Field(None, description=_RECORDED, examples=[1])
     batch_count: Any = Field(None, description=_RECORDED, examples=[1])
-    enable_hr: Any = Field(None, description=_RECORDED, examples=[True])
-    hr_scale: Any = Field(None, description=_RECORDED, examples=[2.0])
-    hr_upscaler: Any = Field(None, description=_RECORDED, examples=["Latent"])
-    hr_second_pass_steps: Any = Field(None, description=_RECORDED, examples=[0])
+    enable_hr: Any = Field(
+        None, description=f"Whether there is a second pass over the enlarged image. {_CHOSEN}", examples=[True]
+    )
+    hr_scale: Any = Field(None, description=f"How much larger it is, 2 when left out. {_CHOSEN}", examples=[2.0])
+    hr_upscaler: Any = Field(
+        None,
+        description=f"What enlarges: Latent, Lanczos or an upscale model. {_CHOSEN}",
+        examples=["Latent", "R-ESRGAN 4x+"],
+    )
+    hr_second_pass_steps: Any = Field(None, description=f"Its steps; 0: as many as the first. {_CHOSEN}", examples=[0])
+    mask: Any = Field(
+        None,
+        description=f"Paint only here: a black and white image, or alpha for what is transparent in the image. {_CHOSEN}",
+        examples=["images/mask.png", "alpha"],
+    )
+    mask_blur: Any = Field(None, description=f"Blur of the mask in pixels. {_CHOSEN}", examples=[4])
     clip_skip: Any = Field(None, description=_RECORDED, examples=[2])
     seed: Any = Field(None, description="Kept in the manifest; the seed of generation decides.", examples=[42])
     restore_faces: Any = Field(None, description=_RECORDED, examples=[False])

@@ -79,7 +79,8 @@ class ResolvedTemplate:
     ``choices`` are selectors given beside the template (placeholder -> inside of the brackets); they count in place of
     those in the text. ``values`` maps placeholder -> key -> text (or part -> text), in file order, after fixed placeholders have
     filtered them. ``removed`` names were emptied by a theme or by ``[Remove]``. ``weights`` are default loop weights.
-    ``parameters`` may hold placeholders in its texts; ``warnings`` are ready to show.
+    ``parameters`` may hold placeholders in its texts; ``images`` maps images as these name them to their names in ComfyUI's input
+    folder; ``warnings`` are ready to show.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ResolvedTemplate:
     choices: Mapping[str, str] = field(default_factory=dict)
     output: OutputSettings = field(default_factory=OutputSettings)
     warnings: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON. Values are lists of pairs, so that sorting the keys of the JSON loses no order."""
@@ -126,6 +128,7 @@ class ResolvedTemplate:
             **({"choices": dict(self.choices)} if self.choices else {}),
             "output": self.output.to_json(),
             "warnings": list(self.warnings),
+            **({"images": dict(self.images)} if self.images else {}),
         }
 
     @classmethod
@@ -175,6 +178,7 @@ class ResolvedTemplate:
                     whole(o.get("images_per_folder", 0)),
                 ),
                 warnings=tuple(text(w) for w in data["warnings"]),
+                images={text(k): text(v) for k, v in data.get("images", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as e:
             raise SDGenError("bad-plan", f"this is not a resolved template: {type(e).__name__} {e}") from None
