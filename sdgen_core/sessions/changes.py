@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import SDGenError
 from .items import PartOptions
 from .ledger import SessionRow
+from .manifest import manifest_may_wait
 from .mix import single
 from .ordering import SessionRequest, add, replanned
 from .plan import Plan
@@ -64,6 +65,7 @@ def shrink(sessions: Sessions, session_id: str, count: int) -> tuple[SessionRow,
     row = sessions.ledger.session(session_id)
     removed = sessions.ledger.shrink(row.id, count)
     if removed:
-        write_session_file(sessions.ledger, row.id)
+        with manifest_may_wait(row.folder):
+            write_session_file(sessions.ledger, row.id)
         replanned(sessions, row.id)
     return sessions.finish_if_done(row.id), removed

@@ -132,7 +132,7 @@ def remove_leftovers(folder: Path, *, min_age: float = 600.0) -> list[Path]:
     removed = []
     for path in leftovers(folder):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime >= min_age:
+            if min_age <= 0 or time.time() - path.stat().st_mtime >= min_age:  # a clock may have gone back
                 path.unlink()
                 removed.append(path)
     return removed

@@ -423,13 +423,13 @@ class Ledger:
             return db.execute(sql, args).rowcount > 0
 
     def close_session(self, session_id: str, state: str, reason: str) -> bool:
-        """End a session in line, running or paused that has nothing left. False when it has got new work meanwhile."""
+        """End a session that has nothing left to do. False when it has got new work meanwhile, or has ended so already."""
         with self._transaction() as db:
             sql = (
-                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state IN ('planned','running','paused','stopped')"
+                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state NOT IN ('completed',?)"
                 " AND total = done + failed + skipped"
             )
-            return db.execute(sql, (state, reason, time.time(), session_id)).rowcount > 0
+            return db.execute(sql, (state, reason, time.time(), session_id, state)).rowcount > 0
 
     def relocate(self, session_id: str, folder: Path, name: str) -> None:
         """The session has a new folder or name; the names of its files keep their beginning."""

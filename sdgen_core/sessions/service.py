@@ -31,6 +31,8 @@ from .models import ModelHashes
 from .ordering import SessionRequest, Submitted
 from .reading import load_manifest
 from .recovery import rebuild
+from .session_file import write_session_file
+from .upkeep import found_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -173,13 +175,14 @@ class Sessions:
     def finish_if_done(self, session_id: str) -> SessionRow:
         """Close a session that has nothing left to do: completed, or failed when items failed."""
         row = self.ledger.session(session_id)
-        if row.state in ("planned", "running", "paused", "stopped") and row.left == 0:
+        if row.left == 0 and (row.state not in ("completed", "failed") or (row.state == "failed" and not row.failed)):
             state, reason = "completed", ""
             if row.failed:
                 state, reason = "failed", f"{row.failed} of {row.total} images failed"
             # The manifest first: whoever reads "completed" finds it whole, and after a crash in between this is done again.
             # The word is the predecessor's for a run that came to its end; the failed items are listed beside it.
             with manifest_may_wait(row.folder):
+                self.catch_up(row)
                 self.load(session_id).manifest.status("completed")
                 self.forget(session_id)
             if self.ledger.close_session(session_id, state, reason):
@@ -222,13 +225,11 @@ class Sessions:
             hint = f"; `sdgen sessions retry {row.id}` makes the {row.failed} failed again" if row.failed else ""
             raise SDGenError("bad-state", f"session {row.name} is {row.state}: nothing is left to do{hint}")
         if row.state not in ("planned", "running"):
-            loaded = self.load(row.id)
-            if not loaded.folder.is_dir():
-                raise SDGenError("missing-file", f"the folder of session {row.name} is gone: {loaded.folder}")
-            loaded.last_saved = time.monotonic()
+            row = found_folder(self, row)
             with manifest_may_wait(row.folder):
                 self.catch_up(row)
-                loaded.manifest.status("ongoing")
+                self.load(row.id).manifest.status("ongoing")
+            self.load(row.id).last_saved = time.monotonic()
             self.ledger.line_up(row.id)
             self.notify(row.id)
         return self.ledger.session(row.id)
@@ -265,13 +266,18 @@ class Sessions:
         return self.ledger.session(row.id), again
 
     def catch_up(self, row: SessionRow) -> None:
-        """Rebuild a manifest that is behind the ledger: after a power cut its last lines may not have reached the disk."""
+        """Bring what the folder says up to the ledger's word: after a power cut, a full disk or a careless hand the manifest may lack
+        images, and it and ``sdgen-session.json`` may know an older plan."""
         row = self.ledger.session(row.id)
-        listed = {entry.get("sdgen", {}).get("index") for entry in load_manifest(row.folder).images}
+        manifest = load_manifest(row.folder)
+        listed = {entry.get("sdgen", {}).get("index") for entry in manifest.images}
         if len(listed) < row.done:
             log.info("SDGen: the manifest of session %s is rebuilt from its images", row.name)
             rebuild(row.folder)
             self.forget(row.id)
+        write_session_file(self.ledger, row.id)
+        if manifest.num_images != row.total:
+            ordering.replanned(self, row.id)
 
     def status(self, row: SessionRow) -> dict[str, Any]:
         """A session for people and programs; rate and time left come from the last 30 saves of this process."""

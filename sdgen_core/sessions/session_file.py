@@ -35,7 +35,40 @@ class Ordered:
 
 
 def write_session_file(ledger: Ledger, session_id: str) -> None:
-    """Write the file anew from the ledger. Raises ``disk-full`` or ``unwritable-folder``."""
+    """Write the file anew from the ledger unless it says that already. Raises ``disk-full`` or ``unwritable-folder``."""
+    path = ledger.session(session_id).folder / SESSION_FILE
+    data = _written(ledger, session_id)
+    if _read(path) != data:
+        write_atomic(path, data)
+
+
+def session_file_problem(ledger: Ledger, session_id: str) -> str | None:
+    """What is wrong with a session's file, for people; None when it says what the ledger says."""
+    path = ledger.session(session_id).folder / SESSION_FILE
+    found = _read(path)
+    if found == _written(ledger, session_id):
+        return None
+    what = "is missing" if found is None else "does not say what was ordered"
+    return f"{SESSION_FILE} {what}: a lost ledger could not be made again from this folder"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def names_session(path: Path, session_id: str) -> bool:
+    """Whether a file of this kind is that session's, by its first words: folders with thousands of them are searched."""
+    try:
+        with path.open("rb") as file:
+            return f'"id": "{session_id}"'.encode() in file.read(100)
+    except OSError:
+        return False
+
+
+def _written(ledger: Ledger, session_id: str) -> bytes:
     row = ledger.session(session_id)
     data = {
         "sdgen_session": FORMAT,
@@ -47,7 +80,7 @@ def write_session_file(ledger: Ledger, session_id: str) -> None:
         "parts": [asdict(part) for part in ledger.parts(row.id)],
         "items": list(_runs(ledger.numbers(row.id))),
     }
-    write_atomic(row.folder / SESSION_FILE, json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _runs(items: Iterable[tuple[int, int, int]]) -> Iterator[list[int]]:

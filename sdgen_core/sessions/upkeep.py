@@ -6,6 +6,8 @@ folder can be moved to another disk or another ComfyUI and taken up there.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -15,9 +17,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError, shown
 from .files import remove_leftovers
 from .ledger import ItemRow, SessionRow
+from .manifest import manifest_may_wait
 from .naming import folder_time, safe_name, session_folder_name
 from .recovery import rebuild, verify
-from .session_file import read_session_file, write_session_file
+from .session_file import (
+    SESSION_FILE,
+    names_session,
+    read_session_file,
+    session_file_problem,
+    write_session_file,
+)
 
 if TYPE_CHECKING:
     from .service import Sessions
@@ -37,6 +46,8 @@ def recover(sessions: Sessions) -> list[SessionRow]:
         if not row.queued and row.state not in ("planned", "running", "paused"):
             continue
         try:
+            row = found_folder(sessions, row)
+            _tidied(row)
             for item in ledger.items(row.id, "queued"):
                 if not _adopt(sessions, row, item):
                     ledger.put_back(row.id, [item.idx])
@@ -66,18 +77,57 @@ def _adopt(sessions: Sessions, row: SessionRow, item: ItemRow) -> bool:
 
 
 def check(sessions: Sessions, session_id: str, *, hashes: bool = False, repair: bool = False) -> dict[str, Any]:
-    """Files against manifest and ledger. ``ok`` when all agree; ``hashes`` also reads every file, ``repair`` first
-    rebuilds the manifest from what is there."""
-    row = sessions.ledger.session(session_id)
+    """Files against manifest and ledger. ``ok`` when all agree, else ``advice`` says what to do; ``hashes`` also reads every
+    file, ``repair`` first rebuilds the manifest from what is there."""
+    row = found_folder(sessions, sessions.ledger.session(session_id))
     if repair:
         sessions.forget(row.id)
         rebuild(row.folder)
+        sessions.catch_up(row)
         sessions.load(row.id).manifest.status(MANIFEST_STATUS[row.state])
     report = verify(row.folder, hashes=hashes).to_dict()
     unsaved = [i.idx for i in sessions.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
     report["done_without_file"] = unsaved
-    report["ok"] = bool(report["ok"]) and not unsaved
+    if problem := session_file_problem(sessions.ledger, row.id):
+        report["problems"].append(problem)
+    report["ok"] = bool(report["ok"]) and not unsaved and not problem
+    report["advice"] = _advice(row, report)
     return {**sessions.status(row), "verify": report}
+
+
+def _advice(row: SessionRow, report: Mapping[str, Any]) -> list[str]:
+    """What to do about what was found."""
+    out = []
+    if report["done_without_file"]:
+        out.append(f"`sdgen sessions retry {row.id}` makes the missing images again")
+    if damaged := sorted({*report["torn"], *report["mismatched"]}):
+        out.append(f"delete or replace what is damaged ({shown(row.folder / damaged[0])}, …), then retry")
+    if report["problems"] or (report["extra"] and row.state not in ("planned", "running")):
+        out.append(f"`sdgen sessions verify {row.id} --repair` writes manifest and {SESSION_FILE} anew")
+    return out
+
+
+def found_folder(sessions: Sessions, row: SessionRow) -> SessionRow:
+    """A session whose folder was renamed or moved by hand, or by a process that died before the ledger knew, is found by the file
+    in it. Raises ``missing-file`` when it is nowhere.
+    """
+    if row.folder.is_dir():
+        return row
+    found: list[Path] = []
+    if row.folder.parent.is_dir():  # else it is on a disk that is not there now
+        roots = dict.fromkeys([row.folder.parent, *sessions.places.values()])
+        found = [f.parent for root in roots for f in root.glob(f"*/{SESSION_FILE}") if names_session(f, row.id)]
+    if len(found) != 1:
+        several = f"; {' and '.join(map(shown, found))} both say that they are it" if found else ""
+        raise SDGenError(
+            "missing-file",
+            f"the folder of session {row.name} is gone: {shown(row.folder)}{several}",
+            hint="Put it back, or name the folder where it is now: sdgen sessions rebuild FOLDER.",
+        )
+    log.info("SDGen: session %s is found in %s", row.name, shown(found[0]))
+    sessions.ledger.relocate(row.id, found[0], row.name)
+    sessions.forget(row.id)
+    return sessions.ledger.session(row.id)
 
 
 #: A session's state in the predecessor's three words, which its tools and the manifest know.
@@ -116,21 +166,49 @@ def _at_rest(sessions: Sessions, session_id: str, what: str) -> SessionRow:
     row = sessions.ledger.session(session_id)
     if row.state in ("planned", "running") or row.queued:
         raise SDGenError("bad-state", f"session {row.name} is {row.state}; pause it before it is {what}")
-    if not row.folder.is_dir():
-        raise SDGenError("missing-file", f"the folder of session {row.name} is gone: {shown(row.folder)}")
+    row = found_folder(sessions, row)
+    _tidied(row)
     return row
 
 
 def _free(target: Path, now: Path) -> Path:
     number, found = 1, target
     while found != now and found.exists():
+        if _copied_from(found) == now:  # a copy that a killed process had not told the ledger of
+            shutil.rmtree(found, ignore_errors=True)
+            if not found.exists():
+                break
         number += 1
         found = target.with_name(f"{target.name}-{number}")
     return found
 
 
+#: In a folder that is being copied to another disk, and in the copy until the old one is gone: which folder is the old one.
+_MOVING = "sdgen-moving.json"
+
+
+def _copied_from(folder: Path) -> Path | None:
+    try:
+        return Path(json.loads((folder / _MOVING).read_text(encoding="utf-8"))["from"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tidied(row: SessionRow) -> None:
+    """End what a killed process left of a move to another disk: the ledger names the new folder, so the old one goes."""
+    old = _copied_from(row.folder)
+    if old is None:
+        return
+    if old != row.folder and _copied_from(old) == old:
+        shutil.rmtree(old, ignore_errors=True)
+        if _copied_from(old) == old:  # a program holds it: another time
+            return
+    (row.folder / _MOVING).unlink(missing_ok=True)
+
+
 def _relocated(sessions: Sessions, row: SessionRow, target: Path, name: str) -> SessionRow:
-    """Move the folder, then the ledger's word, then the old copy: whenever the process dies, the ledger's folder is whole."""
+    """Move the folder, then the ledger's word, then the old copy: whenever the process dies, a whole folder is there, and it is the
+    ledger's, or ``found_folder`` finds it."""
     sessions.forget(row.id)
     copied = False
     if target != row.folder:
@@ -142,12 +220,19 @@ def _relocated(sessions: Sessions, row: SessionRow, target: Path, name: str) -> 
     try:
         sessions.ledger.relocate(row.id, target, name)
     except BaseException:
-        if target != row.folder and not copied:
-            target.rename(row.folder)
+        if copied:
+            shutil.rmtree(target, ignore_errors=True)
+            (row.folder / _MOVING).unlink(missing_ok=True)
+        elif target != row.folder:
+            with contextlib.suppress(OSError):
+                target.rename(row.folder)
         raise
-    write_session_file(sessions.ledger, row.id)
     if copied:
-        shutil.rmtree(row.folder, ignore_errors=True)
+        _tidied(sessions.ledger.session(row.id))
+        if row.folder.exists():
+            log.warning("SDGen: the old folder of session %s could not be removed whole: %s", name, shown(row.folder))
+    with manifest_may_wait(target):
+        write_session_file(sessions.ledger, row.id)
     sessions.notify(row.id)
     return sessions.ledger.session(row.id)
 
@@ -159,6 +244,7 @@ def _copy(source: Path, target: Path) -> None:
     try:
         if partial.exists():
             shutil.rmtree(partial)
+        (source / _MOVING).write_text(json.dumps({"from": str(source)}), encoding="utf-8")
         shutil.copytree(source, partial)
         for path in source.rglob("*"):
             if path.is_file() and path.stat().st_size != (partial / path.relative_to(source)).stat().st_size:
@@ -166,6 +252,7 @@ def _copy(source: Path, target: Path) -> None:
         partial.rename(target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
+        (source / _MOVING).unlink(missing_ok=True)
         raise_write_error(error, target, "move the session to")
 
 
