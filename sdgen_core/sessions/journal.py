@@ -267,7 +267,8 @@ class JournalIndex:
         for _index, offset, length in sorted(self.images.values()):
             handle.seek(offset)
             record = _record(handle.read(length))
-            if record is None:
+            if record is None or "entry" not in record:
+                self._reset()  # somebody else wrote into it: the next time it is read from its beginning
                 raise SDGenError("unreadable-file", f"{shown(self.path)} was changed while it was read.")
             yield record["entry"]
 

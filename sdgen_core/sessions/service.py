@@ -25,11 +25,12 @@ from ..errors import SDGenError
 from . import ordering
 from .annotate import Annotator
 from .items import Child, Host, LoadedSession, parse_token
+from .journal import JournalIndex
 from .ledger import ItemRow, Ledger, SessionRow
 from .manifest import manifest_may_wait
 from .models import ModelHashes
 from .ordering import SessionRequest, Submitted
-from .reading import load_manifest
+from .reading import ManifestData
 from .recovery import rebuild
 from .session_file import write_session_file
 from .upkeep import found_folder
@@ -269,14 +270,14 @@ class Sessions:
         """Bring what the folder says up to the ledger's word: after a power cut, a full disk or a careless hand the manifest may lack
         images, and it and ``sdgen-session.json`` may know an older plan."""
         row = self.ledger.session(row.id)
-        manifest = load_manifest(row.folder)
-        listed = {entry.get("sdgen", {}).get("index") for entry in manifest.images}
-        if len(listed) < row.done:
+        journal = JournalIndex(row.folder)  # read anew: what every later snapshot is written from
+        journal.update()
+        if len({index for index, _, _ in journal.images.values()}) < row.done:
             log.info("SDGen: the manifest of session %s is rebuilt from its images", row.name)
             rebuild(row.folder)
             self.forget(row.id)
         write_session_file(self.ledger, row.id)
-        if manifest.num_images != row.total:
+        if ManifestData(row.folder, journal.snapshot or {}).num_images != row.total:
             ordering.replanned(self, row.id)
 
     def status(self, row: SessionRow) -> dict[str, Any]:
@@ -321,7 +322,7 @@ class Sessions:
                 loaded = LoadedSession(self.ledger.session(session_id), self.ledger.parts(session_id), self.host)
                 self._loaded[session_id] = loaded
                 while len(self._loaded) > 8:
-                    self._loaded.popitem(last=False)[1].manifest.close()
+                    self.forget(next(iter(self._loaded)))
             self._loaded.move_to_end(session_id)
             return loaded
 
@@ -329,7 +330,8 @@ class Sessions:
         """Read the session anew next time; its manifest is written."""
         with self._lock:
             if loaded := self._loaded.pop(session_id, None):
-                loaded.manifest.close()
+                with manifest_may_wait(loaded.folder):
+                    loaded.manifest.close()
 
     def close(self) -> None:
         """Write the manifests and copies that are due and close the ledger."""

@@ -5,7 +5,7 @@
 Prints one JSON line per measurement, in milliseconds of wall and of CPU time. ``journal`` appends a line per image;
 ``writer`` is what a running session uses, snapshots included, as if an image took ``--pace`` seconds to make;
 ``snapshot`` writes the whole ``manifest.json`` once; ``rewrite`` is the predecessor's way (read, append, write all, not
-synced), measured at that size only.
+synced), measured at that size only. ``image`` sets the last two side by side, with the bar: 5 ms of CPU an image.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def measure_journal(folder: Path, size: int, *, fsync: bool) -> None:
     )
 
 
-def measure_writer(folder: Path, size: int, pace: float) -> None:
+def measure_writer(folder: Path, size: int, pace: float) -> float:
     clock = PacedClock()
     manifest_module.time = clock  # type: ignore[attr-defined,assignment]  # the session's pace, without waiting for it
     try:
@@ -140,6 +140,7 @@ def measure_writer(folder: Path, size: int, pace: float) -> None:
         snapshots=snapshots,
         share_of_wall=wall / 1000 / (size * pace + wall / 1000),
     )
+    return cpu / size
 
 
 def measure_snapshot(folder: Path, size: int) -> None:
@@ -172,7 +173,7 @@ def measure_snapshot(folder: Path, size: int) -> None:
     )
 
 
-def measure_rewrite(folder: Path, size: int, rewrites: int) -> None:
+def measure_rewrite(folder: Path, size: int, rewrites: int) -> float:
     """The predecessor's way for some images at this size, on a copy of the manifest."""
     path = folder / "rewrite.json"
     path.write_bytes((folder / "manifest.json").read_bytes())
@@ -184,6 +185,7 @@ def measure_rewrite(folder: Path, size: int, rewrites: int) -> None:
             with path.open("w", encoding="utf-8") as target:
                 json.dump(value, target, indent=2, ensure_ascii=False)
     show(what="rewrite", images=size, ms=spent.wall / rewrites, cpu_ms=spent.cpu / rewrites)
+    return spent.cpu / rewrites
 
 
 def main() -> None:
@@ -197,8 +199,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
             measure_journal(Path(one), size, fsync=False)
             measure_snapshot(Path(one), size)
-            measure_rewrite(Path(one), size, options.rewrites)
-            measure_writer(Path(two), size, options.pace)
+            peer = measure_rewrite(Path(one), size, options.rewrites)
+            ours = measure_writer(Path(two), size, options.pace)
+            show(what="image", images=size, journal_and_snapshot_cpu_ms=ours, rewrite_cpu_ms=peer, bar_cpu_ms=5)
     with tempfile.TemporaryDirectory() as folder:
         measure_journal(Path(folder), 1000, fsync=True)
 
