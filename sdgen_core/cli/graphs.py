@@ -187,7 +187,7 @@ def _planner_inputs(recipe: Recipe) -> dict[str, Any]:
     order = {"template": ["1", 0], "name": "", "on_existing": "resume", "count": 0, "item": ""}
     if recipe.image or any(c.image == FROM_PLANNER for c in recipe.controls):
         defaults["image"] = "example.png"  # every ComfyUI has it
-    return {**order, **defaults}
+    return {**order, **defaults, "batch": 1, "batch_anyway": False}
 
 
 def _texts(g: Graph, recipe: Recipe, model: Link, clip: Link) -> tuple[Link, Link, Link, Link]:

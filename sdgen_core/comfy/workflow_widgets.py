@@ -81,7 +81,7 @@ def widget_values(definition: Definition, saved: Any) -> dict[str, Any]:
 
     def take(spec: InputSpec) -> Any:
         value = next(values, None)
-        for _ in range(_followers(spec)):
+        for _ in range(followers(spec)):
             next(values, None)
         return spec.default if value is None else value  # nothing: past the end, or a hole that the frontend left
 
@@ -101,7 +101,7 @@ def _values(specs: list[InputSpec], take: Callable[[InputSpec], Any], depth: int
                     yield from _values(_specs(option.get("inputs") or {}, {}, f"{spec.name}."), take, depth + 1)
 
 
-def _followers(spec: InputSpec) -> int:
+def followers(spec: InputSpec) -> int:
     """How many values without an input of their own follow this one."""
     control = spec.options.get("control_after_generate")
     if spec.type == "INT":

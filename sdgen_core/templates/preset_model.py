@@ -291,7 +291,9 @@ class ParametersBlock(FileModel):
     lora_strength: float | None = Field(None, description="Its strength.", ge=-100, le=100, examples=[0.8])
     lora_weight: float | None = Field(None, description="The same as lora_strength.", ge=-100, le=100, examples=[0.8])
     image: Text | None = Field(
-        None, description="An image of ComfyUI's input folder, for image to image.", examples=["poses/sitting.png"]
+        None,
+        description="The image of image to image: a path relative to the prompt that is run, or a name in ComfyUI's input folder.",
+        examples=["poses/sitting.png"],
     )
     init_image: Text | None = Field(None, description="The same as image.", examples=["poses/sitting.png"])
     adetailer: Any = Field(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sdgen_core.cli.graphs import SHIPPED as RECIPES
+from sdgen_core.cli.graphs import build
+from sdgen_core.comfy.layout import to_canvas
 from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.comfy.workflow import to_api
 from sdgen_core.errors import CODES, SDGenError
@@ -16,7 +21,11 @@ from sdgen_core.sessions.compile import PLAN_OUTPUTS, PLANNER, SAVER, compile_gr
 
 NODES = ("SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt")
 LANGUAGES = ("en", "fr")
-SHIPPED = ("txt2img_session", "seed_sweep")
+BY_HAND = ("txt2img_session", "seed_sweep")
+SHIPPED = (*BY_HAND, *(name for name in RECIPES if name not in BY_HAND))
+
+#: Write the workflows of recipes anew, with the notes that they have.
+WRITE = bool(os.environ.get("SDGEN_WORKFLOWS"))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +56,32 @@ def test_both_forms_of_a_shipped_workflow_are_the_same_graph(
     prompt = read(root / "workflows" / "api" / f"{name}.json")
     assert to_api(canvas, object_info) == prompt
     compiled = compile_graph(prompt, next(k for k, node in prompt.items() if node["class_type"] == PLANNER))
-    assert {output for _, _, output in compiled.slots} == set(PLAN_OUTPUTS)
+    axes = {"checkpoint", "vae", "lora", "lora_strength", "image"}
+    used = {output for _, _, output in compiled.slots}
+    assert used >= set(PLAN_OUTPUTS) - axes
     assert prompt[compiled.saver]["class_type"] == SAVER
-    assert compiled.checkpoint == "sdgen-demo.safetensors"
+    if "checkpoint" not in used:
+        assert compiled.checkpoint == "sdgen-demo.safetensors"
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in BY_HAND])
+def test_a_workflow_of_a_recipe_is_laid_out_from_it(root: Path, object_info: dict[str, Any], name: str) -> None:
+    graph = build(RECIPES[name])
+    file = root / "workflows" / f"{name}.json"
+    [note] = [n["widgets_values"][0] for n in read(file)["nodes"] if n["type"] == "MarkdownNote"]
+    canvas = to_canvas(graph.prompt, graph.stages, object_info, name=name, note=note)
+    if WRITE:
+        write(file, canvas)
+        write(root / "workflows" / "api" / f"{name}.json", to_api(canvas, object_info))
+    assert canvas == read(file)
+    boxes = [(*n["pos"], *n["size"]) for n in canvas["nodes"]]
+    for a, b in itertools.combinations(boxes, 2):
+        apart = a[0] + a[2] <= b[0] or b[0] + b[2] <= a[0] or a[1] + a[3] + 30 <= b[1] or b[1] + b[3] + 30 <= a[1]
+        assert apart, (a, b)
+
+
+def write(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -59,7 +91,7 @@ def test_a_shipped_workflow_uses_the_demo_and_nodes_that_every_comfyui_has(
     prompt = read(root / "workflows" / "api" / f"{name}.json")
     for node in prompt.values():
         module = object_info[node["class_type"]]["python_module"]
-        assert module == "nodes" or module.endswith("sdgen"), node
+        assert module == "nodes" or module.startswith("comfy_extras.") or module.endswith("sdgen"), node
     files = object_info["SDGenTemplate"]["input"]["required"]["file"][1]["options"]
     assert prompt["1"]["inputs"]["file"] in files
 
