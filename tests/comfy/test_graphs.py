@@ -81,9 +81,9 @@ def write_models(models: Path, checkpoint: Path) -> None:
     save_file({k: v.contiguous() for k, v in net.items()}, models / "controlnet" / CONTROLNET)
 
 
-def drawn(colour: str, at: tuple[int, int], radius: int = 9, size: int = 64) -> Image.Image:
-    """A disc on white."""
-    image = Image.new("RGB", (size, size), "white")
+def drawn(colour: str, at: tuple[int, int], radius: int = 9, size: int = 64, ground: str = "white") -> Image.Image:
+    """A disc on a ground."""
+    image = Image.new("RGB", (size, size), ground)
     x, y = at
     ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
     return image
@@ -175,29 +175,36 @@ def test_text_to_image_is_what_plain_parameters_mean(make: Maker, reader: Module
     assert (seen.colour, seen.shape) == ("red", "circle")
 
 
-def test_image_to_image_keeps_what_is_where(make: Maker) -> None:
-    """One image per value; the paths lie beside the template and in no input folder."""
-    drawn("red", (16, 16)).save(make.folder / "corner.png")
-    drawn("blue", (48, 40)).save(make.folder / "side.png")
-    pictures = "{Pic: {a: {main: red, file: corner.png}, b: {main: blue, file: side.png}}}"
-    options = {"prompt": "a small {Pic} circle on a white background", "imports": pictures}
+def test_image_to_image_keeps_the_colours_of_its_image(make: Maker) -> None:
+    """One image per value; the paths lie beside the template and in no input folder. The prompt names no background."""
+    grounds = {"a.png": "yellow", "b.png": "blue"}
+    for name, ground in grounds.items():
+        drawn("red", (32, 32), ground=ground).save(make.folder / name)
+    pictures = "{Pic: {a: {main: circle, file: a.png}, b: {main: square, file: b.png}}}"
+    options = {"prompt": "a red {Pic}", "imports": pictures}
     plain = make("seed: 1", **options)
     near = make("image: '{Pic:file}', denoising_strength: 0.3", **options)
     assert len(plain) == len(near) == 2
-    for name, before, after in zip(("corner.png", "side.png"), plain, near, strict=True):
-        source = Image.open(make.folder / name)
-        assert far(source, after) < 8, name
-        assert far(source, before) > 3 * far(source, after), name
+    for name, before, after in zip(grounds, plain, near, strict=True):
+        source = border(Image.open(make.folder / name))
+        kept, made = (float(np.abs(border(image) - source).mean()) for image in (after, before))
+        assert kept < 30 and kept < made / 2, (name, kept, made)
     whole = make("init_image: '{Pic:file}', denoise: 1", **options)
     assert all(far(a, b) > 8 for a, b in zip(near, whole, strict=True))
 
 
+def border(image: Image.Image) -> Any:
+    """The mean colour along the edge."""
+    pixels = np.asarray(image.convert("RGB"), np.float64)
+    return np.concatenate([pixels[:4].reshape(-1, 3), pixels[-4:].reshape(-1, 3)]).mean(0)
+
+
 def test_pictures_of_other_sizes_are_fitted(make: Maker) -> None:
     drawn("red", (100, 50), 30, 200).crop((0, 0, 200, 100)).save(make.folder / "wide.jpg", quality=95)
-    [image] = make("image: wide.jpg, denoising_strength: 0.1")
+    [image] = make("image: wide.jpg, denoising_strength: 0.02")
     assert image.size == (64, 64)
     middle = Image.open(make.folder / "wide.jpg").crop((50, 0, 150, 100)).resize((64, 64), Image.Resampling.LANCZOS)
-    assert far(image, middle) < 10
+    assert far(image, middle) < 15  # the demo's autoencoder blurs
 
 
 def test_inpainting_leaves_the_rest_untouched(make: Maker, reader: ModuleType) -> None:
@@ -224,15 +231,15 @@ def test_inpainting_leaves_the_rest_untouched(make: Maker, reader: ModuleType) -
     [("Latent", 2, 128), ("Latent (bicubic)", 1.5, 96), ("Lanczos", 2, 128), ("R-ESRGAN 4x+", 1.5, 96)],
 )
 def test_the_second_pass_enlarges(make: Maker, upscaler: str, scale: float, size: int) -> None:
-    strength = 0.5 if upscaler.startswith("Latent") else 0.2
+    strength = 0.5 if upscaler.startswith("Latent") else 0.01
     [image] = make(
         f"enable_hr: true, hr_scale: {scale}, hr_upscaler: {upscaler}, denoising_strength: {strength},"
         " hr_second_pass_steps: 6"
     )
     assert image.size == (size, size)
-    if strength < 0.3:  # the demo model knows 64 pixels only; little noise leaves its picture as it was
+    if strength < 0.1:  # the demo model knows 64 pixels only; little noise leaves its picture as it was
         [plain] = make("seed: 1")
-        assert far(image.resize((64, 64), Image.Resampling.LANCZOS), plain) < 25
+        assert far(image.resize((64, 64), Image.Resampling.LANCZOS), plain) < 10
 
 
 def test_a_controlnet_follows_one_image_per_item(make: Maker) -> None:
