@@ -15,7 +15,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from sdgen_core.cli.graphs import SHIPPED
+
 from . import canvas
+
+RECIPES = [name for name in SHIPPED if name != "txt2img_session"]
 
 WRITE = bool(os.environ.get("SDGEN_PICTURES"))
 
@@ -113,6 +117,27 @@ def cut_off(page: Page) -> list[str]:
     }"""
     found: list[str] = page.evaluate(script)
     return found
+
+
+@pytest.mark.parametrize("renderer", ["canvas", "vue"])
+def test_the_workflows_of_recipes_can_be_read(page: Page, frontend: str, renderer: str) -> None:
+    canvas.draw_nodes_with(page, renderer)
+    canvas.choose(page, {"Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False})
+    posing = WRITE and frontend == "newest" and renderer == "vue"
+    for name in RECIPES:
+        workflow = canvas.shipped(name)
+        canvas.load(page, workflow)
+        canvas.shows(page, "plan", "Run makes")
+        page.wait_for_timeout(500)
+        assert overlaps(page, renderer) == [], name
+        if posing:
+            width = max(g["bounding"][0] + g["bounding"][2] for g in workflow["groups"])
+            height = max(g["bounding"][3] for g in workflow["groups"])
+            page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+            scale = min(1400 / width, 760 / height)
+            view(page, scale, 10, 10)
+            save(page, canvas.ROOT / "workflows" / f"{name}.jpg", width=1440, height=800, scale=0.6)
+            page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
 
 
 def write_pictures(page: Page, name: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from sdgen_core.cli.graphs import SHIPPED
+
 from . import canvas
 
 
 def test_a_workflow_opens_from_the_template_browser(page: Page) -> None:
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("sdgen", exact=True).first.click(timeout=canvas.PATIENCE_MS)
-    for name in ("txt2img_session", "seed_sweep"):
+    for name in ("txt2img_session", "seed_sweep", *SHIPPED):
         expect(page.get_by_text(name).first).to_be_visible(timeout=canvas.PATIENCE_MS)
     page.get_by_text("seed_sweep").first.click()
     canvas.shows(page, "plan", "6 of 48 combinations × 4 seeds")
