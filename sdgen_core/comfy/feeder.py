@@ -38,6 +38,9 @@ FIRST_NUMBER = 1_000_000_000
 #: Prompts in ComfyUI's queue at a time. 4 hides the round trip even for images of 50 ms.
 WINDOW = 4
 
+#: Items among which a batch finds its like: parameters may change faster than prompts.
+LOOK_AHEAD = 256
+
 #: Groups that fail in a row, with none made between, before a session's items are no longer put together.
 GROUPS_APART = 3
 
@@ -213,7 +216,7 @@ class Feeder:
             log.warning("SDGen: memory was too small; session %s goes on with batches of %d", self._session, self._most)
             return
         self._apart += 1
-        if self._apart >= GROUPS_APART:
+        if self._apart == GROUPS_APART:
             self._most = 1
             log.warning("SDGen: session %s goes on without batches: %d failed in a row", self._session, self._apart)
 
@@ -278,7 +281,7 @@ class Feeder:
             return
         session = self._session
         size = min(self._sessions.batch(session), self._most)
-        todo = self._ledger.items(session, "todo", limit=free * size)
+        todo = self._ledger.items(session, "todo", limit=free if size == 1 else max(free * size, LOOK_AHEAD))
         if not todo:
             return
         groups = {uuid.uuid4().hex: rows for rows in self._sessions.groups(session, todo, size)[:free]}

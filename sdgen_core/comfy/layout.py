@@ -69,11 +69,14 @@ def to_canvas(
 
 def _rank(prompt: Prompt, node_id: str) -> tuple[int, int]:
     """A node's place in its column: behind what it reads."""
-    depth, level, seen = 0, {node_id}, {node_id}
-    while level := {v[0] for n in level for v in prompt[n]["inputs"].values() if is_link(v)} - seen:
-        seen |= level
-        depth += 1
-    return depth, int(node_id)
+    return _depth(prompt, node_id, {}), int(node_id)
+
+
+def _depth(prompt: Prompt, node_id: str, known: dict[str, int]) -> int:
+    if node_id not in known:
+        above = (_depth(prompt, v[0], known) for v in prompt[node_id]["inputs"].values() if is_link(v))
+        known[node_id] = 1 + max(above, default=0)
+    return known[node_id]
 
 
 class _Links:

@@ -117,6 +117,7 @@ class LoadedPart:
         return self.graph.checkpoint
 
 
+_KEYS = 4096
 _LORA_HINT = "Put a LoRA into ComfyUI's models/loras, or take the LoRA loader out of the graph."
 
 
@@ -134,6 +135,8 @@ class LoadedSession:
         self.mixed = len({(p.plan.resolved.theme, p.plan.resolved.style) for p in self.parts}) > 1
         self.manifest = ManifestWriter(row.folder)
         self.last_saved = time.monotonic()
+        #: The keys of items that wait: the feeder looks further ahead than it posts.
+        self._batch_keys: dict[int, Hashable | None] = {}
 
     def _record(
         self, idx: int, part: LoadedPart, planned: PlanItem, name: str, parameters: Parameters
@@ -161,32 +164,36 @@ class LoadedSession:
         return part.checkpoint(part.parameters(part.plan.item(item.n)))
 
     def groups(self, items: Sequence[ItemRow], most: int) -> list[list[ItemRow]]:
-        """``items`` in their order, those together that one prompt can make: neighbours that differ in prompt and seed only.
+        """``items`` in the order of the groups' first ones, those together that one prompt can make: they differ in prompt and seed
+        only. ``most`` is the largest group.
 
-        ``most`` is the largest group. An item that was tried before is made alone: its neighbours may have failed
-        it, or it them, up to a batch too large for the machine that ended ComfyUI.
+        An item that was tried before is made alone: its neighbours may have failed it, or it them, up to a batch too large for the
+        machine that ended ComfyUI.
         """
         out: list[list[ItemRow]] = []
-        before: Hashable | None = None
+        open_groups: dict[Hashable, list[ItemRow]] = {}
         for item in items:
             size = min(self.parts[item.part].options.batch, most)
             key = self._batch_key(item) if size > 1 and not item.attempts else None
-            if key is not None and key == before and len(out[-1]) < size:
-                out[-1].append(item)
-            else:
-                out.append([item])
-            before = key
+            group = open_groups.get(key)
+            if key is None or group is None or len(group) >= size:
+                group = open_groups[key] = []
+                out.append(group)
+            group.append(item)
         return out
 
     def _batch_key(self, item: ItemRow) -> Hashable | None:
         batching = self.parts[item.part].batching
         if batching is None:
             return None
-        try:
-            key = batching.key(self._literals(item))
-        except SDGenError:
-            return None  # what is wrong with it is recorded when its turn comes
-        return None if key is None else (item.part, key)
+        if item.idx not in self._batch_keys:
+            if len(self._batch_keys) >= _KEYS:
+                self._batch_keys.clear()
+            self._batch_keys[item.idx] = None
+            with contextlib.suppress(SDGenError):  # what is wrong with it is recorded when its turn comes
+                key = batching.key(self._literals(item))
+                self._batch_keys[item.idx] = None if key is None else (item.part, key)
+        return self._batch_keys[item.idx]
 
     def _literals(self, item: ItemRow) -> dict[str, Any]:
         part = self.parts[item.part]

@@ -61,6 +61,41 @@ class StubImage:
         return (torch.tensor(colour).expand(batch, 16 + loads, 16, 3).clone(),)
 
 
+class StubPass:
+    """Passes images on. Batches of more than `fail_over` (0: none) fail in the way named; `pretends to have no memory` raises what a
+    full graphics card would. `drop` images are left out of every batch."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "images": ("IMAGE",),
+                "fail_over": ("INT", {"default": 0}),
+                "failure": (["fails", "pretends to have no memory"],),
+                "drop": ("INT", {"default": 0}),
+                "wait": ("FLOAT", {"default": 0.0}),
+            }
+        }
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "pass_on"
+    CATEGORY = "stub"
+
+    def pass_on(self, images, fail_over, failure, drop, wait):
+        import comfy.model_management
+        import torch
+
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            time.sleep(0.01)
+        if fail_over and len(images) > fail_over:
+            if failure == "fails":
+                raise ValueError(f"told to fail over {fail_over}")
+            raise torch.cuda.OutOfMemoryError("Allocation on device")
+        return (images[: max(1, len(images) - drop)],)
+
+
 def _undo(data):
     """As if SDGen's own on-prompt handler were not there; this one runs after it."""
     if data.get("stub_no_dispatch"):
@@ -75,4 +110,4 @@ try:
 except ImportError:  # collected by pytest outside of ComfyUI
     pass
 
-NODE_CLASS_MAPPINGS = {"StubLoader": StubLoader, "StubImage": StubImage}
+NODE_CLASS_MAPPINGS = {"StubLoader": StubLoader, "StubImage": StubImage, "StubPass": StubPass}

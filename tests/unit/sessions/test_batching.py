@@ -334,23 +334,24 @@ def make_group(sessions, session, wanted, size=None):
     return sessions.save(child.prompt["9"]["inputs"]["item"], images, child.prompt, child.extra_data["extra_pnginfo"])
 
 
-def test_neighbours_of_equal_parameters_form_groups(make):
+def test_items_of_equal_parameters_form_groups(make):
     sessions = make()
     session = sessions.submit(order()).session
     assert indexes(sessions, session) == [[0, 1, 2, 3], [4]]
     assert indexes(sessions, session, most=2) == [[0, 1], [2, 3], [4]]
     sessions.ledger.mark_queued(session.id, {1: "p"})
     sessions.ledger.put_back(session.id)
-    assert indexes(sessions, session) == [[0], [1], [2, 3, 4]]  # what was tried before is made alone
+    assert indexes(sessions, session) == [[0, 2, 3, 4], [1]]  # what was tried before is made alone
 
 
 def test_sizes_split_groups(make):
     sessions = make()
     session = sessions.submit(order(SIZES, batch=8)).session
     widths = [sessions.load(session.id)._literals(row)["width"] for row in sessions.ledger.items(session.id)]
-    for group in indexes(sessions, session):
-        assert len({widths[idx] for idx in group}) == 1
-    assert sorted(set(widths)) == [64, 128]
+    assert widths == [64, 128] * 5
+    # they need not be neighbours: parameters may change faster than prompts
+    assert indexes(sessions, session) == [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
+    assert indexes(sessions, session, most=2)[:3] == [[0, 2], [1, 3], [4, 6]]
 
 
 def test_without_the_wish_or_the_means_items_stay_single(make):
