@@ -314,7 +314,8 @@ def _values(run: Run, document: Document, node: Node) -> dict[str, Value]:
     faults = _Faults()
     for item in [node] if node.kind == "map" else node.value:
         if item.kind == "map":
-            for key, _, value in item.pairs():
+            pairs = item.pairs() if item is node else _spelt_out(run, document, item)
+            for key, _, value in pairs:
                 try:
                     values[key] = _value(run, document, key, value)
                 except SDGenError as error:
@@ -326,6 +327,17 @@ def _values(run: Run, document: Document, node: Node) -> dict[str, Value]:
             faults.add(SDGenError("bad-variation-value", message, place=document.place(item)))
     faults.check()
     return values
+
+
+def _spelt_out(run: Run, document: Document, item: Node) -> list[tuple[str, Node, Node]]:
+    """The pairs of a map in a list of values; ``{key: Red, value: red coat, weight: 2}`` is the pair ``Red: red coat``."""
+    found = {key: value for key, _, value in item.pairs()}
+    if "value" not in found or not found.keys() <= {"key", "value", "weight"} or len(found) < 2:
+        return item.pairs()
+    if "weight" in found:
+        run.warn("a weight of a single value has no effect", document.place(found["weight"]), "bad-variation-value")
+    key = found.get("key", found["value"])
+    return [(key.key_text(), key, found["value"])] if key.kind == "scalar" else item.pairs()
 
 
 def _value(run: Run, document: Document, key: str, node: Node) -> Value:
