@@ -105,7 +105,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ),
     ErrorCode("empty-choice", "Choose at least one value that exists."),
     ErrorCode("bad-variation-value", "A value is a text, a number, or a map of part: text."),
-    ErrorCode("bad-remove", "In a theme a name maps to a file or to [Remove], spelled exactly so."),
+    ErrorCode("bad-remove", "In a theme, [Remove] takes a name out, spelled exactly so."),
     ErrorCode("unknown-theme", "Choose one of the themes named, or add it under themes: explicit:."),
     ErrorCode("not-themable", "Add a themes: block to the prompt or to a template it implements, or use --theme-file."),
     ErrorCode("theme-exists", "Choose another name or --folder: nothing is ever overwritten."),

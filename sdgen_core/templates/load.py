@@ -22,7 +22,8 @@ from .model import FileModel, GenerationBlock, PromptFile, TemplateFile
 from .names import Dressed, Values, apply_fixed, check_selectors, checked_choices, used_values
 from .presets import expand_presets
 from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
-from .run import Entry, Run
+from .run import Entry, Run, few
+from .styles import styles_of
 from .text import Text
 from .themes import Theme, load_theme, theme_from
 from .validate import UnknownField, strict_problems
@@ -219,6 +220,7 @@ def _expanded(
         run,
         {**{n: p.chunk for n, p in pools.items() if p.chunk}, **merged.chunks},
         {n: p.chunks for n, p in pools.items() if p.chunks},
+        {} if theme is None else {n: theme.name for n in merged.imports if n not in pools and n not in removed},
     )
     book.load_all()
     out = Dressed(merged.text, merged.negative or Text(""), book, pools, removed, {}, theme, alone)
@@ -264,6 +266,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
         dressed = dress(run, frame, theme, style)
     if dressed is None:
         dressed = dress(run, own_frame(run, frame), None, style)
+    _check_style(run, frame.merged, dressed.theme, style)
     values = used_values(run, dressed)
     fixed = _fixed(run, values, options, dressed.usable)
     choices = checked_choices(run, values, options.choices, dressed)
@@ -311,10 +314,26 @@ def _theme(run: Run, merged: Merged, options: Options, prompt_name: str, style: 
     return None
 
 
-def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], list[str]]:
+def _check_style(run: Run, merged: Merged, theme: Theme | None, style: str) -> None:
+    """Remark on a style that neither the theme nor a file beside those of style-sensitive imports has."""
+    if style == "default" or run.partial:
+        return
+    beside = styles_of(run, merged.sensitive, _with_theme(merged, theme)[0])
+    known = list(dict.fromkeys((*(theme.styles if theme is not None else ()), *beside)))
+    if style in known or not (known or theme is None):
+        return
+    if known:
+        owner = "there is" if theme is None else f"the theme {theme.name!r} has"
+        message = f"{owner} no style {style!r} (styles: {few(known)})"
+    else:
+        message = f"the style {style!r} has no effect: no theme was chosen, and no import has a file for it"
+    run.warn(message, None, "bad-option", nearest_names(style, known))
+
+
+def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], dict[str, None]]:
     """The imports in force and the names a theme removed (less those the leaf gives back)."""
     if theme is None:
-        return merged.imports, []
+        return merged.imports, {}
     base = merged.imports if theme.merge else {}
     # a template run directly is frame and leaf in one: its imports are what a theme replaces, save its {prompt}
     own = (

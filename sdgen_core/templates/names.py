@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +15,14 @@ from .parameters import loose_names, parameter_names
 from .resolved import Value
 from .run import Run, few
 from .space import selected
-from .syntax import Placeholder, Selector, deciding_in, parse_selector, placeholders
+from .syntax import PLACEHOLDER, Placeholder, Selector, deciding_in, parse_selector, placeholders
 from .text import Text
 from .themes import Theme
 
 Values = dict[str, dict[str, Value]]
+
+#: What would be a placeholder without its spaces.
+_SPACED = re.compile(r"\{\s*(\w+)(?:\s*\[([^][{}]{1,2000})\])?(?:\s*:\s*(\w+))?\s*\}")
 
 
 @dataclass
@@ -88,6 +92,7 @@ def used_values(run: Run, dressed: Dressed) -> Values:
                         nearest_names(p.name, usable),
                     )
     for name in (*parameter_names(dressed.parameters), *loose_names(dressed.parameters)):
+        _spaced(run, text, dressed)
         if name in usable:
             values.setdefault(name, usable[name])
         elif name not in values and not dressed.settled(run, name):
@@ -97,6 +102,21 @@ def used_values(run: Run, dressed: Dressed) -> Values:
 
 
 def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
+def _spaced(run: Run, text: Text, dressed: Dressed) -> None:
+    """Remark on imported names in braces that are no placeholders, because spaces stand in them."""
+    if "{" not in text.string or not dressed.pools:
+        return
+    for m in _SPACED.finditer(text.string):
+        name, selector, part = m.groups()
+        if name not in dressed.pools or PLACEHOLDER.fullmatch(m[0]) or run.crowded:
+            continue
+        meant = name + (f"[{selector}]" if selector else "") + (f":{part}" if part else "")
+        shown = " ".join(m[0].split())
+        message = f"{shown} stays as text; write {{{meant}}} without spaces"
+        hint = "A placeholder has no spaces inside its braces."
+        run.warn(message, text.place(m.start(), m[0]), "unresolved-placeholder", hint=hint)
+
+
     if run.full:
         return
     place = text.place(p.start, p.raw)
@@ -210,6 +230,8 @@ def checked_choices(
         for message in selector.errors:
             run.problem(SDGenError("bad-selector", f"{raw}: {message}"))
         if not selector.errors:
+        for message in selector.remarks:
+            run.warn(f"{raw}: {message}", None, "bad-selector")
             _check_choice(run, raw, selector, name, values[name], False)
             out[name] = text
     return out
