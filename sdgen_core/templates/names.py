@@ -91,8 +91,8 @@ def used_values(run: Run, dressed: Dressed) -> Values:
                         "unresolved-placeholder",
                         nearest_names(p.name, usable),
                     )
-    for name in (*parameter_names(dressed.parameters), *loose_names(dressed.parameters)):
         _spaced(run, text, dressed)
+    for name in (*parameter_names(dressed.parameters), *loose_names(dressed.parameters)):
         if name in usable:
             values.setdefault(name, usable[name])
         elif name not in values and not dressed.settled(run, name):
@@ -101,7 +101,6 @@ def used_values(run: Run, dressed: Dressed) -> Values:
     return values
 
 
-def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
 def _spaced(run: Run, text: Text, dressed: Dressed) -> None:
     """Remark on imported names in braces that are no placeholders, because spaces stand in them."""
     if "{" not in text.string or not dressed.pools:
@@ -117,6 +116,7 @@ def _spaced(run: Run, text: Text, dressed: Dressed) -> None:
         run.warn(message, text.place(m.start(), m[0]), "unresolved-placeholder", hint=hint)
 
 
+def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
     if run.full:
         return
     place = text.place(p.start, p.raw)
@@ -229,9 +229,9 @@ def checked_choices(
         selector = parse_selector(text)
         for message in selector.errors:
             run.problem(SDGenError("bad-selector", f"{raw}: {message}"))
-        if not selector.errors:
         for message in selector.remarks:
             run.warn(f"{raw}: {message}", None, "bad-selector")
+        if not selector.errors:
             _check_choice(run, raw, selector, name, values[name], False)
             out[name] = text
     return out
