@@ -154,6 +154,8 @@ class Place:
 class SDGenError(Exception):
     """A user-visible error: ``code`` from the registry, ``message``, optional ``place``, ``hint`` and nearest valid names.
 
+    ``remarks`` are what was odd besides, as errors of their own.
+
     ``str(error)`` is the whole one-paragraph text for a terminal; ``to_dict()`` the form for JSON and HTTP.
     """
 
@@ -173,6 +175,7 @@ class SDGenError(Exception):
         self.place = place
         self.nearest = list(nearest)
         self.hint = CODES[code].hint if hint is None else hint
+        self.remarks: list[SDGenError] = []
         super().__init__(message)
 
     @property

@@ -30,7 +30,7 @@ from ..templates import (
 from ..templates.library import TEXT_BELOW
 from .choosing import chosen
 from .connection import Remote, server_url
-from .output import fail, print_json, reporting, session_table
+from .output import counted, fail, print_json, reporting, session_table
 
 #: The graph used when none is named: text to image.
 DEFAULT_WORKFLOW = Path(__file__).resolve().parents[2] / "workflows" / "api" / "txt2img_session.json"
@@ -130,7 +130,7 @@ def _show_plan(plan: Plan, json: bool) -> None:
         ]
         print_json({"name": plan.resolved.name, **plan.summary(), "first": first})
         return
-    print(f"{plan.resolved.name}: {plan.count:,} images")
+    print(f"{plan.resolved.name}: {counted(plan.count, 'image')}")
     for placeholder in plan.summary()["placeholders"]:
         print(f"  {placeholder['name']}: {placeholder['selected']} of {placeholder['available']}")
     for item in items:

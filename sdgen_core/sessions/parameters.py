@@ -6,7 +6,7 @@ A template's ``parameters`` block wins over the planner's widgets. Sampler and s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,9 +121,3 @@ class ParameterRules:
         values["sampler_name"] = _offered("sampler", values["sampler_name"], self.samplers)
         values["scheduler"] = _offered("scheduler", values["scheduler"], self.schedulers)
         return Parameters(**values)
-
-
-def ineffective_parameters(written: Iterable[str]) -> list[str]:
-    """Keys of a ``parameters`` block that nobody knows: most likely misspelled, so worth a warning."""
-    known = {*Parameters().to_dict(), *_SYNONYMS, *_RECORDED_ONLY}
-    return [key for key in written if key not in known]

@@ -31,7 +31,7 @@ from .ledger import ItemRow, Ledger, Part, SessionRow, new_session_id
 from .manifest import ManifestWriter, build_snapshot
 from .models import ModelHashes
 from .naming import create_session_folder, safe_name, session_folder_name
-from .parameters import ParameterRules, Parameters, ineffective_parameters
+from .parameters import ParameterRules, Parameters
 from .plan import Plan
 from .reading import load_manifest
 from .recovery import rebuild, verify
@@ -118,7 +118,6 @@ class Sessions:
         rules = ParameterRules(request.defaults, self.host.samplers(), self.host.schedulers())
         rules.resolve(plan.resolved.parameters)
         warnings = [str(w) for w in plan.warnings]
-        warnings += [f"parameter {key!r} has no effect" for key in ineffective_parameters(plan.resolved.parameters)]
         self._start_hashing(compiled.checkpoint)
         name = safe_name(request.name.strip() or plan.resolved.session_name)
         key = self._key(request, compiled, name)

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,7 @@ def load_template(source: Path, options: Options | None = None) -> ResolvedTempl
     """
     options = options or Options()
     source = Path(source)
-    path = absolute(source)
+    path = existing(source)
     run = Run(path.parent, shown(source.parent) if source.parent != Path() else "", options.strict)
     frame = None
     with run.collecting():
@@ -74,6 +76,24 @@ def absolute(source: Path) -> Path:
     except (OSError, ValueError):
         pass
     raise SDGenError("missing-file", f"the file does not exist: {shown(source)}") from None
+
+
+def existing(source: Path) -> Path:
+    """The absolute path of what a user wants to run. Raises ``missing-file`` with the names it may have meant."""
+    path = absolute(source)
+    if os.path.lexists(path):
+        return path
+    stems: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        names = [p.name for p in islice(path.parent.iterdir(), 2000) if p.suffix in (".yaml", ".yml")]
+        for name in sorted(names, key=lambda n: (".prompt." not in n, n)):  # all endings are alike
+            stems.setdefault(name.partition(".")[0], name)
+    raise SDGenError(
+        "missing-file",
+        f"the file does not exist: {shown(source)}",
+        nearest=[shown(source.with_name(stems[s])) for s in nearest_names(path.name.partition(".")[0], stems)],
+        hint="Check the path; `sdgen list FOLDER` shows what can be run in a folder.",
+    )
 
 
 def load_text(

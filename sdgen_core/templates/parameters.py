@@ -18,6 +18,15 @@ from .syntax import PLACEHOLDER, Placeholder, tokens
 
 LOOSE = ("adetailer", "controlnet")
 
+#: What ``preset_model.ParametersBlock`` has, without waiting for the model.
+KNOWN = frozenset(
+    {
+        "width", "height", "steps", "cfg_scale", "cfg", "guidance", "sampler", "sampler_name", "scheduler", "schedule_type",
+        "denoise", "denoising_strength", *LOOSE, "batch_size", "n_iter", "batch_count", "enable_hr", "hr_scale", "hr_upscaler",
+        "hr_second_pass_steps", "clip_skip", "seed", "restore_faces", "alwayson_scripts", "override_settings",
+    }
+)  # fmt: skip
+
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):

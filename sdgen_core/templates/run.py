@@ -239,9 +239,10 @@ class Run:
             self.problem(problem)
 
     def check(self) -> None:
-        """Raise what was collected, if anything, in the order of the files and their lines."""
+        """Raise what was collected, if anything, in the order of the files and their lines, with the remarks."""
         error = self.error()
         if error is not None:
+            error.remarks = [r.error for r in self.remarks]
             self.problems, self.more = [], 0
             self._wrong.clear()
             raise error

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from sdgen_core.cli import build_app
 from sdgen_core.errors import SDGenError
 from sdgen_core.templates import load_text
 from sdgen_core.templates.run import TemplateErrors
@@ -264,3 +269,76 @@ def test_a_template_that_uses_a_name_like_prompt(project: Project) -> None:
         }
     )
     assert only(project.error()).nearest == []
+
+
+# ---- parameters
+
+
+def test_unknown_parameters(project: Project) -> None:
+    project.put(
+        {
+            "main.prompt.yaml": prompt_file("a", implements="base.template.yaml", parameters="{step: 20, width: 512}"),
+            "base.template.yaml": f"{HEAD}template: '{{prompt}}'\nparameters: {{my_note: hello}}\n",
+        }
+    )
+    note, warning = project.load().warnings
+    assert note.endswith(
+        "base.template.yaml:4:14: the parameter 'my_note' is unknown; it is kept in the manifest and has no effect"
+    )
+    assert warning.endswith(
+        "main.prompt.yaml:4:14: the parameter 'step' is unknown and has no effect. Did you mean 'steps'?"
+    )
+    assert only(project.error(strict=True)).nearest == ["steps"]
+
+
+# ---- sdgen expand
+
+
+def expand(*args: str) -> Any:
+    return CliRunner().invoke(build_app("expand"), ["expand", *args])
+
+
+def test_expand_remarks_on_samplers(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    project.put({"main.prompt.yaml": prompt_file("a", parameters="{sampler: eulr}")})
+    said = (
+        "warning: parameters.sampler: in ComfyUI itself there is no sampler 'eulr'. Did you mean 'euler' or 'Euler a'?"
+    )
+    assert said in expand("main.prompt.yaml").stdout
+    assert said in expand("main.prompt.yaml", "--jsonl").stderr
+
+
+@pytest.mark.parametrize("name", ["foood.prompt.yaml", "food", "Food.yaml"])
+def test_expand_of_a_file_that_is_not_there(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(project.root)
+    project.put(
+        {f"{folder}food.{kind}": prompt_file("a") for folder in ("", "in/") for kind in ("prompt.yaml", "yaml")}
+    )
+    assert expand(name).stderr == (
+        f"error[missing-file]: the file does not exist: {name}. Did you mean 'food.prompt.yaml'?\n"
+        "  Check the path; `sdgen list FOLDER` shows what can be run in a folder.\n"
+    )
+    assert "Did you mean 'in/food.prompt.yaml'?" in expand(f"in/{name}").stderr
+    assert "Did you mean" not in expand(f"out/{name}").stderr
+
+
+def test_expand_shows_errors_and_remarks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    project.put({"main.prompt.yaml": prompt_file("{mood} { Mood }", imports="{Mood: [cosy]}")})
+    error, _, remark, hint = expand("main.prompt.yaml").stderr.splitlines()
+    assert error.startswith("main.prompt.yaml:5:3: error[unresolved-placeholder]: the placeholder {mood} has no import")
+    assert remark.startswith("main.prompt.yaml:5:10: warning[unresolved-placeholder]: { Mood } stays as text")
+    assert hint == "  A placeholder has no spaces inside its braces."
+    (row,) = map(json.loads, expand("main.prompt.yaml", "--jsonl").stdout.splitlines())
+    assert row["error"] == "unresolved-placeholder"
+    assert row["warnings"] == ["main.prompt.yaml:5:10: { Mood } stays as text; write {Mood} without spaces"]
+
+
+def test_expand_counts_and_indents(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    project.put({"main.prompt.yaml": prompt_file("one\n{A}", imports="{A: [two]}", negative_prompt='"a\\nb"')})
+    lines = expand("main.prompt.yaml").stdout.splitlines()
+    assert "combinatorial: 1 combination -> 1 image" in lines
+    assert lines[-4:] == ["     one", "     two", "     negative: a", "     b"]
+    project.put({"main.prompt.yaml": prompt_file("{A}", imports="{A: [two, three]}")})
+    assert "combinatorial: 2 combinations x 1 seed -> 2 images" in expand("main.prompt.yaml", "--seeds", "7").stdout

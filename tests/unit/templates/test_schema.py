@@ -18,6 +18,7 @@ from sdgen_core.sessions.samplers import SAMPLERS, SCHEDULERS, comfy_sampler, co
 from sdgen_core.templates import Options, load_template
 from sdgen_core.templates.documents import read
 from sdgen_core.templates.model import KINDS
+from sdgen_core.templates.parameters import KNOWN
 from sdgen_core.templates.preset_model import Detector, ParametersBlock, UnitFields
 from sdgen_core.templates.presets import _fields
 from sdgen_core.templates.reference import EXAMPLES, FORM_EXAMPLES, pages
@@ -155,7 +156,7 @@ def test_most_conformance_files_are_accepted() -> None:
 
 def test_parameter_names_are_those_that_sessions_know() -> None:
     known = {*Parameters().to_dict(), *_SYNONYMS, *_RECORDED_ONLY}
-    assert set(ParametersBlock.model_fields) == known
+    assert set(ParametersBlock.model_fields) == known == KNOWN
 
 
 @pytest.mark.parametrize(
