@@ -1,6 +1,6 @@
-import { app as ve } from "../../scripts/app.js";
-import { api as ye } from "../../scripts/api.js";
-const x = ve, A = ye;
+import { app as ye } from "../../scripts/app.js";
+import { api as ke } from "../../scripts/api.js";
+const x = ye, A = ke;
 class k extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
@@ -13,13 +13,13 @@ class k extends Error {
     return new k(t ?? "server-error", n ?? r, s ?? "", o);
   }
 }
-function ke(e, t, n) {
+function $e(e, t, n) {
   x.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
 function L(e) {
   return e.comfyClass ?? e.type ?? "";
 }
-const $e = 20;
+const Se = 20;
 function ne(e, t, n) {
   const s = e.addDOMWidget("sdgen_panel", "sdgen_panel", t, {
     serialize: !1,
@@ -27,24 +27,27 @@ function ne(e, t, n) {
     getValue: () => "",
     setValue: () => {
     },
-    getMinHeight: () => n() + $e
+    getMinHeight: () => n() + Se
   });
   s.serialize = !1, t.addEventListener("wheel", (i) => {
     t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), x.canvas?.processMouseWheel?.(i));
   });
 }
+function se(e, t) {
+  t.isConnected || e.graph !== x.canvas?.graph || document.querySelector(`[data-node-id="${e.id}"] .sdgen-panel`)?.replaceWith(t);
+}
 function D(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function W(e) {
+function G(e) {
   return e.graph !== null && e.graph !== void 0;
 }
 function $(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
-function se(e, t) {
+function ie(e, t) {
   const n = e.widgets?.find((s) => s.name === t);
   n && (n.hidden = !0, n.options && (n.options.hidden = !0));
 }
@@ -55,7 +58,7 @@ function N(e, t, n) {
   const i = x.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
-function Se(e, t, n) {
+function Te(e, t, n) {
   const s = e.widgets?.find((i) => i.name === t);
   s?.options && (s.options.values = n);
 }
@@ -80,30 +83,30 @@ function H(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
-function Te(e, t) {
+function Ee(e, t) {
   const n = e.onExecuted;
   e.onExecuted = function(s) {
     n?.call(e, s), t(s);
   };
 }
-function ie(e, t) {
+function oe(e, t) {
   const n = e.onRemoved;
   e.onRemoved = function() {
     n?.call(e), t();
   };
 }
 function z(e) {
-  return oe(e, { cache: "no-store" });
+  return re(e, { cache: "no-store" });
 }
 function j(e, t, n) {
-  return oe(e, {
+  return re(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
     body: JSON.stringify(t),
     ...n && { signal: n }
   });
 }
-async function oe(e, t) {
+async function re(e, t) {
   const n = await A.fetchApi(e, t), s = await n.text();
   let i;
   try {
@@ -119,11 +122,11 @@ function V(e, t) {
     t(n.detail);
   });
 }
-function Ee(e, t) {
+function Ae(e, t) {
   const n = A.dispatchCustomEvent?.bind(A);
   n && (A.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
-function Ae(e) {
+function Le(e) {
   const [t, n] = [x.handleFile?.bind(x), x.loadGraphData?.bind(x)];
   !t || !n || (x.handleFile = async (s, ...i) => {
     const r = await e(s);
@@ -137,8 +140,8 @@ function f() {
   const e = x.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-const Le = "(the text below)", Me = 9;
-class Ce {
+const Me = "(the text below)", Ce = 9;
+class Ie {
   /** `changed` is called when a template file is new, gone, or not what it was. */
   constructor(t) {
     this.changed = t;
@@ -154,9 +157,9 @@ class Ce {
       this.rest = 0;
       try {
         const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
-        this.version = s, i && (this.files = [Le, ...i]), (i || t) && this.changed();
+        this.version = s, i && (this.files = [Me, ...i]), (i || t) && this.changed();
       } catch {
-        this.rest = Me;
+        this.rest = Ce;
       }
     }
   }
@@ -175,7 +178,7 @@ function w(e, t) {
     s.stopPropagation(), t();
   }), n;
 }
-class re {
+class ae {
   constructor(t, n, s) {
     this.lowest = n, this.highest = s, this.root.classList.add(`sdgen-${t}`), this.root.append(this.content), this.measured = n;
   }
@@ -230,7 +233,7 @@ class _ {
     }
   }
 }
-const ae = {
+const de = {
   images: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
   combinationsOf: (e, t) => `${c(e, "en")} of ${c(t, "en")} combinations`,
@@ -299,7 +302,7 @@ const ae = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ie = {
+}, Ne = {
   images: (e) => `${c(e, "fr")} ${e < 2 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
   combinationsOf: (e, t) => `${c(e, "fr")} combinaisons sur ${c(t, "fr")}`,
@@ -368,22 +371,22 @@ const ae = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Ne = { en: ae, fr: Ie };
+}, Oe = { en: de, fr: Ne };
 function b(e) {
-  return Ne[e.split("-")[0] ?? ""] ?? ae;
+  return Oe[e.split("-")[0] ?? ""] ?? de;
 }
 function c(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function Oe(e, t) {
+function De(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function G(e, t) {
+async function W(e, t) {
   return await j("/sdgen/templates/preview", e, t);
 }
-function De(e, t, n, s = {}) {
+function Re(e, t, n, s = {}) {
   const i = [
     a(
       "div",
@@ -398,25 +401,29 @@ function De(e, t, n, s = {}) {
     }),
     ...e.left_out.map((o) => J(o, a("i", "", t.leftOut), s))
   ];
-  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Pe(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => Re(e, d, n, s)))), i;
+  if (r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...ze(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length) {
+    const o = e.first.map((d, l) => Pe(d, l, n, s));
+    i.push(a("div", "sdgen-prompts", ...o));
+  }
+  return i;
 }
 function J(e, t, n, ...s) {
-  const { choose: i, chosen: r } = n, o = i ? w("", () => {
-    i(e);
+  const { choose: i, chosen: r } = n, d = i ? w("", () => {
+    i?.(e);
   }) : a("span", "");
-  return o.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", o.append(a("span", "", e), t, ...s.filter((d) => !!d)), o;
+  return d.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", d.append(a("span", "", e), t, ...s.filter((l) => !!l)), d;
 }
-function Re(e, t, n, { unfolded: s, resized: i }) {
-  const r = e.first[t], o = document.createElement("details");
-  o.className = "sdgen-prompt", o.open = s?.has(t) ?? !1;
-  const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), r?.prompt);
+function Pe(e, t, n, s) {
+  const { unfolded: i, resized: r } = s, o = document.createElement("details");
+  o.className = "sdgen-prompt", o.open = i?.has(t) ?? !1;
+  const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), e.prompt);
   return d.addEventListener("pointerdown", (l) => {
     l.stopPropagation();
-  }), o.append(d), r?.negative && o.append(a("div", "sdgen-dim", `− ${r.negative}`)), o.addEventListener("toggle", () => {
-    o.open ? s?.add(t) : s?.delete(t), i?.();
+  }), o.append(d), e.negative && o.append(a("div", "sdgen-dim", `− ${e.negative}`)), o.addEventListener("toggle", () => {
+    o.open ? i?.add(t) : i?.delete(t), r?.();
   }), o;
 }
-function Pe(e, t) {
+function ze(e, t) {
   const n = a("b", "sdgen-images", t.images(e.images));
   return [`${F(e, t)} → `, n];
 }
@@ -438,8 +445,8 @@ function U(e, t, n = 1 / 0) {
   });
   return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
 }
-const de = "sdgen.planners", ze = 100;
-class Ve {
+const le = "sdgen.planners", Ve = 100;
+class qe {
   constructor(t) {
     this.texts = t;
   }
@@ -482,7 +489,7 @@ class Ve {
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n?.state === "running" && t.state !== "running" ? qe(t, this.texts()) : void 0;
+    const s = n?.state === "running" && t.state !== "running" ? We(t, this.texts()) : void 0;
     s && q(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
@@ -494,7 +501,7 @@ class Ve {
     }
   }
 }
-function qe(e, t) {
+function We(e, t) {
   const n = t.madeOf(e.done, e.planned);
   if (e.state === "completed") return { severity: "success", summary: t.completedToast(e.name), detail: n };
   const s = [e.reason, n].filter(Boolean).join(" · ");
@@ -502,26 +509,26 @@ function qe(e, t) {
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
 function Ge(e, t) {
-  const n = le();
+  const n = ce();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(de, JSON.stringify([...n].slice(-ze)));
+    localStorage.setItem(le, JSON.stringify([...n].slice(-Ve)));
   } catch {
   }
 }
-function We(e) {
-  return le().get(e);
+function je(e) {
+  return ce().get(e);
 }
-function le() {
+function ce() {
   try {
-    const e = JSON.parse(localStorage.getItem(de) ?? "[]");
+    const e = JSON.parse(localStorage.getItem(le) ?? "[]");
     return new Map(Array.isArray(e) ? e : []);
   } catch {
     return /* @__PURE__ */ new Map();
   }
 }
-const K = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ce = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
-function he(e) {
+const K = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, he = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
+function ue(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
   for (; s < e.length; )
@@ -539,7 +546,7 @@ function he(e) {
     }
   return { choices: t, unread: n };
 }
-function je(e) {
+function _e(e) {
   return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
 }
 function X(e, t) {
@@ -547,7 +554,7 @@ function X(e, t) {
   let s = null, i = null, r = null;
   for (let o of e.split(";").map((d) => d.trim())) {
     if (!o) continue;
-    const d = ce.exec(o);
+    const d = he.exec(o);
     if (d?.[1] !== void 0 && d[2] !== void 0) {
       const [g, u] = [d[1].toLowerCase(), d[2].trim()];
       if (g === "random" || g === "limit") {
@@ -570,7 +577,7 @@ function X(e, t) {
   }
   if (s) n.picked = s;
   else if (i) {
-    const o = pe(t);
+    const o = ge(t);
     for (const d of i) {
       const l = o.get(d);
       l === void 0 ? n.unknown.push(d) : n.picked.push(l);
@@ -579,35 +586,35 @@ function X(e, t) {
     n.picked = Z(0, t.length - 1), n.draw ??= r;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
-function _e(e, { picked: t, draw: n, weight: s }) {
+function Fe(e, { picked: t, draw: n, weight: s }) {
   const i = t.length === e.length, r = [];
-  return t.length ? i || r.push(Fe(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
+  return t.length ? i || r.push(Ue(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
 }
-function Fe(e, t) {
-  const n = pe(e), s = [];
+function Ue(e, t) {
+  const n = ge(e), s = [];
   for (const i of t) {
-    const r = Be(e, i, n);
-    if (r === void 0) return Ue(t);
+    const r = He(e, i, n);
+    if (r === void 0) return Be(t);
     s.push(r);
   }
   return s.join(",");
 }
-function Ue(e) {
+function Be(e) {
   const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
   return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
 }
-function Be(e, t, n) {
+function He(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (ue(s) && typeof i == "string" ? [i, s] : [s]).find((o) => He(o) && n.get(o) === t);
-}
-function ue(e) {
-  return /^[0-9a-f]{8}$/.test(e);
-}
-function He(e) {
-  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ce.test(e);
-  return e !== "" && !t && !n && !/[,;\]]/.test(e);
+  return (pe(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Je(o) && n.get(o) === t);
 }
 function pe(e) {
+  return /^[0-9a-f]{8}$/.test(e);
+}
+function Je(e) {
+  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || he.test(e);
+  return e !== "" && !t && !n && !/[,;\]]/.test(e);
+}
+function ge(e) {
   const t = /* @__PURE__ */ new Map();
   return e.forEach(([, n], s) => {
     typeof n == "string" && !t.has(n) && t.set(n, s);
@@ -619,7 +626,7 @@ function Q(e) {
 function Z(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class Je {
+class Ke {
   constructor(t, n) {
     this.offered = t, this.name = t.name, this.values = t.values, this.own = X(t.selector, t.values), this.kept = n;
     const s = n === void 0 ? this.own : X(n, t.values);
@@ -656,67 +663,67 @@ class Je {
   get selector() {
     if (this.kept !== void 0) return this.kept;
     const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Ke(this.picked, this.own.picked) && t === null))
-      return _e(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+    if (!(s === this.own.draw && Xe(this.picked, this.own.picked) && t === null))
+      return Fe(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Ke(e, t) {
+function Xe(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
-class Xe {
+class Qe {
   rows;
   /** Choices for placeholders that the template does not have now; they stay until they are removed. */
   strangers;
   unread;
   constructor(t, n) {
-    const { choices: s, unread: i } = he(n);
-    this.rows = t.map((o) => new Je(o, s.get(o.name)));
+    const { choices: s, unread: i } = ue(n);
+    this.rows = t.map((o) => new Ke(o, s.get(o.name)));
     const r = new Set(t.map((o) => o.name));
     this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
   }
   /** The text for the node. */
   get text() {
     const t = this.rows.flatMap((n) => n.selector === void 0 ? [] : [[n.name, n.selector]]);
-    return je([...t, ...this.strangers]);
+    return _e([...t, ...this.strangers]);
   }
 }
-const Qe = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
-function ge(e, t, n, s, i) {
+const Ze = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "dragover", "drop", "contextmenu"], Ye = ["pointerdown", "pointermove", "pointerup", "mousedown"];
+function me(e, t, n, s, i) {
   const r = document.createElement("dialog");
   r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
   const o = w("✕", () => {
     r.close();
   });
   o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
-  for (const d of Qe)
+  for (const d of [...Ze, ...Ye])
     r.addEventListener(d, (l) => {
       l.stopPropagation();
     });
   return r.addEventListener("mousedown", (d) => {
-    d.target === r && !Ze(r, d) && r.close();
+    d.target === r && !et(r, d) && r.close();
   }), r.addEventListener("close", () => {
     r.remove(), i();
   }), document.body.append(r), r.showModal(), r;
 }
-function Ze(e, { clientX: t, clientY: n }) {
+function et(e, { clientX: t, clientY: n }) {
   const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
   return t >= s && t <= i && n >= r && n <= o;
 }
-function me(e, t) {
+function fe(e, t) {
   const n = document.createElement("input");
   return n.type = "text", n.className = "sdgen-search", n.placeholder = e, n.setAttribute("aria-label", e), n.spellcheck = !1, n.addEventListener("input", t), n.addEventListener("keydown", (s) => {
     s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
   }), n;
 }
-function fe(e, t) {
+function we(e, t) {
   const n = e.toLocaleLowerCase();
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
-function Ye(e, t, n, s, i) {
-  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = me(s.searchThemes, u), l = ge("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
+function tt(e, t, n, s, i) {
+  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = fe(s.searchThemes, u), l = me("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
   });
   function g(h, m) {
     const p = document.createElement("button");
@@ -730,7 +737,7 @@ function Ye(e, t, n, s, i) {
     }), { shown: p, words: [h.name, h.title, m, ...h.tags].join(" ") };
   }
   function u() {
-    const h = d.value.trim(), m = o.filter(({ words: p }) => fe(p, h)).map(({ shown: p }) => p);
+    const h = d.value.trim(), m = o.filter(({ words: p }) => we(p, h)).map(({ shown: p }) => p);
     r.replaceChildren(...m.length ? m : [a("div", "sdgen-dim", s.nothingFound)]);
   }
   return l.addEventListener("keydown", (h) => {
@@ -744,16 +751,16 @@ function Ye(e, t, n, s, i) {
   }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
 const Y = 10;
-class et {
+class nt {
   /**
-   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
-   * the new text when the user says yes.
+   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a
+   * choice would make; `chosen` gets the new text when the user says yes.
    */
   constructor(t, n, s, i, r, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Xe(t.placeholders, n);
+    this.texts = i, this.chosen = o, this.choosing = new Qe(t.placeholders, n);
     const [d] = this.choosing.rows;
     if (!d) throw new Error("a template without placeholders has nothing to choose");
-    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = me(i.searchValues, () => {
+    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = fe(i.searchValues, () => {
       this.showValues();
     }), this.bulk = [
       w(i.all, () => {
@@ -786,7 +793,7 @@ class et {
       }),
       this.yes()
     ), g = a("div", "sdgen-side", this.buildTools(), this.list);
-    this.modal = ge(
+    this.modal = me(
       "value-dialog",
       i.valuesOf(t.name),
       [a("div", "sdgen-modal-body", this.names, g), this.notes, l],
@@ -869,16 +876,16 @@ class et {
   /** The values that match the search. */
   showValues() {
     const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([d, l], g) => this.line(d, l, g));
-    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => fe(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
+    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => we(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
       l.checked = n.picked.has(d), l.tabIndex = g ? -1 : 0;
     }), this.list.replaceChildren(...this.shown.map(({ shown: d }) => d)), this.shown.length || this.list.append(a("div", "sdgen-dim", this.texts.nothingFound));
     const [i, r] = this.bulk, o = this.shown.length < s.length;
     i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), r && (r.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
   }
   line(t, n, s) {
-    const i = tt(n), r = document.createElement("input");
+    const i = st(n), r = document.createElement("input");
     r.type = "checkbox";
-    const o = ue(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
+    const o = pe(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
     return d.title = o ? i : `${t}: ${i}`, r.addEventListener("click", (l) => {
       this.toggled(
         this.shown.findIndex((g) => g.box === r),
@@ -908,7 +915,7 @@ class et {
   changed() {
     const { texts: t } = this;
     for (const [s, i] of this.counts)
-      i.textContent = nt(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+      i.textContent = it(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
       ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => C(t.notThere(s.name, s.unknown.join(", ")))),
@@ -946,18 +953,18 @@ class et {
     }
   }
 }
-function tt(e) {
+function st(e) {
   return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
 }
-function nt(e, t) {
+function it(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
 function C(e) {
   return a("div", "sdgen-warning", a("span", "", e));
 }
-const st = ["file", "text", "theme", "style", "mode", "limit", "choices"];
+const ot = ["file", "text", "theme", "style", "mode", "limit", "choices"];
 function O(e) {
-  const t = st.find((s) => E(e, s) !== null);
+  const t = ot.find((s) => E(e, s) !== null);
   if (t) return { linked: t };
   const n = (s) => $(e, s);
   return {
@@ -970,10 +977,10 @@ function O(e) {
     choices: n("choices")
   };
 }
-class it {
+class rt {
   constructor(t, n) {
     this.node = t, this.readAgain = n, ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
-      G,
+      W,
       (s) => {
         this.answered(s);
       },
@@ -984,13 +991,14 @@ class it {
   }
   node;
   readAgain;
-  panel = new re("template", 60, 420);
+  panel = new ae("template", 60, 420);
   latest;
   unfolded = /* @__PURE__ */ new Set();
   open;
   linked;
   /** Look whether the widgets say something else now. */
   tick() {
+    se(this.node, this.panel.root);
     const t = O(this.node), n = "linked" in t ? t.linked : void 0;
     n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), P(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
   }
@@ -1004,7 +1012,7 @@ class it {
   }
   answered(t) {
     const n = {
-      chosen: new Set(he($(this.node, "choices")).choices.keys()),
+      chosen: new Set(ue($(this.node, "choices")).choices.keys()),
       choose: (s) => {
         this.chooseValues(s);
       },
@@ -1013,7 +1021,7 @@ class it {
         D(this.node);
       }
     };
-    this.show(this.tools(), ...De(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
+    this.show(this.tools(), ...Re(t, b(f()), f(), n)), P(this.node, this.panel.root, !1);
   }
   failed(t) {
     this.show(this.tools(), ...U(t, b(f()))), P(this.node, this.panel.root, t instanceof k);
@@ -1045,12 +1053,12 @@ class it {
       q("info", i.name, n.noPlaceholders);
       return;
     }
-    const r = new et(
+    const r = new nt(
       i,
       s.choices,
       t,
       n,
-      (o, d) => G({ ...s, choices: o }, d),
+      (o, d) => W({ ...s, choices: o }, d),
       (o) => {
         N(this.node, "choices", o);
       }
@@ -1064,7 +1072,7 @@ class it {
     if (!n) return;
     const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      Ye(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
+      tt(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
         N(this.node, "theme", d), N(this.node, "style", l);
       })
     );
@@ -1078,7 +1086,7 @@ class it {
   async ask(t, n) {
     try {
       const s = await j(`/sdgen/templates/${t}`, n);
-      return this.open || !W(this.node) ? void 0 : s;
+      return this.open || !G(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
       return;
@@ -1088,7 +1096,7 @@ class it {
     this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), D(this.node);
   }
 }
-const ot = "SDGenTemplate", rt = "SDGenSeedSweep";
+const at = "SDGenTemplate", dt = "SDGenSeedSweep";
 function ee(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
@@ -1098,12 +1106,12 @@ function ee(e) {
     return { index: "?", session: "?" };
   }
 }
-class we {
+class be {
   constructor(t, n) {
-    this.node = t, this.sessions = n, se(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
-      G,
+    this.node = t, this.sessions = n, ie(t, "item"), ne(t, this.panel.root, () => this.panel.height()), this.latest = new _(
+      W,
       (i) => {
-        this.expect(at(i, b(f())));
+        this.expect(lt(i, b(f())));
       },
       (i) => {
         this.expect(U(i, b(f()), 1));
@@ -1112,13 +1120,13 @@ class we {
     const s = n.listen((i) => {
       i.id === this.wanted && (this.session = i, this.draw());
     });
-    ie(t, s), Te(t, (i) => {
+    oe(t, s), Ee(t, (i) => {
       this.executed(i);
     }), this.draw();
   }
   node;
   sessions;
-  panel = new re("plan", 44, 220);
+  panel = new ae("plan", 44, 220);
   latest;
   expected = [];
   session;
@@ -1129,7 +1137,7 @@ class we {
   place = "";
   /** Look whether the node, or what feeds it, says something else now. */
   tick() {
-    this.restore();
+    se(this.node, this.panel.root), this.restore();
     const t = $(this.node, "item");
     t !== this.item && (this.item = t, this.nameItem(ee(t)));
     const n = this.plan();
@@ -1147,12 +1155,12 @@ class we {
   plan() {
     const t = E(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (L(t) !== ot) return { say: "otherSource" };
+    if (L(t) !== at) return { say: "otherSource" };
     const n = O(t);
     if ("linked" in n) return n;
     if (E(this.node, "count")) return { linked: "count" };
     const s = E(this.node, "sweep");
-    if (s && (L(s) !== rt || E(s, "seeds"))) return { linked: "seeds" };
+    if (s && (L(s) !== dt || E(s, "seeds"))) return { linked: "seeds" };
     const i = s ? $(s, "seeds") : "";
     return { question: { ...n, seeds: i, count: Number($(this.node, "count")) } };
   }
@@ -1164,7 +1172,7 @@ class we {
     const t = H(this.node);
     if (t === this.place) return;
     this.place = t;
-    const n = We(t);
+    const n = je(t);
     n && this.follow(n);
   }
   executed(t) {
@@ -1183,8 +1191,8 @@ class we {
     const t = b(f()), n = ee(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? lt(this.session, t, f(), this.sessions) : [],
-      ...this.report && !n ? dt(this.report, t) : []
+      ...this.session && !n ? ht(this.session, t, f(), this.sessions) : [],
+      ...this.report && !n ? ct(this.report, t) : []
     ), D(this.node);
   }
   pinned(t, n) {
@@ -1196,7 +1204,7 @@ class we {
     ];
   }
 }
-function at(e, t) {
+function lt(e, t) {
   return [
     a(
       "div",
@@ -1206,14 +1214,14 @@ function at(e, t) {
     )
   ];
 }
-function dt(e, t) {
+function ct(e, t) {
   const n = t.action[e.action];
   return [
     ...n ? [a("div", "sdgen-dim", n(e.added))] : [],
     ...e.warnings.map((s) => a("div", "sdgen-warning", s))
   ];
 }
-function lt(e, t, n, s) {
+function ht(e, t, n, s) {
   const i = (h) => `${e.planned ? 100 * h / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
   o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
   const l = (h, m) => w(h, () => {
@@ -1230,20 +1238,20 @@ function lt(e, t, n, s) {
   return [
     g,
     r,
-    a("div", "sdgen-counts", ct(e, t, n)),
+    a("div", "sdgen-counts", ut(e, t, n)),
     ...u ? [a("div", "sdgen-warning", u)] : []
   ];
 }
-function ct(e, t, n) {
+function ut(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
     e.images_per_minute && t.rate(c(e.images_per_minute, n)),
-    e.eta_seconds && t.left(Oe(e.eta_seconds, t))
+    e.eta_seconds && t.left(De(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
 const te = [137, 80, 78, 71, 13, 10, 26, 10];
-function ht(e) {
+function pt(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
   if (te.some((i, r) => t[r] !== i)) return n;
   const s = new DataView(e);
@@ -1260,9 +1268,9 @@ function ht(e) {
   }
   return n;
 }
-async function ut(e) {
+async function gt(e) {
   if (e.type !== "image/png") return null;
-  const t = ht(await e.arrayBuffer()), n = t.get("workflow");
+  const t = pt(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1276,43 +1284,43 @@ function I(e) {
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const pt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", gt = 150, mt = 3e3, be = new Ve(() => b(f())), v = /* @__PURE__ */ new Map(), y = new Ce(() => {
+const mt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", ft = 150, wt = 3e3, xe = new qe(() => b(f())), v = /* @__PURE__ */ new Map(), y = new Ie(() => {
   for (const [e, t] of v)
-    xe(e), t.refresh();
+    ve(e), t.refresh();
 });
-function xe(e) {
-  y.files && L(e) === "SDGenTemplate" && Se(e, "file", y.files);
+function ve(e) {
+  y.files && L(e) === "SDGenTemplate" && Te(e, "file", y.files);
 }
-function ft() {
+function bt() {
   if (!document.hidden)
-    for (const [e, t] of v) W(e) && t.tick();
+    for (const [e, t] of v) G(e) && t.tick();
 }
-function wt(e) {
+function xt(e) {
   const t = L(e);
   if (t === "SDGenTemplate")
-    v.set(e, new it(e, () => {
+    v.set(e, new rt(e, () => {
       y.look(!0);
-    })), xe(e);
-  else if (t === "SDGenSessionPlan") v.set(e, new we(e, be));
+    })), ve(e);
+  else if (t === "SDGenSessionPlan") v.set(e, new be(e, xe));
   else {
-    t === "SDGenSessionSave" && se(e, "item");
+    t === "SDGenSessionSave" && ie(e, "item");
     return;
   }
-  ie(e, () => {
+  oe(e, () => {
     v.get(e)?.removed?.(), v.delete(e);
   });
 }
-function bt() {
+function vt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = pt, document.head.append(e), be.start(), Ae(ut), setInterval(ft, gt), setInterval(() => {
-    !document.hidden && [...v.keys()].some(W) && y.look();
-  }, mt), V("reconnected", () => {
+  e.dataset.sdgen = "", e.textContent = mt, document.head.append(e), xe.start(), Le(gt), setInterval(bt, ft), setInterval(() => {
+    !document.hidden && [...v.keys()].some(G) && y.look();
+  }, wt), V("reconnected", () => {
     y.look(!0);
   }), window.addEventListener("focus", () => {
     y.look(!0);
-  }), Ee("progress_text", (t) => {
+  }), Ae("progress_text", (t) => {
     const n = t?.nodeId ?? "";
-    return [...v].some(([s, i]) => i instanceof we && (n === String(s.id) || n.endsWith(`:${s.id}`)));
+    return [...v].some(([s, i]) => i instanceof be && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-ke(bt, wt, () => y.look(!0));
+$e(vt, xt, () => y.look(!0));
