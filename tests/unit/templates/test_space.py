@@ -58,6 +58,12 @@ def test_a_space_beyond_any_machine():
     assert drawn.choice(10**899) != drawn.choice(10**899 + 1)
 
 
+def test_a_space_that_no_number_can_be_written_for():
+    with pytest.raises(SDGenError) as caught:
+        Space(template({f"N{i}": 1000 for i in range(1400)}), 1)
+    assert caught.value.code == "plan-too-large"
+
+
 def test_out_of_range():
     space = Space(template({"A": 3}), 1)
     for index in (-1, 3):
