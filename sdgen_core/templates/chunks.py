@@ -195,7 +195,7 @@ class ChunkBook:
                 message = f"more than {MAX_EXPANSIONS} chunk references in one prompt"
                 raise SDGenError("too-large", message, place=text.place(ref.start, raw))
             for piece in ref.bad:
-                message = f"{piece!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
+                message = f"{piece[:80]!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
                 self._run.problem(SDGenError("bad-chunk-argument", message, place=text.place(ref.start, raw)))
             body = chunk.text
             arguments: list[tuple[str, Text]] = []

@@ -220,7 +220,7 @@ def dress(
     pools: dict[str, Pool] = {n: Pool(broken=True) for n in (theme.broken if theme is not None else ())}
     for name, entry in imports.items():
         pools[name] = _read(run, reader, name, entry)
-    removed += [n for n, p in pools.items() if p.removed and n not in removed]
+    removed |= dict.fromkeys(n for n, p in pools.items() if p.removed)
     if before is not None and not any(p.chunk or p.chunks for d in (pools, before.pools) for p in d.values()):
         out = replace(before, pools=pools, removed=removed, theme=theme)
     else:
@@ -234,7 +234,7 @@ def dress(
 
 
 def _expanded(
-    run: Run, merged: Merged, pools: dict[str, Pool], removed: list[str], theme: Theme | None, alone: bool
+    run: Run, merged: Merged, pools: dict[str, Pool], removed: dict[str, None], theme: Theme | None, alone: bool
 ) -> Dressed:
     book = ChunkBook(
         run,
@@ -363,7 +363,7 @@ def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], 
     )
     imports = {k: v for k, v in {**base, **theme.imports}.items() if k not in theme.removed}
     imports.update(own)
-    return imports, [n for n in theme.removed if n not in imports]
+    return imports, {n: None for n in theme.removed if n not in imports}
 
 
 def generation_of(run: Run, layer: Layer, options: Options) -> Generation:

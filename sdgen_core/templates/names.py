@@ -35,7 +35,7 @@ class Dressed:
     negative: Text
     book: ChunkBook
     pools: dict[str, Pool] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
+    removed: dict[str, None] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     theme: Theme | None = None
     frame: bool = False
@@ -75,13 +75,14 @@ def used_values(run: Run, dressed: Dressed) -> Values:
                 values.setdefault(p.name, usable[p.name])
             elif not dressed.settled(run, p.name):
                 if required and p.part is not None and p.name not in bare:
-                    dressed.removed.append(p.name)
-                    run.warn(
-                        f"{p.raw} has no import and becomes empty text",
-                        text.place(p.start, p.raw),
-                        "unresolved-placeholder",
-                        nearest_names(p.name, usable),
-                    )
+                    dressed.removed[p.name] = None
+                    if not run.crowded:
+                        run.warn(
+                            f"{p.raw} has no import and becomes empty text",
+                            text.place(p.start, p.raw),
+                            "unresolved-placeholder",
+                            nearest_names(p.name, usable),
+                        )
                 elif required:
                     _unresolved(run, p, text, dressed)
                 elif p.name != "negprompt" and not run.crowded:

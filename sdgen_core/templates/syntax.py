@@ -267,12 +267,13 @@ def _arguments(text: str, start: int, end: int) -> tuple[tuple[tuple[str, int, i
     """Split ``P:value, Q:value`` at commas outside brackets and quotes."""
     pieces: list[tuple[int, int]] = []
     depth, quote, begin = 0, "", start
+    last = ""  # the last character that is no space
     for i in range(start, end):
         c = text[i]
         if quote:
             if c == quote:
                 quote = ""
-        elif c in "\"'" and text[:i].rstrip().endswith(":") and text.find(c, i + 1, end) > 0:
+        elif c in "\"'" and last == ":" and text.find(c, i + 1, end) > 0:
             quote = c
         elif c in "{[(":
             depth += 1
@@ -281,6 +282,8 @@ def _arguments(text: str, start: int, end: int) -> tuple[tuple[tuple[str, int, i
         elif c == "," and depth == 0:
             pieces.append((begin, i))
             begin = i + 1
+        if not c.isspace():
+            last = c
     pieces.append((begin, end))
     arguments: list[tuple[str, int, int]] = []
     bad: list[str] = []
