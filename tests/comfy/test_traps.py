@@ -71,7 +71,9 @@ def test_every_output_and_input_id_is_its_own(stub):
 
 def test_a_number_and_id_are_never_used_twice(stub):
     """ComfyUI's queue compares whole prompts when number and id are equal, which kills its worker for good."""
-    sessions = [stub.press(stub.graph(3, name="heap", wait=0.05, planner={"on_existing": "new"}))["id"] for _ in range(3)]
+    sessions = [
+        stub.press(stub.graph(3, name="heap", wait=0.05, planner={"on_existing": "new"}))["id"] for _ in range(3)
+    ]
     for session in sessions:
         assert stub.wait(session)["done"] == 3
     assert "TypeError" not in stub.server.log_text()

@@ -39,7 +39,9 @@ def fetch(comfy: ComfyServer, path: str) -> str:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_both_forms_of_a_shipped_workflow_are_the_same_graph(root: Path, object_info: dict[str, Any], name: str) -> None:
+def test_both_forms_of_a_shipped_workflow_are_the_same_graph(
+    root: Path, object_info: dict[str, Any], name: str
+) -> None:
     canvas = read(root / "workflows" / f"{name}.json")
     assert canvas["version"] == 0.4
     prompt = read(root / "workflows" / "api" / f"{name}.json")
@@ -90,7 +92,9 @@ def slots(definition: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_every_input_and_output_is_explained_in_every_language(root: Path, object_info: dict[str, Any], node: str) -> None:
+def test_every_input_and_output_is_explained_in_every_language(
+    root: Path, object_info: dict[str, Any], node: str
+) -> None:
     own = slots(object_info[node])
     assert all(tip for tips in own.values() for tip in tips.values())
     for language in LANGUAGES:

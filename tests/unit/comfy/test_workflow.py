@@ -13,14 +13,18 @@ from sdgen_core.errors import SDGenError
 INT = {"default": 0, "min": 0, "max": 100}
 
 
-def definition(required: dict[str, Any], optional: dict[str, Any] | None = None, output: tuple[str, ...] = ()) -> dict[str, Any]:
+def definition(
+    required: dict[str, Any], optional: dict[str, Any] | None = None, output: tuple[str, ...] = ()
+) -> dict[str, Any]:
     groups = {"required": required, "optional": optional or {}}
     return {"input": groups, "input_order": {g: list(i) for g, i in groups.items()}, "output": list(output)}
 
 
 INFO = {
     "Load": definition({"name": (["a.st", "b.st"], {})}, output=("MODEL", "CLIP")),
-    "Encode": definition({"clip": ("CLIP",), "text": ("STRING", {"multiline": True, "dynamicPrompts": True})}, output=("COND",)),
+    "Encode": definition(
+        {"clip": ("CLIP",), "text": ("STRING", {"multiline": True, "dynamicPrompts": True})}, output=("COND",)
+    ),
     "Sample": definition(
         {"model": ("MODEL",), "seed": ("INT", INT), "steps": ("INT", {**INT, "default": 20}), "cond": ("COND",)},
         {"sampler": ("COMBO", {"options": ["euler", "ddim"]})},
@@ -135,7 +139,11 @@ def test_missing_values_have_their_defaults_and_excess_is_ignored() -> None:
 
 
 def test_values_by_name() -> None:
-    assert widget_values(INFO["Sample"], {"steps": 3, "seed": 1, "videopreview": {}}) == {"seed": 1, "steps": 3, "sampler": "euler"}
+    assert widget_values(INFO["Sample"], {"steps": 3, "seed": 1, "videopreview": {}}) == {
+        "seed": 1,
+        "steps": 3,
+        "sampler": "euler",
+    }
 
 
 def test_a_linked_widget_keeps_its_place_among_the_values() -> None:
@@ -210,7 +218,9 @@ def test_bypassed_node_passes_its_input_of_the_same_type() -> None:
 
 
 def test_bypassed_node_prefers_the_input_at_the_place_of_the_output() -> None:
-    canvas = Canvas().node(1, "Load", ["a.st"]).node(2, "Load", ["b.st"]).node(3, "Merge", mode=4).node(4, "Patch", [1.0])
+    canvas = (
+        Canvas().node(1, "Load", ["a.st"]).node(2, "Load", ["b.st"]).node(3, "Merge", mode=4).node(4, "Patch", [1.0])
+    )
     canvas.link(1, 0, 3, "one", "MODEL").link(2, 0, 3, "two", "MODEL").link(3, 0, 4, "model", "MODEL")
     assert inputs(canvas.workflow())["4"] == {"model": ["1", 0], "strength": 1.0}
 
@@ -229,15 +239,25 @@ def test_a_link_through_a_bypassed_node_to_a_muted_one_is_none() -> None:
 
 
 def test_reroutes_primitives_and_notes_are_resolved_away() -> None:
-    canvas = base().node(5, "Reroute").node(6, "Reroute").node(7, "PrimitiveNode", [55, "fixed"]).node(8, "Note", ["hello"])
+    canvas = (
+        base().node(5, "Reroute").node(6, "Reroute").node(7, "PrimitiveNode", [55, "fixed"]).node(8, "Note", ["hello"])
+    )
     canvas.node(9, "MarkdownNote", ["# hello"])
-    canvas.link(1, 0, 5, "", "MODEL").link(5, 0, 6, "", "MODEL").link(6, 0, 3, "model", "MODEL").link(7, 0, 3, "steps", "INT")
+    canvas.link(1, 0, 5, "", "MODEL").link(5, 0, 6, "", "MODEL").link(6, 0, 3, "model", "MODEL").link(
+        7, 0, 3, "steps", "INT"
+    )
     expected = {**EXPECTED, "3": {**EXPECTED["3"], "steps": 55}}
     assert inputs(canvas.workflow()) == expected
 
 
 def test_a_primitive_behind_a_reroute() -> None:
-    canvas = base().node(5, "PrimitiveNode", [9, "fixed"]).node(6, "Reroute").link(5, 0, 6, "", "INT").link(6, 0, 3, "steps", "INT")
+    canvas = (
+        base()
+        .node(5, "PrimitiveNode", [9, "fixed"])
+        .node(6, "Reroute")
+        .link(5, 0, 6, "", "INT")
+        .link(6, 0, 3, "steps", "INT")
+    )
     assert inputs(canvas.workflow())["3"]["steps"] == 9
 
 
@@ -254,13 +274,21 @@ def with_subgraph(**host: Any) -> dict[str, Any]:
     """Load and encoder outside, sampler inside a subgraph with inputs model, cond, steps and the output latent."""
     inner = Canvas().node(3, "Sample", [7, "randomize", 30, "ddim"])
     inner.nodes[0]["inputs"][2]["widget"] = {"name": "steps"}
-    inner.link(-10, 0, 3, "model", "MODEL").link(-10, 1, 3, "cond", "COND").link(-10, 2, 3, "steps", "INT").link(3, 0, -20, "0", "LATENT")
+    inner.link(-10, 0, 3, "model", "MODEL").link(-10, 1, 3, "cond", "COND").link(-10, 2, 3, "steps", "INT").link(
+        3, 0, -20, "0", "LATENT"
+    )
     outer = Canvas().node(1, "Load", ["b.st"]).node(2, "Encode", ["a cat"]).node(4, "Save", ["out"])
     slots = [{"name": n, "type": t, "link": None} for n, t in (("model", "MODEL"), ("cond", "COND"), ("steps", "INT"))]
     outer.node(9, SUB, inputs=slots, outputs=[{"name": "latent", "type": "LATENT"}])
     outer.nodes[-1].update(host)
-    outer.link(1, 1, 2, "clip", "CLIP").link(1, 0, 9, "model", "MODEL").link(2, 0, 9, "cond", "COND").link(9, 0, 4, "latent", "LATENT")
-    definitions = {"subgraphs": [inner.subgraph(SUB, [("model", "MODEL"), ("cond", "COND"), ("steps", "INT")], [("latent", "LATENT")])]}
+    outer.link(1, 1, 2, "clip", "CLIP").link(1, 0, 9, "model", "MODEL").link(2, 0, 9, "cond", "COND").link(
+        9, 0, 4, "latent", "LATENT"
+    )
+    definitions = {
+        "subgraphs": [
+            inner.subgraph(SUB, [("model", "MODEL"), ("cond", "COND"), ("steps", "INT")], [("latent", "LATENT")])
+        ]
+    }
     return outer.workflow(definitions=definitions)
 
 
@@ -305,7 +333,12 @@ def test_subgraphs_inside_subgraphs() -> None:
     keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
     links = [(1, -10, 0, 5, 0, "MODEL"), (2, -10, 1, 5, 1, "COND"), (3, 5, 0, -20, 0, "LATENT")]
     names = [{"name": "model", "type": "MODEL"}, {"name": "cond", "type": "COND"}]
-    definition = {"id": middle, "nodes": [host], "links": [dict(zip(keys, x, strict=True)) for x in links], "inputs": names}
+    definition = {
+        "id": middle,
+        "nodes": [host],
+        "links": [dict(zip(keys, x, strict=True)) for x in links],
+        "inputs": names,
+    }
     workflow["definitions"]["subgraphs"].append({**definition, "outputs": [{"name": "latent", "type": "LATENT"}]})
     workflow["nodes"][3]["type"] = middle
     got = inputs(workflow)

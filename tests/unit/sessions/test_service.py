@@ -308,9 +308,10 @@ def test_a_batch_is_taken_over_whole_or_made_again(make):
     session = sessions.submit(request(TEMPLATE % 2)).session
     for idx in range(2):
         make_item(sessions, session.id, idx, size=3)
-    assert sessions.ledger.item(session.id, 0).sha256 == hashlib.sha256(
-        (session.folder / "cats_0000_seed-7.png").read_bytes()
-    ).hexdigest()
+    assert (
+        sessions.ledger.item(session.id, 0).sha256
+        == hashlib.sha256((session.folder / "cats_0000_seed-7.png").read_bytes()).hexdigest()
+    )
     sessions.ledger._db.execute("UPDATE item SET state='queued', file=NULL")
     # item 1 was cut short: the image with the plain name comes last, so it is the one that is missing
     (session.folder / "cats_0001_seed-8.png").unlink()
@@ -378,7 +379,9 @@ def test_the_file_name_never_comes_from_the_client(make, tmp_path):
     sessions.ledger.mark_queued(session.id, {0: "p"})
     child = sessions.child(sessions.ledger.item(session.id, 0), 1)
     child.extra_data["extra_pnginfo"]["sdgen"]["requested_seed"] = "/../../../evil"
-    (path,) = sessions.save(f"{session.id}/0/1", [Image.new("RGB", (8, 8))], child.prompt, child.extra_data["extra_pnginfo"])
+    (path,) = sessions.save(
+        f"{session.id}/0/1", [Image.new("RGB", (8, 8))], child.prompt, child.extra_data["extra_pnginfo"]
+    )
     assert path == session.folder / "cats_0000_seed-7.png" and path.is_file()
 
 
