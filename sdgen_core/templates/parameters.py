@@ -84,16 +84,16 @@ def part_of(value: Value, part: str | None) -> str:
 
 class ParameterFiller:
     """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change
-    it). ``names`` are the placeholders that the result depends on.
+    it). ``names`` are the placeholders that the result depends on; ``empty`` ones are filled with nothing.
     """
 
     def __init__(
-        self, parameters: Mapping[str, Any], values: Mapping[str, Mapping[str, Value]], removed: frozenset[str]
+        self, parameters: Mapping[str, Any], values: Mapping[str, Mapping[str, Value]], empty: frozenset[str]
     ) -> None:
         self._plain: dict[str, Any] = dict(parameters)
         self._values = values
-        self._removed = removed
-        self._known = {n for n in _names(parameters) if n in values or n in removed}
+        self._empty = empty
+        self._known = {n for n in _names(parameters) if n in values or n in empty}
         self.names = tuple(sorted(n for n in self._known if n in values))
 
     @property
@@ -125,7 +125,7 @@ class ParameterFiller:
                 parts.append(t)
             elif t.name in choice and t.name in self._values:
                 parts.append(part_of(self._values[t.name][choice[t.name]], t.part))
-            elif t.name not in self._removed:
+            elif t.name not in self._empty:
                 parts.append(t.raw)
         filled = "".join(parts)
         if number and len(found) == 1 and not isinstance(found[0], str):
