@@ -145,7 +145,7 @@ class _Field:
             here = [cores[key] + after for key in pools[name]]
             names, before = pieces[-1]
             size = len(before) * len(here) * (max(map(len, before)) + max(map(len, here)))
-            if not names or (size <= _TABLE and name not in names):
+            if not names or size <= _TABLE:
                 pieces[-1] = [*names, name], [text + more for text in before for more in here]
             else:
                 pieces.append(([name], here))
