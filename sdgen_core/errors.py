@@ -113,7 +113,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ),
     ErrorCode("empty-choice", "Choose at least one value that exists."),
     ErrorCode("bad-variation-value", "A value is a text, a number, or a map of part: text."),
-    ErrorCode("bad-remove", "In a theme a name maps to a file or to [Remove], spelled exactly so."),
+    ErrorCode("bad-remove", "In a theme, [Remove] takes a name out, spelled exactly so."),
     ErrorCode("unknown-theme", "Choose one of the themes named, or add it under themes: explicit:."),
     ErrorCode("not-themable", "Add a themes: block to the prompt or to a template it implements, or use --theme-file."),
     ErrorCode("theme-exists", "Choose another name or --folder: nothing is ever overwritten."),
@@ -179,6 +179,8 @@ class Place:
 class SDGenError(Exception):
     """A user-visible error: ``code`` from the registry, ``message``, optional ``place``, ``hint`` and nearest valid names.
 
+    ``remarks`` are what was odd besides, as errors of their own.
+
     ``str(error)`` is the whole one-paragraph text for a terminal; ``to_dict()`` the form for JSON and HTTP.
     """
 
@@ -198,6 +200,7 @@ class SDGenError(Exception):
         self.place = place
         self.nearest = list(nearest)
         self.hint = CODES[code].hint if hint is None else hint
+        self.remarks: list[SDGenError] = []
         super().__init__(message)
 
     @property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..errors import SDGenError, shown
-from .output import print_error, working
+from .output import counted, print_error, working
 
 if TYPE_CHECKING:
     from ..sessions.plan import Plan
@@ -202,7 +202,7 @@ class _Asker:
         while True:
             resolved = replace(resolved, choices=self.choice.choices)
             plan = self._plan(resolved)
-            images = f"{plan.count:,} image" + ("" if plan.count == 1 else "s")
+            images = counted(plan.count, "image")
             rows = [Row(f"go on with {images}"), *(self._row(resolved, name) for name in names)]
             picked = pick_one("Choose values, or go on?", rows, above=self._so_far()) if names else 0
             if picked is None:

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import SDGenError, shown
 from .choosing import chosen
-from .output import print_error
+from .output import counted, print_error
 
 PREVIEW = 10
 
@@ -52,6 +52,7 @@ def expand(
         raise typer.BadParameter("--mode is combinatorial or random")
     try:
         from ..sessions.plan import Plan
+        from ..sessions.samplers import strange_names
         from ..templates import (
             Options,
             ResolvedTemplate,
@@ -78,6 +79,7 @@ def expand(
 
         file, options = chosen(file, options, interactive, planned)
         plan = planned(load_template(file, options))
+        plan.warnings += strange_names(plan.resolved.parameters)
         if jsonl:
             _print_lines(plan, api, parameters, info)
         else:
@@ -90,6 +92,7 @@ def expand(
                         "error": e.code,
                         "message": str(e),
                         **{k: v for k, v in e.to_dict().items() if k not in ("error", "message")},
+                        **({"warnings": [str(r) for r in e.remarks]} if e.remarks else {}),
                     },
                     ensure_ascii=False,
                 )
@@ -150,10 +153,9 @@ def _print_preview(plan: Any, name: str, count: int | None) -> None:
         for row in summary["placeholders"]:
             table.add_row(row["name"], str(row["available"]), str(row["selected"]), str(row["weight"]))
         console.print(table)
-    seeds = f" x {summary['seeds']:,} seeds" if summary["seeds"] is not None else ""
-    console.print(
-        f"{summary['mode']}: {summary['combinations']:,} combinations{seeds} -> [bold]{summary['images']:,} images[/]"
-    )
+    seeds = f" x {counted(summary['seeds'], 'seed')}" if summary["seeds"] is not None else ""
+    combinations, images = counted(summary["combinations"], "combination"), counted(summary["images"], "image")
+    console.print(f"{summary['mode']}: {combinations}{seeds} -> [bold]{images}[/]")
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning:[/] {_plain(warning)}", soft_wrap=True)
     shown_items = PREVIEW if count is None else count
@@ -161,10 +163,10 @@ def _print_preview(plan: Any, name: str, count: int | None) -> None:
         seed = "random" if item.requested_seed == -1 else str(item.requested_seed)
         keys = ", ".join(f"{n}={_shown_key(k, item.values[n])}" for n, k in item.keys.items())
         console.print(
-            f"[bold]{item.index:>4}[/] [dim]seed {seed}  {_plain(keys)}[/]\n     {_plain(item.prompt)}", soft_wrap=True
+            f"[bold]{item.index:>4}[/] [dim]seed {seed}  {_plain(keys)}[/]\n     {_below(item.prompt)}", soft_wrap=True
         )
         if item.negative:
-            console.print(f"     [dim]negative: {_plain(item.negative)}[/]", soft_wrap=True)
+            console.print(f"     [dim]negative: {_below(item.negative)}[/]", soft_wrap=True)
     if plan.count > shown_items:
         console.print(f"... and {plan.count - shown_items:,} more (--jsonl prints all)")
 
@@ -173,6 +175,11 @@ def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def _below(text: str) -> str:
+    """A text whose later lines stand below its first one."""
+    return _plain(text.strip("\n").replace("\n", "\n     "))
 
 
 def _shown_key(key: str, value: object) -> str:

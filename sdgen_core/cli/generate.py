@@ -31,7 +31,7 @@ from .connection import Remote, server_url
 from .graph_choice import described
 from .images import with_images
 from .order import Order, attend, chosen_template, graph_for, load_workflow, place, plan_order
-from .output import fail, print_json, reporting, session_table
+from .output import counted, fail, print_json, reporting, session_table
 
 
 @reporting
@@ -150,7 +150,7 @@ def _show_plan(plan: Mix, json: bool) -> None:
         ]
         print_json({**plan.summary(), "first": first})
         return
-    print(f"{plan.summary()['name']}: {plan.count:,} images")
+    print(f"{plan.summary()['name']}: {counted(plan.count, 'image')}")
     for placeholder in plan.summary()["placeholders"]:
         print(f"  {placeholder['name']}: {placeholder['selected']} of {placeholder['available']}")
     for item in items:

@@ -113,12 +113,20 @@ def styled(*parts: str | tuple[str, str] | Text) -> Text:
     return out
 
 
+def counted(n: int, word: str) -> str:
+    """ "1 image", "2,000 images"."""
+    return f"{n:,} {word}" + ("" if n == 1 else "s")
+
+
 def print_error(error: SDGenError) -> None:
-    """A user's error on standard error, place first; of several each on a line of its own with its own hint."""
+    """A user's error on standard error, place first; of several each on a line of its own with its own hint. Then its
+    remarks.
+    """
     errors: list[SDGenError] = getattr(error, "errors", [error])
-    for one in errors:
-        where = f"{one.place}: " if one.place else ""
-        print(visible(f"{where}error[{one.code}]: {one.text}\n  {one.hint}"), file=sys.stderr)
+    for level, found in (("error", errors), ("warning", error.remarks)):
+        for one in found:
+            where = f"{one.place}: " if one.place else ""
+            print(visible(f"{where}{level}[{one.code}]: {one.text}\n  {one.hint}"), file=sys.stderr)
     if more := getattr(error, "more", 0):
         print(f"... and {more:,} more errors", file=sys.stderr)
 

@@ -17,7 +17,7 @@ from ..errors import SDGenError, shown
 from ..templates.check import check_paths
 from ..templates.findings import Finding, Report
 from ..templates.run import few
-from .output import fail, reporting, visible
+from .output import counted, fail, reporting, visible
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _KINDS = {"variations": "variation file", "adetailer": "ADetailer preset", "controlnet": "ControlNet preset"}
@@ -116,29 +116,25 @@ def _names(names: list[str]) -> str:
 def counts(report: Report) -> str:
     """ "2 errors, 1 warning in 12 files"."""
     parts = [
-        _number(report.count(level) + (report.more if level == "error" else 0), level) for level in ("error", "warning")
+        counted(report.count(level) + (report.more if level == "error" else 0), level) for level in ("error", "warning")
     ]
     if notes := report.count("note"):
-        parts.append(_number(notes, "note"))
-    return f"{', '.join(parts)} in {_number(len(report.files), 'file')}"
+        parts.append(counted(notes, "note"))
+    return f"{', '.join(parts)} in {counted(len(report.files), 'file')}"
 
 
 def summary(report: Report) -> Iterator[str]:
     """What was checked, and what was not."""
     kinds = Counter(f.kind for f in report.files)
-    checked = ", ".join(_number(n, _KINDS.get(kind, kind)) for kind, n in kinds.items())
-    looks = f"; {_number(report.combinations, 'look')} under themes and styles" if report.combinations else ""
+    checked = ", ".join(counted(n, _KINDS.get(kind, kind)) for kind, n in kinds.items())
+    looks = f"; {counted(report.combinations, 'look')} under themes and styles" if report.combinations else ""
     yield counts(report) + (f" ({checked}{looks})" if checked else "")
     if report.more:
-        yield f"{_number(report.more, 'error')} more in the same files"
+        yield f"{counted(report.more, 'error')} more in the same files"
     if unused := report.unused:
-        yield f"{_number(len(unused), 'file')} that no prompt uses: {visible(few(unused, _FEW))}"
+        yield f"{counted(len(unused), 'file')} that no prompt uses: {visible(few(unused, _FEW))}"
     if report.skipped:
-        yield f"{_number(len(report.skipped), 'file')} skipped, no kind of SDGen's: {visible(few(sorted(report.skipped), _FEW))}"
-
-
-def _number(n: int, word: str) -> str:
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
+        yield f"{counted(len(report.skipped), 'file')} skipped, no kind of SDGen's: {visible(few(sorted(report.skipped), _FEW))}"
 
 
 # ---- markdown

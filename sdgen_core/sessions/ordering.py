@@ -22,7 +22,7 @@ from .ledger import Part, SessionRow, new_session_id
 from .manifest import ManifestWriter, build_snapshot, manifest_may_wait
 from .mix import Mix, single
 from .naming import create_session_folder, safe_name, session_folder_name
-from .parameters import FILES, ParameterRules, Parameters, canonical_name, ineffective_parameters
+from .parameters import FILES, ParameterRules, Parameters, canonical_name
 from .plan import Plan
 from .session_file import SESSION_FILE, write_session_file
 from .upkeep import MANIFEST_STATUS
@@ -152,7 +152,7 @@ def _check(plan: Plan, rules: ParameterRules, compiled: CompiledGraph, batching:
             raise SDGenError(
                 error.code, f"{name}[{key}]: {error.message}", nearest=error.nearest, hint=error.hint
             ) from error
-    remarks = [f"parameter {key!r} has no effect" for key in ineffective_parameters(written)]
+    remarks: list[str] = []
     given = {canonical_name(key): key for key, value in written.items() if value is not None}
     if stochastic:
         remarks.append(

@@ -31,14 +31,6 @@ _SYNONYMS = {
 #: Parameter → the kind of file it names, by ComfyUI's folder names; ``input`` are the images of the input folder.
 FILES: Mapping[str, str] = {"checkpoint": "checkpoints", "vae": "vae", "lora": "loras", "image": "input"}
 
-#: Known to the predecessor and kept in the manifest, but not a literal of the planner.
-_RECORDED_ONLY = frozenset(
-    {
-        "batch_size", "n_iter", "batch_count", "enable_hr", "hr_scale", "hr_upscaler", "hr_second_pass_steps", "adetailer",
-        "controlnet", "clip_skip", "seed", "restore_faces", "alwayson_scripts", "override_settings", "mask", "mask_blur",
-    }
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -217,9 +209,3 @@ def item_image(written: Mapping[str, Any]) -> Any:
 def canonical_name(name: str) -> str:
     """A parameter under its one name: ``cfg_scale`` → ``cfg``."""
     return _SYNONYMS.get(name, name)
-
-
-def ineffective_parameters(written: Iterable[str]) -> list[str]:
-    """Keys of a ``parameters`` block that nobody knows: most likely misspelled, so worth a warning."""
-    known = {*Parameters().to_dict(), *_SYNONYMS, *_RECORDED_ONLY}
-    return [key for key in written if key not in known]

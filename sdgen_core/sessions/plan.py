@@ -21,7 +21,7 @@ from ..templates.parameters import ParameterFiller
 from ..templates.render import Renderer
 from ..templates.resolved import ResolvedTemplate, Value, whole
 from ..templates.seeds import seeds_from_json, seeds_to_json
-from ..templates.space import Space
+from ..templates.space import Space, left_out
 from ..templates.streams import ALGORITHM, stream_key, word
 
 FORMAT = 1
@@ -101,9 +101,8 @@ class Plan:
         self.count: int = total if count is None else min(total, count)
         self.warnings = warnings
         self._filled: dict[tuple[str | None, ...], tuple[dict[str, Any], Any]] = {}
-        self._filler = ParameterFiller(
-            resolved.parameters, resolved.values, frozenset(resolved.removed), resolved.images
-        )
+        empty = left_out(resolved).union(resolved.removed)
+        self._filler = ParameterFiller(resolved.parameters, resolved.values, empty, resolved.images)
         self._stream = stream_key(seed_key, "seed")
         self._sorted_names = sorted(self.space.names)
 

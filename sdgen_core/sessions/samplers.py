@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import SDGenError, nearest_names
 
@@ -56,6 +57,13 @@ DETERMINISTIC = frozenset(
         "uni_pc_bh2",
     }
 )  # fmt: skip
+#: Names of ComfyUI (0.3.75) that A1111 has no label for.
+_COMFY_ONLY = (
+    "euler_cfg_pp", "euler_ancestral_cfg_pp", "heunpp2", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_2m_cfg_pp", "ipndm", "ipndm_v",
+    "deis", "res_multistep", "res_multistep_cfg_pp", "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp",
+    "gradient_estimation", "gradient_estimation_cfg_pp", "er_sde", "seeds_2", "seeds_3", "sa_solver", "sa_solver_pece",
+)  # fmt: skip
+_COMFY_ONLY_SCHEDULERS = ("linear_quadratic",)
 
 #: The schedule that A1111's "Automatic" means for a sampler, where it is not the plain one (its ``sd_samplers_kdiffusion`` table).
 _AUTOMATIC: Mapping[str, str] = {
@@ -120,3 +128,19 @@ def comfy_scheduler(name: str, schedulers: Sequence[str]) -> str | None:
         known = [*schedulers, *SCHEDULERS.values()]
         raise SDGenError("bad-parameter", f"there is no scheduler {name!r}", nearest=nearest_names(name, known))
     return scheduler
+
+
+def strange_names(parameters: Mapping[str, Any]) -> list[str]:
+    """Remarks on samplers and schedulers that ComfyUI by itself has not: a server with more nodes may have them."""
+    out: list[str] = []
+    for key, value in parameters.items():
+        if not isinstance(value, str) or "{" in value:
+            continue
+        try:
+            if key in ("sampler", "sampler_name"):
+                comfy_sampler(value, [*SAMPLERS, *_COMFY_ONLY])
+            elif key in ("scheduler", "schedule_type"):
+                comfy_scheduler(value, [*SCHEDULERS, *_COMFY_ONLY_SCHEDULERS])
+        except SDGenError as error:
+            out.append(f"parameters.{key}: in ComfyUI itself {error.text}")
+    return out

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Place, SDGenError, nearest_names
 from .findings import Collector, Finding
-from .imports import Memo, is_path
+from .imports import Memo
 from .load import Frame, Options, dress, generation_of, read_frame
 from .model import PromptFile
 from .names import Dressed, Unresolved, check_selectors, used_values
-from .run import Entry, Run, few, is_file, is_folder
-from .themes import THEME_FILE, Theme, glob_safe, implicit_theme, known_themes, theme_from
-
-_KIND_WORDS = frozenset(
-    {"chunk", "prompt", "template", "adetailer", "controlnet"}
-)  # x.chunk.yaml is no style of x.yaml
+from .run import Run, few, is_file, is_folder
+from .styles import styles_of
+from .themes import THEME_FILE, Theme, implicit_theme, known_themes, theme_from
 
 
 def look(run: Run, dressed: Dressed) -> None:
@@ -109,7 +105,7 @@ class PromptCheck:
 
     def _styles(self, run: Run, frame: Frame, plain: Dressed, name: str) -> None:
         """Files of styles that lie beside the plain ones."""
-        for style in _styles_beside(run, frame, frame.merged.imports):
+        for style in styles_of(run, frame.merged.sensitive, frame.merged.imports):
             part = self._look(run, frame, None, style, plain)
             _without_unresolved(part)
             self._all.take(part, name, f"style {style}")
@@ -130,7 +126,7 @@ class PromptCheck:
             if self._only not in (None, theme_name):
                 continue
             first, _ = self._theme(run, path, theme_name, "default")
-            styles = () if first is None else (*first.styles, *_styles_beside(run, frame, first.imports))
+            styles = () if first is None else (*first.styles, *styles_of(run, frame.merged.sensitive, first.imports))
             # a theme that is only found may be meant for other prompts
             meant = block is not None and (theme_name in block.explicit or self._only is not None)
             level = "error" if meant or self._all.strict else "warning"
@@ -184,33 +180,3 @@ def _without_unresolved(run: Run) -> list[Unresolved]:
     out = [p for p in run.problems if isinstance(p, Unresolved)]
     run.problems = [p for p in run.problems if not isinstance(p, Unresolved)]
     return out
-
-
-def _styles_beside(run: Run, frame: Frame, imports: dict[str, Entry]) -> list[str]:
-    """Styles that have a file beside that of a style-sensitive import: winter of ``coat.winter.yaml``."""
-    out: dict[str, None] = {}
-    for name in frame.merged.sensitive:
-        for path in _files_of(run, imports[name]) if name in imports else ():
-            for styled in sorted(path.parent.glob(f"{glob_safe(path.stem)}.*.y*ml")):
-                style = styled.stem.rpartition(".")[2]
-                if styled.stem == f"{path.stem}.{style}" and style not in _KIND_WORDS:
-                    out[style] = None
-    return list(out)
-
-
-def _files_of(run: Run, entry: Entry) -> Iterator[Path]:
-    """The files an import names, those that are there."""
-    stack = [entry.node]
-    while stack:
-        node = stack.pop()
-        if node.kind == "map":
-            stack += [value for _, _, value in node.pairs()]
-        elif node.kind == "list":
-            stack += node.value
-        elif is_path(str(node.value)):
-            try:
-                path = run.find(str(node.value), entry, missing_ok=True)
-            except SDGenError:
-                continue  # reading the import says so
-            if path is not None:
-                yield path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,8 +40,16 @@ class ChunkBook:
     used.
     """
 
-    def __init__(self, run: Run, chunks: dict[str, Entry], groups: dict[str, dict[str, Entry]]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        chunks: dict[str, Entry],
+        groups: dict[str, dict[str, Entry]],
+        replaced: Mapping[str, str] | None = None,
+    ) -> None:
+        """``replaced``: import that a theme replaced -> the theme."""
         self._run = run
+        self._replaced = replaced or {}
         self._chunks = chunks
         self._groups = groups
         self._loaded: dict[Path, Chunk | None] = {}
@@ -113,7 +122,7 @@ class ChunkBook:
         node = root.get("template")
         if node is not None and node.kind == "scalar" and not node.is_null:
             chunk.text = Text.of(document, node)
-        elif node is None and not model.implements and not document.lost("template"):
+        elif node is None and not model.implements and not document.damaged:
             run.problem(SDGenError("chunk-load", f"{prefix}the field 'template' is missing", place=document.place()))
         for reserved in RESERVED:
             at = chunk.text.string.find(reserved)
@@ -186,7 +195,7 @@ class ChunkBook:
                 message = f"more than {MAX_EXPANSIONS} chunk references in one prompt"
                 raise SDGenError("too-large", message, place=text.place(ref.start, raw))
             for piece in ref.bad:
-                message = f"{piece!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
+                message = f"{piece[:80]!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"
                 self._run.problem(SDGenError("bad-chunk-argument", message, place=text.place(ref.start, raw)))
             body = chunk.text
             arguments: list[tuple[str, Text]] = []
@@ -239,6 +248,14 @@ class ChunkBook:
     def _unknown(self, ref: Reference, raw: str, text: Text, scope: dict[str, Entry]) -> SDGenError:
         full = ref.name if ref.member is None else f"{ref.name}.{ref.member}"
         known = list(dict.fromkeys([*scope, *self.names]))
+        if ref.name in self._replaced:
+            return SDGenError(
+                "unknown-chunk",
+                f"@{full} is there only without a theme: the theme {self._replaced[ref.name]!r} replaces the template's "
+                f"imports, {ref.name} among them",
+                place=text.place(ref.start, raw),
+                hint=f"Add {ref.name} to the theme's imports, or write merge: true in the theme.",
+            )
         listed = "known chunks: " + few(known) if known else "no chunks are declared"
         return SDGenError(
             "unknown-chunk",

@@ -37,6 +37,7 @@ _CACHE_BYTES = 96 * 1024 * 1024
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, Any]]] = cast(Any, yaml.SafeLoader).yaml_implicit_resolvers
 _TAG = "tag:yaml.org,2002:"
+_MAX_BITS = 4096  # Python writes no numbers of more than 4,300 digits, and nobody means one
 _PLAIN_TAGS = {
     _TAG + t for t in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "set", "omap", "binary")
 }
@@ -98,10 +99,12 @@ class Node:
             return None
         try:
             loaded = yaml.safe_load(self.value)
-        except (yaml.YAMLError, ValueError):
+            if tag == "float" and isinstance(loaded, int):
+                return float(loaded)
+        except (yaml.YAMLError, ValueError, OverflowError):
             return self.value
-        if tag == "float" and isinstance(loaded, int):
-            return float(loaded)
+        if isinstance(loaded, int) and loaded.bit_length() > _MAX_BITS:
+            return self.value
         if isinstance(loaded, float) and not math.isfinite(loaded):
             return self.value  # JSON knows no infinity
         return loaded if isinstance(loaded, (bool, int, float)) else self.value

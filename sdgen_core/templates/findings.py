@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import CODES, Place, SDGenError
 from . import documents
-from .run import Run, few
+from .run import MAX_PROBLEMS, Run, few
 
 LEVELS = ("error", "warning", "note")
 _LONGEST_LINE = 500  # characters; longer source lines are not kept with a finding
@@ -165,16 +165,19 @@ class Collector:
         """Keep a finding made elsewhere."""
         self._found.setdefault((finding.code, finding.file, finding.line, finding.column, finding.message), finding)
 
-    def add_schema(self, problems: Iterable[SDGenError], name: str) -> None:
+    def add_schema(self, problems: Sequence[SDGenError], name: str) -> None:
         """Keep breaches of the strict rules where nothing else was said about the place or the field."""
         here = [f for f in self._found.values() if f.file == name and f.level != "note"]
         messages = {f.message for f in here}
         whole = any(f.level == "error" and not f.line for f in here)
-        for problem in problems:
-            place = problem.place or Place(name)
-            said = problem.message in messages or (whole and not place.line and not problem.message.startswith("the field"))
-            if not said and not any(_covers(f, place) or _covers(Finding.of("", problem, name), f.place) for f in here):
-                self.add([problem], name, level="error" if self.strict else "warning")
+        level = "error" if self.strict else "warning"
+        for problem in problems[:MAX_PROBLEMS]:
+            new = Finding.of(level, problem, name)
+            if new.message in messages or (whole and not new.line and not new.message.startswith("the field")):
+                continue
+            if not any(_covers(f, new.place) or _covers(new, f.place) for f in here):
+                self.keep(new)
+        self.report.more += len(problems[MAX_PROBLEMS:])
 
     def finished(self) -> Report:
         """The report, sorted and counted, each finding with its source line and the prompts that reach it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import SDGenError
@@ -193,7 +193,7 @@ class ImportReader:
         out: dict[str, Value] = {}
         faults = _Faults()
         for position, node in enumerate(entry.node.value):
-            item = Entry(node, entry.document, entry.own, f"{entry.where}[{position}]")
+            item = replace(entry, node=node, where=f"{entry.where}[{position}]")
             try:
                 self._item(name, out, item, position)
             except SDGenError as error:
@@ -230,7 +230,7 @@ class ImportReader:
         keys = {key for key, _, _ in pairs}
         if "source" in keys and keys <= {"source", "weight"}:
             inner = {key: node for key, _, node in pairs}
-            pool = self.read(name, Entry(inner["source"], entry.document, entry.own, f"{entry.where}.source"))
+            pool = self.read(name, replace(entry, node=inner["source"], where=f"{entry.where}.source"))
             if "weight" in inner:
                 weight = inner["weight"].scalar() if inner["weight"].kind == "scalar" else None
                 if not isinstance(weight, int) or isinstance(weight, bool):
@@ -245,12 +245,12 @@ class ImportReader:
         if pairs and len(paths) == len(pairs):
             if any(is_chunk(node.value) for _, node in paths):
                 return Pool(
-                    chunks={key: Entry(node, entry.document, entry.own, f"{entry.where}.{key}") for key, node in paths},
+                    chunks={key: replace(entry, node=node, where=f"{entry.where}.{key}") for key, node in paths},
                 )
             out: dict[str, Value] = {}
             faults = _Faults()
             for key, node in paths:
-                item = Entry(node, entry.document, entry.own, f"{entry.where}.{key}")
+                item = replace(entry, node=node, where=f"{entry.where}.{key}")
                 try:
                     merge_clash(out, self._file(name, node.value, item), key)
                 except SDGenError as error:
@@ -314,7 +314,8 @@ def _values(run: Run, document: Document, node: Node) -> dict[str, Value]:
     faults = _Faults()
     for item in [node] if node.kind == "map" else node.value:
         if item.kind == "map":
-            for key, _, value in item.pairs():
+            pairs = item.pairs() if item is node else _spelt_out(run, document, item)
+            for key, _, value in pairs:
                 try:
                     values[key] = _value(run, document, key, value)
                 except SDGenError as error:
@@ -326,6 +327,17 @@ def _values(run: Run, document: Document, node: Node) -> dict[str, Value]:
             faults.add(SDGenError("bad-variation-value", message, place=document.place(item)))
     faults.check()
     return values
+
+
+def _spelt_out(run: Run, document: Document, item: Node) -> list[tuple[str, Node, Node]]:
+    """The pairs of a map in a list of values; ``{key: Red, value: red coat, weight: 2}`` is the pair ``Red: red coat``."""
+    found = {key: value for key, _, value in item.pairs()}
+    if "value" not in found or not found.keys() <= {"key", "value", "weight"} or len(found) < 2:
+        return item.pairs()
+    if "weight" in found:
+        run.warn("a weight of a single value has no effect", document.place(found["weight"]), "bad-variation-value")
+    key = found.get("key", found["value"])
+    return [(key.key_text(), key, found["value"])] if key.kind == "scalar" else item.pairs()
 
 
 def _value(run: Run, document: Document, key: str, node: Node) -> Value:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError, nearest_names
+from ..errors import Place, SDGenError, nearest_names
 from .chunks import MAX_TEXT
 from .documents import Document
 from .model import ChunkFile, FileModel, PromptFile, TemplateFile, ThemesBlock
-from .run import Entry, Run
+from .run import Entry, Run, is_file
+from .syntax import placeholders
 from .text import Text
 
 MAX_CHAIN = 100
@@ -69,7 +72,7 @@ def chain(run: Run, leaf: Document, leaf_kind: type[FileModel]) -> list[Layer]:
     """The files from the root parent to the leaf. Faults of the files are recorded; where a parent cannot be read at all,
     the chain begins with its child and the run is ``partial``. Raises only what makes the leaf itself unusable.
     """
-    layers = [_layer(run, leaf, leaf_kind)]
+    layers = [_layer(run, leaf, leaf_kind, True)]
     seen: list[Path] = [] if leaf.path is None else [leaf.path]
     while True:
         document = layers[0].document
@@ -96,7 +99,23 @@ def chain(run: Run, leaf: Document, leaf_kind: type[FileModel]) -> list[Layer]:
             return layers
 
 
-def _layer(run: Run, document: Document, kind: type[FileModel]) -> Layer:
+def _or_else(document: Document, leaf: bool) -> str:
+    """The other way out of a template: in a prompt file."""
+    if not leaf:
+        return ", or remove generation:, which only prompts have."
+    if document.path is None or not is_file(document.path):
+        return "."
+    return f", or call the file {document.path.name.partition('.')[0]}.template.yaml."
+
+
+def _slip(names: Iterable[str]) -> str | None:
+    """The name that was most likely meant to be ``prompt``."""
+    folded = {name.casefold(): name for name in names}
+    hits = difflib.get_close_matches("prompt", folded, n=1, cutoff=0.8)
+    return folded[hits[0]] if hits else None
+
+
+def _layer(run: Run, document: Document, kind: type[FileModel], leaf: bool = False) -> Layer:
     """One file, checked as far as it can be."""
     root = document.root
     data = root.python()
@@ -109,7 +128,9 @@ def _layer(run: Run, document: Document, kind: type[FileModel]) -> Layer:
                 continue
             message = f"a prompt file has '{right}:', not '{wrong}:'"
             place = next(document.place(key_node) for key, key_node, _ in root.pairs() if key == wrong)
-            run.problem(SDGenError("bad-structure", message, place=place))
+            hint = f"Rename {wrong}: to {right}:" if data.get(right) is None else f"Remove {wrong}:"
+            hint += _or_else(document, leaf) if wrong == "template" else "."
+            run.problem(SDGenError("bad-structure", message, place=place, hint=hint))
             value = data.pop(wrong)
             if data.get(right) is None:
                 data[right] = value
@@ -122,8 +143,15 @@ def _layer(run: Run, document: Document, kind: type[FileModel]) -> Layer:
         run.problem(SDGenError("bad-structure", "the field 'prompt' is empty", place=document.place(node)))
     if isinstance(model, TemplateFile) and text is not None and text.string and "{prompt}" not in text.string:
         message = "a template's text must contain {prompt}, where the child's text goes"
-        run.problem(SDGenError("bad-structure", message, place=document.place(node)))
-    if isinstance(model, ChunkFile) and node is None and not document.lost("template"):
+        where: Place | None = document.place(node)
+        near: list[str] = []
+        slip = _slip(p.name for p in placeholders(text.string) if p.name not in model.imports)
+        if slip is not None:  # read as it was meant, so that nothing else is said about it
+            raw = f"{{{slip}}}"
+            where, near = text.place(text.string.find(raw), raw), ["{prompt}"]
+            text = text.replace(raw, Text("{prompt}"))
+        run.problem(SDGenError("bad-structure", message, place=where, nearest=near))
+    if isinstance(model, ChunkFile) and node is None and not document.damaged:
         run.problem(SDGenError("bad-structure", "the field 'template' is missing", place=document.place()))
     if model.type and model.TYPES and model.type not in model.TYPES:
         expected = " or ".join(map(repr, model.TYPES))

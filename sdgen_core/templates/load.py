@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from .model import FileModel, GenerationBlock, PromptFile, TemplateFile
 from .names import Dressed, Values, apply_fixed, check_selectors, checked_choices, used_values
 from .presets import expand_presets
 from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
-from .run import Entry, Run
+from .run import Entry, Run, few
+from .styles import styles_of
 from .text import Text
 from .themes import Theme, load_theme, theme_from
 from .validate import UnknownField, strict_problems
@@ -56,7 +59,7 @@ def load_template(source: Path, options: Options | None = None) -> ResolvedTempl
     """
     options = options or Options()
     source = Path(source)
-    path = absolute(source)
+    path = existing(source)
     run = Run(path.parent, shown(source.parent) if source.parent != Path() else "", options.strict)
     frame = None
     with run.collecting():
@@ -73,6 +76,24 @@ def absolute(source: Path) -> Path:
     except (OSError, ValueError):
         pass
     raise SDGenError("missing-file", f"the file does not exist: {shown(source)}") from None
+
+
+def existing(source: Path) -> Path:
+    """The absolute path of what a user wants to run. Raises ``missing-file`` with the names it may have meant."""
+    path = absolute(source)
+    if os.path.lexists(path):
+        return path
+    stems: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        names = [p.name for p in islice(path.parent.iterdir(), 2000) if p.suffix in (".yaml", ".yml")]
+        for name in sorted(names, key=lambda n: (".prompt." not in n, n)):  # all endings are alike
+            stems.setdefault(name.partition(".")[0], name)
+    raise SDGenError(
+        "missing-file",
+        f"the file does not exist: {shown(source)}",
+        nearest=[shown(source.with_name(stems[s])) for s in nearest_names(path.name.partition(".")[0], stems)],
+        hint="Check the path; `sdgen list FOLDER` shows what can be run in a folder.",
+    )
 
 
 def load_text(
@@ -199,7 +220,7 @@ def dress(
     pools: dict[str, Pool] = {n: Pool(broken=True) for n in (theme.broken if theme is not None else ())}
     for name, entry in imports.items():
         pools[name] = _read(run, reader, name, entry)
-    removed += [n for n, p in pools.items() if p.removed and n not in removed]
+    removed |= dict.fromkeys(n for n, p in pools.items() if p.removed)
     if before is not None and not any(p.chunk or p.chunks for d in (pools, before.pools) for p in d.values()):
         out = replace(before, pools=pools, removed=removed, theme=theme)
     else:
@@ -213,12 +234,13 @@ def dress(
 
 
 def _expanded(
-    run: Run, merged: Merged, pools: dict[str, Pool], removed: list[str], theme: Theme | None, alone: bool
+    run: Run, merged: Merged, pools: dict[str, Pool], removed: dict[str, None], theme: Theme | None, alone: bool
 ) -> Dressed:
     book = ChunkBook(
         run,
         {**{n: p.chunk for n, p in pools.items() if p.chunk}, **merged.chunks},
         {n: p.chunks for n, p in pools.items() if p.chunks},
+        {} if theme is None else {n: theme.name for n in merged.imports if n not in pools and n not in removed},
     )
     book.load_all()
     out = Dressed(merged.text, merged.negative or Text(""), book, pools, removed, {}, theme, alone)
@@ -264,6 +286,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
         dressed = dress(run, frame, theme, style)
     if dressed is None:
         dressed = dress(run, own_frame(run, frame), None, style)
+    _check_style(run, frame.merged, dressed.theme, style)
     values = used_values(run, dressed)
     fixed = _fixed(run, values, options, dressed.usable)
     choices = checked_choices(run, values, options.choices, dressed)
@@ -311,10 +334,26 @@ def _theme(run: Run, merged: Merged, options: Options, prompt_name: str, style: 
     return None
 
 
-def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], list[str]]:
+def _check_style(run: Run, merged: Merged, theme: Theme | None, style: str) -> None:
+    """Remark on a style that neither the theme nor a file beside those of style-sensitive imports has."""
+    if style == "default" or run.partial:
+        return
+    beside = styles_of(run, merged.sensitive, _with_theme(merged, theme)[0])
+    known = list(dict.fromkeys((*(theme.styles if theme is not None else ()), *beside)))
+    if style in known or not (known or theme is None):
+        return
+    if known:
+        owner = "there is" if theme is None else f"the theme {theme.name!r} has"
+        message = f"{owner} no style {style!r} (styles: {few(known)})"
+    else:
+        message = f"the style {style!r} has no effect: no theme was chosen, and no import has a file for it"
+    run.warn(message, None, "bad-option", nearest_names(style, known))
+
+
+def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], dict[str, None]]:
     """The imports in force and the names a theme removed (less those the leaf gives back)."""
     if theme is None:
-        return merged.imports, []
+        return merged.imports, {}
     base = merged.imports if theme.merge else {}
     # a template run directly is frame and leaf in one: its imports are what a theme replaces, save its {prompt}
     own = (
@@ -324,7 +363,7 @@ def _with_theme(merged: Merged, theme: Theme | None) -> tuple[dict[str, Entry], 
     )
     imports = {k: v for k, v in {**base, **theme.imports}.items() if k not in theme.removed}
     imports.update(own)
-    return imports, [n for n in theme.removed if n not in imports]
+    return imports, {n: None for n in theme.removed if n not in imports}
 
 
 def generation_of(run: Run, layer: Layer, options: Options) -> Generation:

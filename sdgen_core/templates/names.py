@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +15,14 @@ from .parameters import loose_names, parameter_names
 from .resolved import Value
 from .run import Run, few
 from .space import selected
-from .syntax import Placeholder, Selector, deciding_in, parse_selector, placeholders
+from .syntax import PLACEHOLDER, Placeholder, Selector, deciding_in, parse_selector, placeholders
 from .text import Text
 from .themes import Theme
 
 Values = dict[str, dict[str, Value]]
+
+#: What would be a placeholder without its spaces.
+_SPACED = re.compile(r"\{\s*(\w+)(?:\s*\[([^][{}]{1,2000})\])?(?:\s*:\s*(\w+))?\s*\}")
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Dressed:
     negative: Text
     book: ChunkBook
     pools: dict[str, Pool] = field(default_factory=dict)
-    removed: list[str] = field(default_factory=list)
+    removed: dict[str, None] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     theme: Theme | None = None
     frame: bool = False
@@ -71,13 +75,14 @@ def used_values(run: Run, dressed: Dressed) -> Values:
                 values.setdefault(p.name, usable[p.name])
             elif not dressed.settled(run, p.name):
                 if required and p.part is not None and p.name not in bare:
-                    dressed.removed.append(p.name)
-                    run.warn(
-                        f"{p.raw} has no import and becomes empty text",
-                        text.place(p.start, p.raw),
-                        "unresolved-placeholder",
-                        nearest_names(p.name, usable),
-                    )
+                    dressed.removed[p.name] = None
+                    if not run.crowded:
+                        run.warn(
+                            f"{p.raw} has no import and becomes empty text",
+                            text.place(p.start, p.raw),
+                            "unresolved-placeholder",
+                            nearest_names(p.name, usable),
+                        )
                 elif required:
                     _unresolved(run, p, text, dressed)
                 elif p.name != "negprompt" and not run.crowded:
@@ -87,6 +92,7 @@ def used_values(run: Run, dressed: Dressed) -> Values:
                         "unresolved-placeholder",
                         nearest_names(p.name, usable),
                     )
+        _spaced(run, text, dressed)
     for name in (*parameter_names(dressed.parameters), *loose_names(dressed.parameters)):
         if name in usable:
             values.setdefault(name, usable[name])
@@ -94,6 +100,21 @@ def used_values(run: Run, dressed: Dressed) -> Values:
             message = f"{{{name}}} in the parameters has no import and stays as text"
             run.warn(message, None, "unresolved-placeholder", nearest_names(name, usable))
     return values
+
+
+def _spaced(run: Run, text: Text, dressed: Dressed) -> None:
+    """Remark on imported names in braces that are no placeholders, because spaces stand in them."""
+    if "{" not in text.string or not dressed.pools:
+        return
+    for m in _SPACED.finditer(text.string):
+        name, selector, part = m.groups()
+        if name not in dressed.pools or PLACEHOLDER.fullmatch(m[0]) or run.crowded:
+            continue
+        meant = name + (f"[{selector}]" if selector else "") + (f":{part}" if part else "")
+        shown = " ".join(m[0].split())
+        message = f"{shown} stays as text; write {{{meant}}} without spaces"
+        hint = "A placeholder has no spaces inside its braces."
+        run.warn(message, text.place(m.start(), m[0]), "unresolved-placeholder", hint=hint)
 
 
 def _unresolved(run: Run, p: Placeholder, text: Text, dressed: Dressed) -> None:
@@ -209,6 +230,8 @@ def checked_choices(
         selector = parse_selector(text)
         for message in selector.errors:
             run.problem(SDGenError("bad-selector", f"{raw}: {message}"))
+        for message in selector.remarks:
+            run.warn(f"{raw}: {message}", None, "bad-selector")
         if not selector.errors:
             _check_choice(run, raw, selector, name, values[name], False)
             out[name] = text

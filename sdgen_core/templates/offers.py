@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from ..errors import SDGenError
 from .documents import Document, Node, Parsed
-from .imports import is_path, is_remove
+from .imports import is_remove
 from .inherit import MAX_CHAIN, chain, kind_of, merge
 from .model import ThemesBlock
 from .run import Entry, Run
-from .theme_report import KIND_WORDS
+from .styles import files_of, styles_beside
 from .themes import THEME_FILE, glob_safe, known_themes
 
 
@@ -119,26 +119,5 @@ def _styles(run: Run, said: Sequence[_Said], sensitive: Collection[str]) -> tupl
     found = [style for _, style, _ in said]
     for name, style, entry in said:
         if name in sensitive and not style and not is_remove(entry.node):
-            found += _styles_beside(run, entry)
+            found += [style for path in files_of(run, entry) for style in styles_beside(path)]
     return tuple(style for style in dict.fromkeys(found) if style not in ("", "default"))
-
-
-def _styles_beside(run: Run, entry: Entry) -> Iterator[str]:
-    """``winter`` for ``coat.winter.yaml`` beside the ``coat.yaml`` that an import names."""
-    stack = [entry.node]
-    while stack:
-        node = stack.pop()
-        if node.kind == "map":
-            stack += [value for _, _, value in node.pairs()]
-        elif node.kind == "list":
-            stack += node.value
-        elif is_path(str(node.value)):
-            try:
-                path = run.find(str(node.value), entry, missing_ok=True)
-                if path is None:
-                    continue
-                beside = sorted(path.parent.glob(f"{glob_safe(path.stem)}.*.y*ml"))
-            except (SDGenError, OSError):
-                continue  # choosing it says so
-            middle = (found.name[len(path.stem) + 1 :].rpartition(".")[0] for found in beside)
-            yield from (style for style in middle if style and "." not in style and style not in KIND_WORDS)

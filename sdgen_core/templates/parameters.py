@@ -18,6 +18,17 @@ from .syntax import PLACEHOLDER, Placeholder, tokens
 
 LOOSE = ("adetailer", "controlnet")
 
+#: What ``preset_model.ParametersBlock`` has, without waiting for the model.
+KNOWN = frozenset(
+    {
+        "width", "height", "steps", "cfg_scale", "cfg", "guidance", "sampler", "sampler_name", "scheduler", "schedule_type",
+        "denoise", "denoising_strength", "checkpoint", "model", "sd_model", "sd_model_checkpoint", "vae", "sd_vae", "lora",
+        "lora_strength", "lora_weight", "image", "init_image", *LOOSE, "batch_size", "n_iter", "batch_count", "enable_hr", "hr_scale",
+        "hr_upscaler", "hr_second_pass_steps", "mask", "mask_blur", "clip_skip", "seed", "restore_faces", "alwayson_scripts",
+        "override_settings",
+    }
+)  # fmt: skip
+
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
@@ -105,21 +116,22 @@ def part_of(value: Value, part: str | None) -> str:
 
 class ParameterFiller:
     """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change
-    it). ``names`` are the placeholders that the result depends on. ``images`` are other names of images.
+    it). ``names`` are the placeholders that the result depends on; ``empty`` ones are filled with nothing. ``images`` are
+    other names of images.
     """
 
     def __init__(
         self,
         parameters: Mapping[str, Any],
         values: Mapping[str, Mapping[str, Value]],
-        removed: frozenset[str],
+        empty: frozenset[str],
         images: Mapping[str, str] | None = None,
     ) -> None:
         self._images = images or {}
         self._plain: dict[str, Any] = self._renamed(dict(parameters))
         self._values = values
-        self._removed = removed
-        self._known = {n for n in _names(parameters) if n in values or n in removed}
+        self._empty = empty
+        self._known = {n for n in _names(parameters) if n in values or n in empty}
         self.names = tuple(sorted(n for n in self._known if n in values))
 
     @property
@@ -161,7 +173,7 @@ class ParameterFiller:
                 parts.append(t)
             elif t.name in choice and t.name in self._values:
                 parts.append(part_of(self._values[t.name][choice[t.name]], t.part))
-            elif t.name not in self._removed:
+            elif t.name not in self._empty:
                 parts.append(t.raw)
         filled = "".join(parts)
         if number and len(found) == 1 and not isinstance(found[0], str):

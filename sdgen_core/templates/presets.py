@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Place, SDGenError, nearest_names
 from .documents import Document, Node
-from .parameters import unquoted
+from .parameters import KNOWN, LOOSE, unquoted
 from .run import Entry, Run
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ def expand_presets(run: Run, parameters: Mapping[str, tuple[Any, Document]]) -> 
     """
     out: dict[str, Any] = {}
     for name, (value, document) in parameters.items():
-        if name not in ("adetailer", "controlnet"):
+        if name not in LOOSE:
             out[name] = value
+            if name not in KNOWN:
+                _unknown(run, name, document)
             continue
         if value is None or value is False:
             continue
@@ -49,6 +51,17 @@ def expand_presets(run: Run, parameters: Mapping[str, tuple[Any, Document]]) -> 
             run.problem(e)
     run.check()
     return out
+
+
+def _unknown(run: Run, name: str, document: Document) -> None:
+    """Remark on a parameter that nobody knows; without a known one like it, it may be there to be recorded."""
+    key = next((k for n, k, _ in document.root.at(("parameters",)).pairs() if n == name), None)
+    place = document.place(key)
+    near = nearest_names(name, sorted(KNOWN))
+    if near:
+        run.warn(f"the parameter {name!r} is unknown and has no effect", place, "schema", near)
+    else:
+        run.note(f"the parameter {name!r} is unknown; it is kept in the manifest and has no effect", place, "schema")
 
 
 def _detectors(run: Run, value: Any, entry: Entry) -> list[dict[str, Any]]:

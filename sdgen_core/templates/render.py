@@ -23,7 +23,7 @@ from .syntax import Placeholder, tokens
 _Columns = Mapping[str, "array[int]"]
 _PATTERNS = 4096
 _BLOCK = 4096
-_TABLE = 2048
+_TABLE = 1 << 18  # characters
 
 
 class Rendered(NamedTuple):
@@ -133,7 +133,7 @@ class _Field:
     def filler(self, pools: Mapping[str, list[str]]) -> Callable[[_Columns, int], Iterable[str]]:
         """What fills this text for many choices, given as positions in ``pools``.
 
-        Neighbours with few values share a table of their combinations, so that fewer pieces have to be joined.
+        Neighbours with few short values share a table of their combinations, so that fewer pieces have to be joined.
         """
         pattern = self._only
         if pattern is None:
@@ -144,7 +144,8 @@ class _Field:
         for (name, cores), after in zip(self._occurrences, pattern[2::2], strict=True):
             here = [cores[key] + after for key in pools[name]]
             names, before = pieces[-1]
-            if not names or (len(before) * len(here) <= _TABLE and name not in names):
+            size = len(before) * len(here) * (max(map(len, before)) + max(map(len, here)))
+            if not names or size <= _TABLE:
                 pieces[-1] = [*names, name], [text + more for text in before for more in here]
             else:
                 pieces.append(([name], here))

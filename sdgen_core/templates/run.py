@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="FileModel")
 
+#: What to write for a field that is missing.
+_MISSING = {
+    "generation": "Add generation: {mode: combinatorial, seed: -1, seed_mode: progressive, max_images: -1}.",
+}
+
 _ABSOLUTE = re.compile(r"[\\/~]|[A-Za-z]:")
 MAX_PROBLEMS = 200  # of one loading; more are counted, not kept
 MAX_VALUES = 3_000_000  # values that one loading may put together
@@ -142,10 +147,15 @@ class Run:
         return [str(r.error) for r in self.remarks]
 
     def warn(
-        self, message: str, place: Place | None = None, code: str = "bad-structure", nearest: Iterable[str] = ()
+        self,
+        message: str,
+        place: Place | None = None,
+        code: str = "bad-structure",
+        nearest: Iterable[str] = (),
+        hint: str | None = None,
     ) -> None:
         """Record a remark once; in strict mode it is a problem."""
-        self._remark(SDGenError(code, message, place=place, nearest=nearest), note=False)
+        self._remark(SDGenError(code, message, place=place, nearest=nearest, hint=hint), note=False)
 
     def note(self, message: str, place: Place | None = None, code: str = "bad-structure") -> None:
         """Record a remark that is no mistake, in strict mode neither."""
@@ -229,9 +239,10 @@ class Run:
             self.problem(problem)
 
     def check(self) -> None:
-        """Raise what was collected, if anything, in the order of the files and their lines."""
+        """Raise what was collected, if anything, in the order of the files and their lines, with the remarks."""
         error = self.error()
         if error is not None:
+            error.remarks = [r.error for r in self.remarks]
             self.problems, self.more = [], 0
             self._wrong.clear()
             raise error
@@ -431,7 +442,8 @@ class Run:
             faulty: set[str] = set()
             for item in e.errors(include_url=False)[:MAX_PROBLEMS]:
                 faulty.add(str(item["loc"][0]) if item["loc"] else "")
-                if not (item["type"] == "missing" and document.lost(str(item["loc"][-1]))):
+                # a field that is missing from a damaged file may stand in what could not be read
+                if not (item["type"] == "missing" and document.damaged):
                     errors.append(_violation(document, kind, item, code, prefix))
             rest = {k: v for k, v in data.items() if k not in faulty}
             rest |= {k: v for k, v in _STAND_INS.items() if k in faulty}
@@ -486,7 +498,7 @@ def _violation(document: Document, kind: type[FileModel], item: Any, code: str, 
             for near in nearest_names(dotted, written, 1):
                 place = document.place(written[near])
                 return SDGenError(code, f"{message}is missing, and {near!r} is no field", place=place, nearest=[dotted])
-        return SDGenError(code, f"{message}is missing", place=place)
+        return SDGenError(code, f"{message}is missing", place=place, hint=_MISSING.get(dotted))
     if item["type"] == "string_too_short":
         return SDGenError(code, f"{message}is empty", place=place)
     given = item.get("input")

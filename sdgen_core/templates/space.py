@@ -23,6 +23,7 @@ from .syntax import Choice, Placeholder, Selector, choose, deciding_in, parse_se
 from .walk import LIMIT, Walk, digits
 
 _EMPTY = Selector()
+_LARGEST = 10**4000  # Python and JSON refuse to write numbers of more than 4,300 digits
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Space:
     ``names`` is the order of the choice's names; ``size`` the number of combinations this mode can yield;
     ``full_size`` the product of the full pools (the manifest's ``total_combinations``). ``wanted`` (default: the
     template's ``max_images``; <= 0: all) is how many combinations a random run asks for. Raises ``empty-choice`` when a
-    selector leaves nothing.
+    selector leaves nothing, and ``plan-too-large``.
     """
 
     def __init__(self, resolved: ResolvedTemplate, variation_seed: int, wanted: int | None = None) -> None:
@@ -131,6 +132,9 @@ class Space:
                 raise SDGenError("empty-choice", f"{name}[{text}] selects none of the {len(keys)} values", nearest=near)
             weight = selector.weight if selector.weight is not None else resolved.weights.get(name, 1)
             slots.append(Slot(name, keys, result, 0 if name in loose else weight, text))
+        if self.full_size > _LARGEST:
+            message = f"{len(slots)} placeholders have more than 10^4000 combinations"
+            raise SDGenError("plan-too-large", message, hint="Use fewer placeholders, or fewer values of each.")
         #: Only settings of ADetailer and ControlNet choose: one combination, for which values are drawn image by image.
         self.per_image = bool(slots) and all(s.name in loose for s in slots)
         self.combinatorial = self.per_image or (resolved.generation.combinatorial and any(s.weight > 0 for s in slots))

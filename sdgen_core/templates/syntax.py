@@ -91,6 +91,13 @@ def parse_selector(text: str) -> Selector:
     errors: list[str] = []
     remarks: list[str] = []
 
+    def replaced(old: tuple[str, ...] | None, new: tuple[str, ...]) -> tuple[str, ...]:
+        """``new`` keys, which take the place of those that stood before them."""
+        if old and new:
+            said = f"{', '.join(old)!r} has no effect: {', '.join(new)!r} takes its place"
+            remarks.append(said + "; separate keys with commas")
+        return new
+
     for part in (p.strip() for p in text.split(";")):
         if not part:
             continue
@@ -103,7 +110,7 @@ def parse_selector(text: str) -> Selector:
                     errors.append(f"{part!r} needs a number")
                 continue
             if kind in ("key", "keys"):
-                keys = tuple(k for k in (k.strip() for k in rest.split(",")) if k)
+                keys = replaced(keys, tuple(k for k in (k.strip() for k in rest.split(",")) if k))
                 if not keys:
                     errors.append(f"{part!r} names no key")
                 continue
@@ -130,7 +137,7 @@ def parse_selector(text: str) -> Selector:
         elif part.isdecimal() and len(part) < 19:
             limit = int(part)
         else:
-            keys = tuple(k for k in (k.strip() for k in part.split(",")) if k)
+            keys = replaced(keys, tuple(k for k in (k.strip() for k in part.split(",")) if k))
             if not keys:
                 errors.append(f"{part!r} names no key")
     if (indexes is not None or span is not None) and keys is not None:
@@ -260,12 +267,13 @@ def _arguments(text: str, start: int, end: int) -> tuple[tuple[tuple[str, int, i
     """Split ``P:value, Q:value`` at commas outside brackets and quotes."""
     pieces: list[tuple[int, int]] = []
     depth, quote, begin = 0, "", start
+    last = ""  # the last character that is no space
     for i in range(start, end):
         c = text[i]
         if quote:
             if c == quote:
                 quote = ""
-        elif c in "\"'" and text[:i].rstrip().endswith(":") and text.find(c, i + 1, end) > 0:
+        elif c in "\"'" and last == ":" and text.find(c, i + 1, end) > 0:
             quote = c
         elif c in "{[(":
             depth += 1
@@ -274,6 +282,8 @@ def _arguments(text: str, start: int, end: int) -> tuple[tuple[tuple[str, int, i
         elif c == "," and depth == 0:
             pieces.append((begin, i))
             begin = i + 1
+        if not c.isspace():
+            last = c
     pieces.append((begin, end))
     arguments: list[tuple[str, int, int]] = []
     bad: list[str] = []

@@ -47,6 +47,8 @@ def check_theme(report: ThemeReport, needs: Needs | None = None) -> Verdict:
     if not verdict.errors and not report.entries and not report.merge:
         message = "the theme has no imports, so no placeholder of a template would have values"
         verdict.errors.append(SDGenError("schema", message, place=_place(report)))
+    if needs is None:  # a template tells for certain
+        verdict.warnings += _only_styled(report)
     verdict.warnings += [*_slips(report), *_shared_keys(report)]
     if needs is not None:
         _judge(verdict, needs)
@@ -74,14 +76,18 @@ def _bad_names(report: ThemeReport) -> Iterator[SDGenError]:
             yield SDGenError("schema", message, place=_place(report, key))
 
 
-def _slips(report: ThemeReport) -> Iterator[str]:
+def _only_styled(report: ThemeReport) -> Iterator[str]:
+    """Names with values in a style only, which is right for those that the prompt or a chunk brings."""
     plain = {e.name for e in report.entries if not e.style}
     for entry in report.entries:
-        if entry.style and entry.name not in plain and not report.merge:
-            key = _key(entry.name, entry.style)
+        if entry.style and entry.name not in plain and not entry.removed and not report.merge:
             yield (
-                f"{_place(report, key)}: {entry.name} is there only in the style {entry.style}; without it the theme has no {entry.name}"
+                f"{_place(report, _key(entry.name, entry.style))}: {entry.name} is there only in the style {entry.style}; "
+                f"without it a template lacks {entry.name}, unless its prompt or a chunk brings it"
             )
+
+
+def _slips(report: ThemeReport) -> Iterator[str]:
     folded: dict[str, str] = {}
     for name in dict.fromkeys(e.name for e in report.entries):
         other = folded.setdefault(name.casefold(), name)

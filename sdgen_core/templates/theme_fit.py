@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import shown
 from .imports import Memo
 from .inherit import kind_of
-from .load import Frame, Options, absolute, dress, read_frame
+from .load import Frame, Options, absolute, dress, existing, read_frame
 from .names import Dressed
 from .parameters import loose_names, parameter_names
 from .run import Run, is_file
@@ -111,7 +111,7 @@ class Fit:
 
 def needs_of(source: Path, known: Known | None = None) -> Needs:
     """Read a template as far as its themes; its placeholders when they are asked for. Raises what reading its own files raises."""
-    path = absolute(source)
+    path = existing(source)
     run = Run(path.parent, shown(source.parent) if source.parent != Path() else "")
     leaf = run.open(path)
     frame = read_frame(run, leaf, kind_of(leaf, path.name), Options())

@@ -10,15 +10,13 @@ from typing import Any
 
 from ..errors import SDGenError
 from .documents import Document, Node
-from .imports import ImportReader, is_path, is_remove
+from .imports import ImportReader, is_remove
 from .model import ThemeFile
 from .resolved import Value
 from .run import Entry, Run, flat
+from .styles import files_of, styles_beside
 from .theme_folders import FoundTheme, shown_path
 from .themes import glob_safe, theme_from
-
-#: Words that make a file another kind when they stand before its ending: ``x.chunk.yaml`` is no style of ``x.yaml``.
-KIND_WORDS = frozenset({"chunk", "prompt", "template", "adetailer", "controlnet"})
 
 
 @dataclass(frozen=True)
@@ -221,12 +219,12 @@ def _entries(run: Run, name: str, style: str, entry: Entry, written: str, said: 
     if is_remove(entry.node):
         yield ThemeEntry(name, style, written, removed=True)
         return
-    files = tuple(dict.fromkeys(_files(run, entry)))
+    files = tuple(dict.fromkeys(files_of(run, entry)))
     plain = _entry(run, name, style, entry, written, files)
     yield plain
     if style or plain.problem is not None:
         return
-    for found in dict.fromkeys(s for path in files for s in _styles_beside(path)):
+    for found in dict.fromkeys(s for path in files for s in styles_beside(path)):
         if f"{name}.{found}" in said:
             continue
         styled = tuple(p for p in (_style_file(path, found) for path in files) if p is not None)
@@ -252,34 +250,6 @@ def _entry(
         except SDGenError as error:
             problem = error
     return ThemeEntry(name, style, written, files, by_file=by_file, values=pool.values, chunks=chunks, problem=problem)
-
-
-def _files(run: Run, entry: Entry) -> Iterator[Path]:
-    """The files an import names, those that exist."""
-    stack = [entry.node]
-    while stack:
-        node = stack.pop()
-        if node.kind == "map":
-            stack += [value for _, _, value in reversed(node.pairs())]
-        elif node.kind == "list":
-            stack += reversed(node.value)
-        elif node.is_text and is_path(node.value):
-            try:
-                path = run.find(node.value, entry, missing_ok=True)
-            except SDGenError:
-                continue  # reading the entry says so
-            if path is not None:
-                yield path
-
-
-def _styles_beside(path: Path) -> list[str]:
-    """``coat.winter.yaml`` beside ``coat.yaml``: winter."""
-    try:
-        names = sorted(p.name for p in path.parent.glob(f"{glob_safe(path.stem)}.*.y*ml"))
-    except OSError:
-        return []
-    middle = [n[len(path.stem) + 1 :].rpartition(".")[0] for n in names if n.endswith((".yaml", ".yml"))]
-    return [m for m in middle if m and "." not in m and m not in KIND_WORDS]
 
 
 def _style_file(path: Path, style: str) -> Path | None:

@@ -15,8 +15,8 @@ from . import documents
 from .load import absolute
 from .resolved import Value
 from .run import Run
+from .styles import KIND_WORDS
 from .theme_fit import Needs
-from .theme_report import KIND_WORDS
 from .themes import THEME_FILE
 
 #: Placeholders of a theme for no template in particular.

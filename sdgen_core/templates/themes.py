@@ -13,6 +13,7 @@ from .model import ThemeFile, ThemesBlock
 from .run import Entry, Run, few, is_file, is_folder
 
 THEME_FILE = "theme.yaml"
+_NO_LIST = "In a theme, values are a file, one text or a map {key: text}; [Remove] takes the name out."
 
 
 @dataclass
@@ -133,11 +134,12 @@ def _check(run: Run, key: str, entry: Entry) -> bool:
             stack += [v for _, _, v in node.pairs()]
         elif node.kind == "list" and not is_remove(node):
             items = few(str(n.value) if n.kind == "scalar" else "..." for n in node.value)
-            message = f"the theme's entry {key} is the list [{items}]; only [Remove] is allowed"
+            message = f"the theme's entry {key} is the list [{items}]; of lists a theme has only [Remove]"
             only = node.value[0] if len(node.value) == 1 else None
             near = nearest_names(str(only.value), ["Remove"]) if only is not None and only.kind == "scalar" else []
             place = entry.document.place(node)
-            run.problem(SDGenError("bad-remove", message, place=place, nearest=[f"[{n}]" for n in near]))
+            hint = None if near else _NO_LIST
+            run.problem(SDGenError("bad-remove", message, place=place, nearest=[f"[{n}]" for n in near], hint=hint))
             sound = False
     return sound
 

@@ -119,7 +119,9 @@ def test_values_are_chosen_with_the_keyboard_saved_and_run(
     assert {i["applied_variations"]["Colour"] for i in images} < {"green", "yellow", "purple", "orange", "cyan"}
 
 
-def test_a_choice_can_be_undone_and_copied(page: Page) -> None:
+@pytest.mark.parametrize("renderer", ["canvas", "vue"])
+def test_a_choice_can_be_undone_and_copied(page: Page, renderer: str) -> None:
+    canvas.draw_nodes_with(page, renderer)
     canvas.load(page, canvas.shipped("txt2img_session"))
     canvas.shows(page, "template", "48 images")
     dialog = open_values(page)
@@ -130,6 +132,7 @@ def test_a_choice_can_be_undone_and_copied(page: Page) -> None:
     for command, images in (("Undo", 48), ("Redo", 42)):
         page.evaluate("command => app.extensionManager.command.execute(command)", f"Comfy.{command}")
         canvas.shows(page, "template", f"{images} images")
+        canvas.shows(page, "plan", f"Run makes {images} images")
     chosen = sent_choices(page)
     copy = "node => { app.canvas.selectNode(node); app.canvas.copyToClipboard(); app.canvas.pasteFromClipboard() }"
     canvas.on_node(page, "SDGenTemplate", copy)

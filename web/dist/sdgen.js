@@ -1,6 +1,6 @@
-import { app as ke } from "../../scripts/app.js";
-import { api as $e } from "../../scripts/api.js";
-const x = ke, A = $e;
+import { app as $e } from "../../scripts/app.js";
+import { api as Se } from "../../scripts/api.js";
+const v = $e, A = Se;
 class k extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
@@ -13,13 +13,13 @@ class k extends Error {
     return new k(t ?? "server-error", n ?? r, s ?? "", o);
   }
 }
-function Se(e, t, n) {
-  x.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
+function Te(e, t, n) {
+  v.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
 function M(e) {
   return e.comfyClass ?? e.type ?? "";
 }
-const Te = 20;
+const Ee = 20;
 function se(e, t, n) {
   const s = e.addDOMWidget("sdgen_panel", "sdgen_panel", t, {
     serialize: !1,
@@ -27,24 +27,27 @@ function se(e, t, n) {
     getValue: () => "",
     setValue: () => {
     },
-    getMinHeight: () => n() + Te
+    getMinHeight: () => n() + Ee
   });
   s.serialize = !1, t.addEventListener("wheel", (i) => {
-    t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), x.canvas?.processMouseWheel?.(i));
+    t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), v.canvas?.processMouseWheel?.(i));
   });
+}
+function ie(e, t) {
+  t.isConnected || e.graph !== v.canvas?.graph || document.querySelector(`[data-node-id="${e.id}"] .sdgen-panel`)?.replaceWith(t);
 }
 function R(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function _(e) {
+function j(e) {
   return e.graph !== null && e.graph !== void 0;
 }
 function $(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
-function ie(e, t) {
+function oe(e, t) {
   const n = e.widgets?.find((s) => s.name === t);
   n && (n.hidden = !0, n.options && (n.options.hidden = !0));
 }
@@ -52,14 +55,14 @@ function O(e, t, n) {
   const s = e.widgets?.find((r) => r.name === t);
   if (!s) return;
   s.value = n, s.callback?.(n), R(e);
-  const i = x.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  const i = v.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
-function Ee(e, t, n) {
+function Ae(e, t, n) {
   const s = e.widgets?.find((i) => i.name === t);
   s?.options && (s.options.values = n);
 }
-function V(e, t, n) {
+function z(e, t, n) {
   t.classList.toggle("sdgen-wrong", n), e.strokeStyles && (e.strokeStyles.sdgen = () => n ? { color: "#e0443e", lineWidth: 3, padding: 8 } : void 0), e.setDirtyCanvas?.(!0, !0);
 }
 function E(e, t) {
@@ -80,30 +83,30 @@ function J(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
-function Ae(e, t) {
+function Le(e, t) {
   const n = e.onExecuted;
   e.onExecuted = function(s) {
     n?.call(e, s), t(s);
   };
 }
-function oe(e, t) {
+function re(e, t) {
   const n = e.onRemoved;
   e.onRemoved = function() {
     n?.call(e), t();
   };
 }
-function z(e) {
-  return re(e, { cache: "no-store" });
+function V(e) {
+  return ae(e, { cache: "no-store" });
 }
-function j(e, t, n) {
-  return re(e, {
+function _(e, t, n) {
+  return ae(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
     body: JSON.stringify(t),
     ...n && { signal: n }
   });
 }
-async function re(e, t) {
+async function ae(e, t) {
   const n = await A.fetchApi(e, t), s = await n.text();
   let i;
   try {
@@ -119,26 +122,26 @@ function q(e, t) {
     t(n.detail);
   });
 }
-function Le(e, t) {
+function Me(e, t) {
   const n = A.dispatchCustomEvent?.bind(A);
   n && (A.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
-function Me(e) {
-  const [t, n] = [x.handleFile?.bind(x), x.loadGraphData?.bind(x)];
-  !t || !n || (x.handleFile = async (s, ...i) => {
+function Ce(e) {
+  const [t, n] = [v.handleFile?.bind(v), v.loadGraphData?.bind(v)];
+  !t || !n || (v.handleFile = async (s, ...i) => {
     const r = await e(s);
     await (r ? n(r, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
-function G(e, t, n) {
-  x.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
+function W(e, t, n) {
+  v.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
 }
 function f() {
-  const e = x.extensionManager?.setting?.get("Comfy.Locale");
+  const e = v.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-const Ce = "(the text below)", Ie = 9;
-class Ne {
+const Ie = "(the text below)", Ne = 9;
+class Oe {
   /** `changed` is called when a template file is new, gone, or not what it was. */
   constructor(t) {
     this.changed = t;
@@ -153,10 +156,10 @@ class Ne {
     if (!(!t && this.rest-- > 0)) {
       this.rest = 0;
       try {
-        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await z(n);
-        this.version = s, i && (this.files = [Ce, ...i]), (i || t) && this.changed();
+        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await V(n);
+        this.version = s, i && (this.files = [Ie, ...i]), (i || t) && this.changed();
       } catch {
-        this.rest = Ie;
+        this.rest = Ne;
       }
     }
   }
@@ -175,7 +178,7 @@ function w(e, t) {
     s.stopPropagation(), t();
   }), n;
 }
-class ae {
+class de {
   constructor(t, n, s) {
     this.lowest = n, this.highest = s, this.root.classList.add(`sdgen-${t}`), this.root.append(this.content), this.measured = n;
   }
@@ -230,7 +233,7 @@ class B {
     }
   }
 }
-const de = {
+const le = {
   images: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
   combinationsOf: (e, t) => `${c(e, "en")} of ${c(t, "en")} combinations`,
@@ -302,7 +305,7 @@ const de = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Oe = {
+}, De = {
   images: (e) => `${c(e, "fr")} ${e < 2 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
   combinationsOf: (e, t) => `${c(e, "fr")} combinaisons sur ${c(t, "fr")}`,
@@ -374,22 +377,22 @@ const de = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, De = { en: de, fr: Oe };
+}, Re = { en: le, fr: De };
 function b(e) {
-  return De[e.split("-")[0] ?? ""] ?? de;
+  return Re[e.split("-")[0] ?? ""] ?? le;
 }
 function c(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function le(e, t) {
+function ce(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function W(e, t) {
-  return await j("/sdgen/templates/preview", e, t);
+async function G(e, t) {
+  return await _("/sdgen/templates/preview", e, t);
 }
-function Re(e, t, n, s = {}) {
+function Pe(e, t, n, s = {}) {
   const i = [
     a(
       "div",
@@ -404,22 +407,26 @@ function Re(e, t, n, s = {}) {
     }),
     ...e.left_out.map((o) => K(o, a("i", "", t.leftOut), s))
   ];
-  return r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Ve(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length && i.push(a("div", "sdgen-prompts", ...e.first.map((o, d) => Pe(e, d, n, s)))), i;
+  if (r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Ve(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length) {
+    const o = e.first.map((d, l) => ze(d, l, n, s));
+    i.push(a("div", "sdgen-prompts", ...o));
+  }
+  return i;
 }
 function K(e, t, n, ...s) {
-  const { choose: i, chosen: r } = n, o = i ? w("", () => {
-    i(e);
+  const { choose: i, chosen: r } = n, d = i ? w("", () => {
+    i?.(e);
   }) : a("span", "");
-  return o.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", o.append(a("span", "", e), t, ...s.filter((d) => !!d)), o;
+  return d.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", d.append(a("span", "", e), t, ...s.filter((l) => !!l)), d;
 }
-function Pe(e, t, n, { unfolded: s, resized: i }) {
-  const r = e.first[t], o = document.createElement("details");
-  o.className = "sdgen-prompt", o.open = s?.has(t) ?? !1;
-  const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), r?.prompt);
+function ze(e, t, n, s) {
+  const { unfolded: i, resized: r } = s, o = document.createElement("details");
+  o.className = "sdgen-prompt", o.open = i?.has(t) ?? !1;
+  const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), e.prompt);
   return d.addEventListener("pointerdown", (l) => {
     l.stopPropagation();
-  }), o.append(d), r?.negative && o.append(a("div", "sdgen-dim", `− ${r.negative}`)), o.addEventListener("toggle", () => {
-    o.open ? s?.add(t) : s?.delete(t), i?.();
+  }), o.append(d), e.negative && o.append(a("div", "sdgen-dim", `− ${e.negative}`)), o.addEventListener("toggle", () => {
+    o.open ? i?.add(t) : i?.delete(t), r?.();
   }), o;
 }
 function Ve(e, t) {
@@ -444,8 +451,8 @@ function U(e, t, n = 1 / 0) {
   });
   return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
 }
-const L = ["planned", "running"], ce = "sdgen.planners", ze = 100;
-class qe {
+const L = ["planned", "running"], he = "sdgen.planners", qe = 100;
+class We {
   constructor(t) {
     this.texts = t;
   }
@@ -471,7 +478,7 @@ class qe {
     const n = this.known.get(t);
     if (n) return n;
     try {
-      const s = await z(`/sdgen/sessions/${encodeURIComponent(t)}`);
+      const s = await V(`/sdgen/sessions/${encodeURIComponent(t)}`);
       return this.known.set(t, s), s;
     } catch {
       return;
@@ -480,21 +487,21 @@ class qe {
   /** Pause, resume, stop or retry a session. */
   async order(t, n) {
     try {
-      this.receive(await j(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
+      this.receive(await _(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
     } catch (s) {
-      G("error", t.name, s instanceof Error ? s.message : String(s));
+      W("error", t.name, s instanceof Error ? s.message : String(s));
     }
   }
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
     const s = n && L.includes(n.state) && !L.includes(t.state) ? Ge(t, this.texts()) : void 0;
-    s && G(s.severity, s.summary, s.detail);
+    s && W(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
     try {
-      const { sessions: t } = await z("/sdgen/sessions");
+      const { sessions: t } = await V("/sdgen/sessions");
       for (const n of t) (L.includes(n.state) || this.known.has(n.id)) && this.receive(n);
     } catch {
     }
@@ -507,27 +514,27 @@ function Ge(e, t) {
   if (e.state === "failed") return { severity: "error", summary: t.failedToast(e.name), detail: s };
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
-function We(e, t) {
-  const n = he();
+function je(e, t) {
+  const n = ue();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(ce, JSON.stringify([...n].slice(-ze)));
+    localStorage.setItem(he, JSON.stringify([...n].slice(-qe)));
   } catch {
   }
 }
 function _e(e) {
-  return he().get(e);
+  return ue().get(e);
 }
-function he() {
+function ue() {
   try {
-    const e = JSON.parse(localStorage.getItem(ce) ?? "[]");
+    const e = JSON.parse(localStorage.getItem(he) ?? "[]");
     return new Map(Array.isArray(e) ? e : []);
   } catch {
     return /* @__PURE__ */ new Map();
   }
 }
-const X = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, ue = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
-function pe(e) {
+const X = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, pe = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
+function ge(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
   for (; s < e.length; )
@@ -545,7 +552,7 @@ function pe(e) {
     }
   return { choices: t, unread: n };
 }
-function je(e) {
+function Be(e) {
   return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
 }
 function Q(e, t) {
@@ -553,7 +560,7 @@ function Q(e, t) {
   let s = null, i = null, r = null;
   for (let o of e.split(";").map((d) => d.trim())) {
     if (!o) continue;
-    const d = ue.exec(o);
+    const d = pe.exec(o);
     if (d?.[1] !== void 0 && d[2] !== void 0) {
       const [g, u] = [d[1].toLowerCase(), d[2].trim()];
       if (g === "random" || g === "limit") {
@@ -576,7 +583,7 @@ function Q(e, t) {
   }
   if (s) n.picked = s;
   else if (i) {
-    const o = me(t);
+    const o = fe(t);
     for (const d of i) {
       const l = o.get(d);
       l === void 0 ? n.unknown.push(d) : n.picked.push(l);
@@ -585,35 +592,35 @@ function Q(e, t) {
     n.picked = Y(0, t.length - 1), n.draw ??= r;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
-function Be(e, { picked: t, draw: n, weight: s }) {
+function Fe(e, { picked: t, draw: n, weight: s }) {
   const i = t.length === e.length, r = [];
-  return t.length ? i || r.push(Fe(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
+  return t.length ? i || r.push(Ue(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
 }
-function Fe(e, t) {
-  const n = me(e), s = [];
+function Ue(e, t) {
+  const n = fe(e), s = [];
   for (const i of t) {
-    const r = He(e, i, n);
-    if (r === void 0) return Ue(t);
+    const r = Je(e, i, n);
+    if (r === void 0) return He(t);
     s.push(r);
   }
   return s.join(",");
 }
-function Ue(e) {
+function He(e) {
   const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
   return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
 }
-function He(e, t, n) {
+function Je(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (ge(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Je(o) && n.get(o) === t);
-}
-function ge(e) {
-  return /^[0-9a-f]{8}$/.test(e);
-}
-function Je(e) {
-  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || ue.test(e);
-  return e !== "" && !t && !n && !/[,;\]]/.test(e);
+  return (me(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Ke(o) && n.get(o) === t);
 }
 function me(e) {
+  return /^[0-9a-f]{8}$/.test(e);
+}
+function Ke(e) {
+  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || pe.test(e);
+  return e !== "" && !t && !n && !/[,;\]]/.test(e);
+}
+function fe(e) {
   const t = /* @__PURE__ */ new Map();
   return e.forEach(([, n], s) => {
     typeof n == "string" && !t.has(n) && t.set(n, s);
@@ -625,7 +632,7 @@ function Z(e) {
 function Y(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class Ke {
+class Xe {
   constructor(t, n) {
     this.offered = t, this.name = t.name, this.values = t.values, this.own = Q(t.selector, t.values), this.kept = n;
     const s = n === void 0 ? this.own : Q(n, t.values);
@@ -662,67 +669,67 @@ class Ke {
   get selector() {
     if (this.kept !== void 0) return this.kept;
     const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Xe(this.picked, this.own.picked) && t === null))
-      return Be(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+    if (!(s === this.own.draw && Qe(this.picked, this.own.picked) && t === null))
+      return Fe(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Xe(e, t) {
+function Qe(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
-class Qe {
+class Ze {
   rows;
   /** Choices for placeholders that the template does not have now; they stay until they are removed. */
   strangers;
   unread;
   constructor(t, n) {
-    const { choices: s, unread: i } = pe(n);
-    this.rows = t.map((o) => new Ke(o, s.get(o.name)));
+    const { choices: s, unread: i } = ge(n);
+    this.rows = t.map((o) => new Xe(o, s.get(o.name)));
     const r = new Set(t.map((o) => o.name));
     this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
   }
   /** The text for the node. */
   get text() {
     const t = this.rows.flatMap((n) => n.selector === void 0 ? [] : [[n.name, n.selector]]);
-    return je([...t, ...this.strangers]);
+    return Be([...t, ...this.strangers]);
   }
 }
-const Ze = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "pointerdown", "pointermove", "pointerup", "mousedown", "dragover", "drop", "contextmenu"];
-function fe(e, t, n, s, i) {
+const Ye = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "dragover", "drop", "contextmenu"], et = ["pointerdown", "pointermove", "pointerup", "mousedown"];
+function we(e, t, n, s, i) {
   const r = document.createElement("dialog");
   r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
   const o = w("✕", () => {
     r.close();
   });
   o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
-  for (const d of Ze)
+  for (const d of [...Ye, ...et])
     r.addEventListener(d, (l) => {
       l.stopPropagation();
     });
   return r.addEventListener("mousedown", (d) => {
-    d.target === r && !Ye(r, d) && r.close();
+    d.target === r && !tt(r, d) && r.close();
   }), r.addEventListener("close", () => {
     r.remove(), i();
   }), document.body.append(r), r.showModal(), r;
 }
-function Ye(e, { clientX: t, clientY: n }) {
+function tt(e, { clientX: t, clientY: n }) {
   const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
   return t >= s && t <= i && n >= r && n <= o;
 }
-function we(e, t) {
+function be(e, t) {
   const n = document.createElement("input");
   return n.type = "text", n.className = "sdgen-search", n.placeholder = e, n.setAttribute("aria-label", e), n.spellcheck = !1, n.addEventListener("input", t), n.addEventListener("keydown", (s) => {
     s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
   }), n;
 }
-function be(e, t) {
+function ve(e, t) {
   const n = e.toLocaleLowerCase();
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
-function et(e, t, n, s, i) {
-  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = we(s.searchThemes, u), l = fe("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
+function nt(e, t, n, s, i) {
+  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = be(s.searchThemes, u), l = we("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
   });
   function g(h, m) {
     const p = document.createElement("button");
@@ -736,7 +743,7 @@ function et(e, t, n, s, i) {
     }), { shown: p, words: [h.name, h.title, m, ...h.tags].join(" ") };
   }
   function u() {
-    const h = d.value.trim(), m = o.filter(({ words: p }) => be(p, h)).map(({ shown: p }) => p);
+    const h = d.value.trim(), m = o.filter(({ words: p }) => ve(p, h)).map(({ shown: p }) => p);
     r.replaceChildren(...m.length ? m : [a("div", "sdgen-dim", s.nothingFound)]);
   }
   return l.addEventListener("keydown", (h) => {
@@ -750,16 +757,16 @@ function et(e, t, n, s, i) {
   }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
 const ee = 10;
-class tt {
+class st {
   /**
-   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
-   * the new text when the user says yes.
+   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a
+   * choice would make; `chosen` gets the new text when the user says yes.
    */
   constructor(t, n, s, i, r, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Qe(t.placeholders, n);
+    this.texts = i, this.chosen = o, this.choosing = new Ze(t.placeholders, n);
     const [d] = this.choosing.rows;
     if (!d) throw new Error("a template without placeholders has nothing to choose");
-    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = we(i.searchValues, () => {
+    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = be(i.searchValues, () => {
       this.showValues();
     }), this.bulk = [
       w(i.all, () => {
@@ -792,7 +799,7 @@ class tt {
       }),
       this.yes()
     ), g = a("div", "sdgen-side", this.buildTools(), this.list);
-    this.modal = fe(
+    this.modal = we(
       "value-dialog",
       i.valuesOf(t.name),
       [a("div", "sdgen-modal-body", this.names, g), this.notes, l],
@@ -875,16 +882,16 @@ class tt {
   /** The values that match the search. */
   showValues() {
     const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([d, l], g) => this.line(d, l, g));
-    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => be(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
+    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => ve(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
       l.checked = n.picked.has(d), l.tabIndex = g ? -1 : 0;
     }), this.list.replaceChildren(...this.shown.map(({ shown: d }) => d)), this.shown.length || this.list.append(a("div", "sdgen-dim", this.texts.nothingFound));
     const [i, r] = this.bulk, o = this.shown.length < s.length;
     i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), r && (r.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
   }
   line(t, n, s) {
-    const i = nt(n), r = document.createElement("input");
+    const i = it(n), r = document.createElement("input");
     r.type = "checkbox";
-    const o = ge(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
+    const o = me(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
     return d.title = o ? i : `${t}: ${i}`, r.addEventListener("click", (l) => {
       this.toggled(
         this.shown.findIndex((g) => g.box === r),
@@ -914,7 +921,7 @@ class tt {
   changed() {
     const { texts: t } = this;
     for (const [s, i] of this.counts)
-      i.textContent = st(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+      i.textContent = ot(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
       ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => I(t.notThere(s.name, s.unknown.join(", ")))),
@@ -952,18 +959,18 @@ class tt {
     }
   }
 }
-function nt(e) {
+function it(e) {
   return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
 }
-function st(e, t) {
+function ot(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
 function I(e) {
   return a("div", "sdgen-warning", a("span", "", e));
 }
-const it = ["file", "text", "theme", "style", "mode", "limit", "choices"];
+const rt = ["file", "text", "theme", "style", "mode", "limit", "choices"];
 function D(e) {
-  const t = it.find((s) => E(e, s) !== null);
+  const t = rt.find((s) => E(e, s) !== null);
   if (t) return { linked: t };
   const n = (s) => $(e, s);
   return {
@@ -976,10 +983,10 @@ function D(e) {
     choices: n("choices")
   };
 }
-class ot {
+class at {
   constructor(t, n) {
     this.node = t, this.readAgain = n, se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
-      W,
+      G,
       (s) => {
         this.answered(s);
       },
@@ -990,15 +997,16 @@ class ot {
   }
   node;
   readAgain;
-  panel = new ae("template", 60, 420);
+  panel = new de("template", 60, 420);
   latest;
   unfolded = /* @__PURE__ */ new Set();
   open;
   linked;
   /** Look whether the widgets say something else now. */
   tick() {
+    ie(this.node, this.panel.root);
     const t = D(this.node), n = "linked" in t ? t.linked : void 0;
-    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), V(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
+    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), z(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
   }
   /** Ask again, though the widgets say the same: a file may have changed. */
   refresh() {
@@ -1010,7 +1018,7 @@ class ot {
   }
   answered(t) {
     const n = {
-      chosen: new Set(pe($(this.node, "choices")).choices.keys()),
+      chosen: new Set(ge($(this.node, "choices")).choices.keys()),
       choose: (s) => {
         this.chooseValues(s);
       },
@@ -1019,10 +1027,10 @@ class ot {
         R(this.node);
       }
     };
-    this.show(this.tools(), ...Re(t, b(f()), f(), n)), V(this.node, this.panel.root, !1);
+    this.show(this.tools(), ...Pe(t, b(f()), f(), n)), z(this.node, this.panel.root, !1);
   }
   failed(t) {
-    this.show(this.tools(), ...U(t, b(f()))), V(this.node, this.panel.root, t instanceof k);
+    this.show(this.tools(), ...U(t, b(f()))), z(this.node, this.panel.root, t instanceof k);
   }
   tools() {
     const t = b(f()), n = (s, i, r) => {
@@ -1048,15 +1056,15 @@ class ot {
     const i = await this.ask("choices", s);
     if (!i) return;
     if (!i.placeholders.length) {
-      G("info", i.name, n.noPlaceholders);
+      W("info", i.name, n.noPlaceholders);
       return;
     }
-    const r = new tt(
+    const r = new st(
       i,
       s.choices,
       t,
       n,
-      (o, d) => W({ ...s, choices: o }, d),
+      (o, d) => G({ ...s, choices: o }, d),
       (o) => {
         O(this.node, "choices", o);
       }
@@ -1070,7 +1078,7 @@ class ot {
     if (!n) return;
     const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      et(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
+      nt(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
         O(this.node, "theme", d), O(this.node, "style", l);
       })
     );
@@ -1083,8 +1091,8 @@ class ot {
   /** Undefined when there is no answer, or when something was opened meanwhile. */
   async ask(t, n) {
     try {
-      const s = await j(`/sdgen/templates/${t}`, n);
-      return this.open || !_(this.node) ? void 0 : s;
+      const s = await _(`/sdgen/templates/${t}`, n);
+      return this.open || !j(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
       return;
@@ -1094,7 +1102,7 @@ class ot {
     this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), R(this.node);
   }
 }
-const rt = "SDGenTemplate", at = "SDGenSeedSweep";
+const dt = "SDGenTemplate", lt = "SDGenSeedSweep";
 function te(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
@@ -1106,10 +1114,10 @@ function te(e) {
 }
 class xe {
   constructor(t, n) {
-    this.node = t, this.sessions = n, ie(t, "item"), se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
-      W,
+    this.node = t, this.sessions = n, oe(t, "item"), se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
+      G,
       (i) => {
-        this.expect(dt(i, b(f())));
+        this.expect(ct(i, b(f())));
       },
       (i) => {
         this.expect(U(i, b(f()), 1));
@@ -1118,13 +1126,13 @@ class xe {
     const s = n.listen((i) => {
       i.id === this.wanted && (this.session = i, this.draw());
     });
-    oe(t, s), Ae(t, (i) => {
+    re(t, s), Le(t, (i) => {
       this.executed(i);
     }), this.draw();
   }
   node;
   sessions;
-  panel = new ae("plan", 44, 220);
+  panel = new de("plan", 44, 220);
   latest;
   expected = [];
   session;
@@ -1135,7 +1143,7 @@ class xe {
   place = "";
   /** Look whether the node, or what feeds it, says something else now. */
   tick() {
-    this.restore();
+    ie(this.node, this.panel.root), this.restore();
     const t = $(this.node, "item");
     t !== this.item && (this.item = t, this.nameItem(te(t)));
     const n = this.plan();
@@ -1153,12 +1161,12 @@ class xe {
   plan() {
     const t = E(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (M(t) !== rt) return { say: "otherSource" };
+    if (M(t) !== dt) return { say: "otherSource" };
     const n = D(t);
     if ("linked" in n) return n;
     if (E(this.node, "count")) return { linked: "count" };
     const s = E(this.node, "sweep");
-    if (s && (M(s) !== at || E(s, "seeds"))) return { linked: "seeds" };
+    if (s && (M(s) !== lt || E(s, "seeds"))) return { linked: "seeds" };
     const i = s ? $(s, "seeds") : "";
     return { question: { ...n, seeds: i, count: Number($(this.node, "count")) } };
   }
@@ -1175,7 +1183,7 @@ class xe {
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.wanted = n.id, We(J(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.wanted = n.id, je(J(this.node), n.id), this.sessions.receive(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -1189,8 +1197,8 @@ class xe {
     const t = b(f()), n = te(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? ct(this.session, t, f(), this.sessions) : [],
-      ...this.report && !n ? lt(this.report, t) : []
+      ...this.session && !n ? ut(this.session, t, f(), this.sessions) : [],
+      ...this.report && !n ? ht(this.report, t) : []
     ), R(this.node);
   }
   pinned(t, n) {
@@ -1202,7 +1210,7 @@ class xe {
     ];
   }
 }
-function dt(e, t) {
+function ct(e, t) {
   return [
     a(
       "div",
@@ -1212,10 +1220,10 @@ function dt(e, t) {
     )
   ];
 }
-function lt(e, t) {
+function ht(e, t) {
   const n = t.action[e.action], s = [
     e.model_loads && e.model_loads > 1 && t.modelLoads(e.model_loads),
-    e.seconds && e.like && t.takesAbout(le(e.seconds, t), e.like)
+    e.seconds && e.like && t.takesAbout(ce(e.seconds, t), e.like)
   ].filter(Boolean);
   return [
     ...s.length > 0 ? [a("div", "sdgen-dim", s.join(" · "))] : [],
@@ -1223,7 +1231,7 @@ function lt(e, t) {
     ...e.warnings.map((i) => a("div", "sdgen-warning", i))
   ];
 }
-function ct(e, t, n, s) {
+function ut(e, t, n, s) {
   const i = (h) => `${e.planned ? 100 * h / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
   o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
   const l = (h, m) => w(h, () => {
@@ -1241,20 +1249,20 @@ function ct(e, t, n, s) {
   return [
     g,
     r,
-    a("div", "sdgen-counts", ht(e, t, n)),
+    a("div", "sdgen-counts", pt(e, t, n)),
     ...u ? [a("div", "sdgen-warning", u)] : []
   ];
 }
-function ht(e, t, n) {
+function pt(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
     e.images_per_minute && t.rate(c(e.images_per_minute, n)),
-    e.eta_seconds && t.left(le(e.eta_seconds, t))
+    e.eta_seconds && t.left(ce(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
 const ne = [137, 80, 78, 71, 13, 10, 26, 10];
-function ut(e) {
+function gt(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
   if (ne.some((i, r) => t[r] !== i)) return n;
   const s = new DataView(e);
@@ -1271,9 +1279,9 @@ function ut(e) {
   }
   return n;
 }
-async function pt(e) {
+async function mt(e) {
   if (e.type !== "image/png") return null;
-  const t = ut(await e.arrayBuffer()), n = t.get("workflow");
+  const t = gt(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1287,43 +1295,43 @@ function N(e) {
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const gt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", mt = 150, ft = 3e3, ve = new qe(() => b(f())), v = /* @__PURE__ */ new Map(), y = new Ne(() => {
-  for (const [e, t] of v)
-    ye(e), t.refresh();
+const ft = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", wt = 150, bt = 3e3, ye = new We(() => b(f())), x = /* @__PURE__ */ new Map(), y = new Oe(() => {
+  for (const [e, t] of x)
+    ke(e), t.refresh();
 });
-function ye(e) {
-  y.files && M(e) === "SDGenTemplate" && Ee(e, "file", y.files);
+function ke(e) {
+  y.files && M(e) === "SDGenTemplate" && Ae(e, "file", y.files);
 }
-function wt() {
+function vt() {
   if (!document.hidden)
-    for (const [e, t] of v) _(e) && t.tick();
+    for (const [e, t] of x) j(e) && t.tick();
 }
-function bt(e) {
+function xt(e) {
   const t = M(e);
   if (t === "SDGenTemplate")
-    v.set(e, new ot(e, () => {
+    x.set(e, new at(e, () => {
       y.look(!0);
-    })), ye(e);
-  else if (t === "SDGenSessionPlan") v.set(e, new xe(e, ve));
+    })), ke(e);
+  else if (t === "SDGenSessionPlan") x.set(e, new xe(e, ye));
   else {
-    t === "SDGenSessionSave" && ie(e, "item");
+    t === "SDGenSessionSave" && oe(e, "item");
     return;
   }
-  oe(e, () => {
-    v.get(e)?.removed?.(), v.delete(e);
+  re(e, () => {
+    x.get(e)?.removed?.(), x.delete(e);
   });
 }
-function xt() {
+function yt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = gt, document.head.append(e), ve.start(), Me(pt), setInterval(wt, mt), setInterval(() => {
-    !document.hidden && [...v.keys()].some(_) && y.look();
-  }, ft), q("reconnected", () => {
+  e.dataset.sdgen = "", e.textContent = ft, document.head.append(e), ye.start(), Ce(mt), setInterval(vt, wt), setInterval(() => {
+    !document.hidden && [...x.keys()].some(j) && y.look();
+  }, bt), q("reconnected", () => {
     y.look(!0);
   }), window.addEventListener("focus", () => {
     y.look(!0);
-  }), Le("progress_text", (t) => {
+  }), Me("progress_text", (t) => {
     const n = t?.nodeId ?? "";
-    return [...v].some(([s, i]) => i instanceof xe && (n === String(s.id) || n.endsWith(`:${s.id}`)));
+    return [...x].some(([s, i]) => i instanceof xe && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-Se(xt, bt, () => y.look(!0));
+Te(yt, xt, () => y.look(!0));

@@ -66,7 +66,7 @@ interface App {
   extensionManager?: ExtensionManager
   handleFile?(file: File, ...more: unknown[]): Promise<void>
   loadGraphData?(workflow: object, clean: boolean, restoreView: boolean, name: string): Promise<void>
-  canvas?: { processMouseWheel?(event: WheelEvent): void }
+  canvas?: { graph?: Graph | null; processMouseWheel?(event: WheelEvent): void }
 }
 
 interface Api extends EventTarget {
@@ -141,6 +141,15 @@ export function addPanel(node: GraphNode, element: HTMLElement, height: () => nu
       app.canvas?.processMouseWheel?.(event)
     }
   })
+}
+
+/**
+ * Put a node's panel where its predecessor still is. Undo makes every node anew, but frontends that draw nodes as components go on
+ * showing the old node's element.
+ */
+export function keepShown(node: GraphNode, element: HTMLElement): void {
+  if (element.isConnected || node.graph !== app.canvas?.graph) return
+  document.querySelector(`[data-node-id="${node.id}"] .sdgen-panel`)?.replaceWith(element)
 }
 
 /** Draw the node again after its panel has changed; a node that has become too small for it grows. */

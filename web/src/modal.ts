@@ -3,10 +3,17 @@
 import { button, element } from './dom'
 
 /** Everything that ComfyUI listens to on the page or the window. */
-const KEPT = ['keydown', 'keyup', 'keypress', 'copy', 'cut', 'paste', 'wheel', 'pointerdown', 'pointermove', 'pointerup', 'mousedown', 'dragover', 'drop', 'contextmenu'] // prettier-ignore
+const KEPT = ['keydown', 'keyup', 'keypress', 'copy', 'cut', 'paste', 'wheel', 'dragover', 'drop', 'contextmenu']
+const POINTER = ['pointerdown', 'pointermove', 'pointerup', 'mousedown']
 
 /** Open a window of class `sdgen-…`. `closed` is called once, when it has gone: by its cross, by Escape or by `close`. */
-export function openModal(kind: string, title: string, content: HTMLElement[], closeText: string, closed: () => void): HTMLDialogElement {
+export function openModal(
+  kind: string,
+  title: string,
+  content: HTMLElement[],
+  closeText: string,
+  closed: () => void
+): HTMLDialogElement {
   const made = document.createElement('dialog')
   made.className = `sdgen-modal sdgen-${kind}`
   made.setAttribute('aria-label', title)
@@ -17,7 +24,7 @@ export function openModal(kind: string, title: string, content: HTMLElement[], c
   cross.title = closeText
   cross.setAttribute('aria-label', closeText)
   made.append(element('div', 'sdgen-modal-head', element('b', '', title), cross), ...content)
-  for (const event of KEPT) {
+  for (const event of [...KEPT, ...POINTER]) {
     made.addEventListener(event, (happened) => {
       happened.stopPropagation()
     })

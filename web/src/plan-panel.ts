@@ -5,6 +5,7 @@ import {
   addPanel,
   type GraphNode,
   hideWidget,
+  keepShown,
   lastingId,
   locale,
   nodeClass,
@@ -84,6 +85,7 @@ export class PlanPanel {
 
   /** Look whether the node, or what feeds it, says something else now. */
   tick(): void {
+    keepShown(this.node, this.panel.root)
     this.restore()
     const item = widgetText(this.node, 'item')
     if (item !== this.item) {

@@ -79,30 +79,36 @@ export function previewElements(preview: Preview, texts: Texts, language: string
   lines.push(element('div', 'sdgen-total', ...total(preview, texts)))
   if (preview.removed.length) lines.push(element('div', 'sdgen-dim', texts.removed(preview.removed.join(', '))))
   lines.push(...preview.warnings.map((warning) => element('div', 'sdgen-warning', warning)))
-  if (preview.first.length) lines.push(element('div', 'sdgen-prompts', ...preview.first.map((_, at) => prompt(preview, at, language, actions))))
+  if (preview.first.length) {
+    const prompts = preview.first.map((item, at) => prompt(item, at, language, actions))
+    lines.push(element('div', 'sdgen-prompts', ...prompts))
+  }
   return lines
 }
 
 function chip(name: string, count: HTMLElement, actions: PreviewActions, ...more: (HTMLElement | false)[]): HTMLElement {
   const { choose, chosen } = actions
-  const made = choose ? button('', () => { choose(name) }) : element('span', '') // prettier-ignore
+  const press = (): void => {
+    choose?.(name)
+  }
+  const made = choose ? button('', press) : element('span', '')
   made.className = chosen?.has(name) ? 'sdgen-chip sdgen-chosen' : 'sdgen-chip'
   made.append(element('span', '', name), count, ...more.filter((one): one is HTMLElement => Boolean(one)))
   return made
 }
 
 /** One of the first prompts: a line, and on a click the whole text with what is not wanted. */
-function prompt(preview: Preview, at: number, language: string, { unfolded, resized }: PreviewActions): HTMLElement {
-  const item = preview.first[at]
+function prompt(item: Preview['first'][number], at: number, language: string, actions: PreviewActions): HTMLElement {
+  const { unfolded, resized } = actions
   const made = document.createElement('details')
   made.className = 'sdgen-prompt'
   made.open = unfolded?.has(at) ?? false
-  const summary = element('summary', '', element('span', 'sdgen-dim', number(at + 1, language)), item?.prompt)
+  const summary = element('summary', '', element('span', 'sdgen-dim', number(at + 1, language)), item.prompt)
   summary.addEventListener('pointerdown', (event) => {
     event.stopPropagation()
   })
   made.append(summary)
-  if (item?.negative) made.append(element('div', 'sdgen-dim', `− ${item.negative}`))
+  if (item.negative) made.append(element('div', 'sdgen-dim', `− ${item.negative}`))
   made.addEventListener('toggle', () => {
     if (made.open) unfolded?.add(at)
     else unfolded?.delete(at)

@@ -2,7 +2,21 @@
 
 import { readChoices } from './choices'
 import { button, element, Panel } from './dom'
-import { addPanel, type GraphNode, isAlive, locale, markWrong, post, redraw, ServerError, setWidget, source, toast, widgetText } from './host'
+import {
+  addPanel,
+  type GraphNode,
+  isAlive,
+  keepShown,
+  locale,
+  markWrong,
+  post,
+  redraw,
+  ServerError,
+  setWidget,
+  source,
+  toast,
+  widgetText
+} from './host'
 import { Latest } from './latest'
 import { askPreview, errorElements, type Preview, previewElements, type Question } from './preview'
 import { openThemes, type ThemeOffer } from './theme-dialog'
@@ -53,6 +67,7 @@ export class TemplatePanel {
 
   /** Look whether the widgets say something else now. */
   tick(): void {
+    keepShown(this.node, this.panel.root)
     const question = templateQuestion(this.node)
     const linked = 'linked' in question ? question.linked : undefined
     if (linked !== undefined && linked !== this.linked) {

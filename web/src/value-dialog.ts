@@ -43,8 +43,8 @@ export class ValueDialog {
   private anchor: number | null = null
 
   /**
-   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a choice would make; `chosen` gets
-   * the new text when the user says yes.
+   * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a
+   * choice would make; `chosen` gets the new text when the user says yes.
    */
   constructor(
     offer: Offer,

@@ -149,15 +149,16 @@ class TextFile:
 
     def _loop_order(self) -> None:
         """The drafts looped over names in alphabetical order."""
-        node = self.get("prompt") or self.get("template")
+        key = "prompt" if self.get("prompt") else "template"
+        text = self.editor.data.get(key)
         generation = self.get("generation")
         mode = generation.get("mode") if generation is not None else None
-        if node is None or (mode is not None and mode.value != "combinatorial"):
+        if not isinstance(text, str) or (mode is not None and mode.value != "combinatorial"):
             return
-        names = names_in_order(self.editor.data["prompt" if self.get("prompt") else "template"])
+        names = names_in_order(text)
         if names != sorted(names):
-            text = "the loops were in alphabetical order and are now in order of appearance; a weight [$N] says another order"
-            self.plan.remark(text, self.place("prompt" if self.get("prompt") else "template"))
+            remark = "the loops were in alphabetical order and are now in order of appearance; a weight [$N] says another order"
+            self.plan.remark(remark, self.place(key))
 
     # ---- fields --------------------------------------------------------------------------------------------------
 

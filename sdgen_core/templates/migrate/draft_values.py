@@ -47,10 +47,12 @@ def _item(editor: Editor, position: int, item: Node, plan: Plan) -> None:
         raise editor.unsafe(
             f"the value {key!r} has fields that no value has: {', '.join(sorted(odd or {'value'}))}", item
         )
+    if name == "fields" and value.kind != "map":
+        raise editor.unsafe(f"the fields of the value {key!r} are not written as name: text", item)
     first, _ = item.value[0]
     pieces: list[str] = []
     if name == "fields":
-        data: Any = {placeholder_name(k): v for k, v in value.python().items()} if value.kind == "map" else {}
+        data: Any = {placeholder_name(k): v for k, v in value.python().items()}
         for part, part_key, _ in value.pairs():
             if placeholder_name(part) != part:
                 editor.replace(part_key.start.index, editor.end(part_key), scalar(placeholder_name(part)))

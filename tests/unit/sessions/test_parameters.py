@@ -1,7 +1,8 @@
 import pytest
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.sessions.parameters import ParameterRules, Parameters, files_called, find_file, ineffective_parameters
+from sdgen_core.sessions.parameters import ParameterRules, Parameters, files_called, find_file
+from sdgen_core.sessions.samplers import strange_names
 
 SAMPLERS = ["euler", "euler_ancestral", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "ddim", "uni_pc", "lcm"]
 SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal", "kl_optimal"]
@@ -60,10 +61,6 @@ def test_unknown_names_come_with_the_nearest():
     assert "karras" in caught.value.nearest
 
 
-def test_only_unheard_of_parameters_are_worth_a_warning():
-    assert ineffective_parameters(["width", "cfg_scale", "adetailer", "withd"]) == ["withd"]
-
-
 FILES = ["detail_v1.safetensors", "detail_v1.5.safetensors", "a/Anna.safetensors", "b\\Anna.safetensors", "b/old.ckpt"]
 
 
@@ -91,3 +88,19 @@ def test_a_file_that_is_not_there_or_not_one_is_refused():
     for name, words in (("detail_v2", "there is no LoRA"), ("anna", "may be any of")):
         with pytest.raises(SDGenError, match=words):
             find_file("loras", name, FILES)
+def test_names_that_comfyui_has_not_are_remarked_on():
+    parameters = {
+        "sampler": "eulr",
+        "schedule_type": "karas",
+        "steps": 20,
+        "scheduler": "{Schedule}",
+        "hr_upscaler": "eulr",
+    }
+    assert strange_names(parameters) == [
+        "parameters.sampler: in ComfyUI itself there is no sampler 'eulr'. Did you mean 'euler' or 'Euler a'?",
+        "parameters.schedule_type: in ComfyUI itself there is no scheduler 'karas'. Did you mean 'karras'?",
+    ]
+    for name in ("DPM++ 2M Karras", "euler", "er_sde", "Euler a"):
+        assert strange_names({"sampler": name, "sampler_name": name}) == []
+    for name in ("Automatic", "karras", "linear_quadratic", "SGM Uniform"):
+        assert strange_names({"scheduler": name}) == []

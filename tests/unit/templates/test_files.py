@@ -371,3 +371,31 @@ def test_source_hash_follows_every_file(case):
     project.put({"light.yaml": LIGHT + "# a remark\n"})
     assert project.load().source_hash != before.source_hash
     assert ResolvedTemplate.from_json(before.to_json()) == before
+
+
+def test_a_list_of_values_that_are_spelt_out(case):
+    project = case(
+        "{X}",
+        {
+            "v.yaml": """
+variations:
+- {key: Red, value: red coat, weight: 2}
+- {value: blue}
+- {key: Green, value: {main: green, lora: x}}
+- plain
+- Grey: grey coat
+- {key: only a key}
+"""
+        },
+        imports="{X: v.yaml}",
+    )
+    resolved = project.load()
+    assert resolved.values["X"] == {
+        "Red": "red coat",
+        "value": "blue",
+        "Green": {"main": "green", "lora": "x"},
+        "plain": "plain",
+        "Grey": "grey coat",
+        "key": "only a key",
+    }
+    assert any("v.yaml:3:" in w and "a weight of a single value has no effect" in w for w in resolved.warnings)

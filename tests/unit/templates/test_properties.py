@@ -47,15 +47,17 @@ class Written:
     text: str
     values: dict[str, dict[str, Value]]
     occurrences: list[tuple[str, str | None]]
-    selectors: dict[str, str]
+    noted: str  # the name in the parameter "note"
 
     def load(self, **options: Any) -> ResolvedTemplate:
         return load_text(self.text, Options(**options))
 
-    def marks(self, choice: dict[str, str]) -> list[tuple[str, str, str]]:
-        """The marks that a prompt of this choice holds, in order."""
+    def marks(
+        self, choice: dict[str, str], occurrences: list[tuple[str, str | None]] | None = None
+    ) -> list[tuple[str, str, str]]:
+        """The marks that a text of these occurrences (default: the prompt) holds for this choice, in order."""
         out = []
-        for name, part in self.occurrences:
+        for name, part in self.occurrences if occurrences is None else occurrences:
             if name not in choice:
                 continue
             value = self.values[name][choice[name]]
@@ -102,15 +104,12 @@ def written(draw: st.DrawFn, mode: str | None = None) -> Written:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True))
     values = {name: draw(pools(name)) for name in names}
     found: list[tuple[str, str | None]] = []
-    chosen: dict[str, str] = {}
     text = ""
     for _ in range(draw(st.integers(1, 7))):
         text += draw(st.text(alphabet="ab ,\n(:.", max_size=6))
         name = draw(st.sampled_from(names))
         part = draw(st.one_of(st.none(), st.sampled_from(PARTS)))
         selector = draw(st.one_of(st.none(), selectors(len(values[name])))) if part is None else None
-        if selector is not None:
-            chosen[name] = selector
         found.append((name, part))
         text += "{" + name + (f"[{selector}]" if selector else "") + (f":{part}" if part else "") + "}"
     generation = {
@@ -119,8 +118,10 @@ def written(draw: st.DrawFn, mode: str | None = None) -> Written:
         "seed_mode": draw(st.sampled_from(["fixed", "progressive", "random"])),
         "max_images": draw(st.sampled_from([-1, 1, 5, 60, 5000])),
     }
-    file = {"prompt": f"{text}.", "imports": values, "generation": generation}
-    return Written(json.dumps(file, ensure_ascii=False), values, found, chosen)
+    noted = draw(st.sampled_from(names))
+    parameters = draw(st.sampled_from([{}, {"note": f"a {{{noted}}}"}, {"adetailer": {"ad_prompt": f"{{{noted}}}"}}]))
+    file = {"prompt": f"{text}.", "imports": values, "generation": generation, "parameters": parameters}
+    return Written(json.dumps(file, ensure_ascii=False), values, found, noted)
 
 
 def simple(sizes: dict[str, int], text: str | None = None, **generation: Any) -> ResolvedTemplate:
@@ -147,6 +148,9 @@ def test_the_choice_can_be_read_back_from_the_prompt(template, seed):
     for item in itertools.islice(plan.items(), 60):
         assert MARK.findall(item.prompt) == template.marks(item.keys)
         assert {n: template.values[n][k] for n, k in item.keys.items()} == item.values
+        if "note" in item.parameters:
+            assert MARK.findall(item.parameters["note"]) == template.marks(item.keys, [(template.noted, None)])
+            assert "{" not in item.parameters["note"]
 
 
 @given(written(), seeds, st.integers(0, 50), st.integers(0, 130))
@@ -166,10 +170,10 @@ def test_many_at_once_are_the_same_as_one_by_one(template, seed, start, count):
 # ---- numbers and combinations ----------------------------------------------------------------------------------------
 
 
-@given(written("combinatorial"), seeds)
-@settings(max_examples=60, deadline=None)
-def test_index_and_combination_are_a_bijection(template, seed):
-    space = Space(template.load(), seed)
+@given(written("combinatorial"), seeds, st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_index_and_combination_are_a_bijection(template, seed, fix):
+    space = Space(template.load(fixed={template.noted: "k0"} if fix else {}), seed)
     assume(space.combinatorial)
     loops = [slot for slot in space.slots if slot.weight > 0]
     assert [slot.weight for slot in loops] == sorted(slot.weight for slot in loops)

@@ -106,6 +106,16 @@ def test_in_bulk(mode, maximum, edge):
     assert list(renderer.render_many(Space(template, 3), 7, 13)) == wanted[7:13]
 
 
+@pytest.mark.parametrize("text", ["{A}{B}{A}", "start {B}, {A}{A}{B} end", "{A}, {A}, {A}, {B}", "{B}"])
+def test_in_bulk_with_many_long_values(text):
+    """Tables of texts stay small: placeholders with many values do not share one."""
+    values = {"A": {f"k{i}": f"A{i}" for i in range(30)}, "B": {f"k{i}": f"B{i} " + "long " * 30 for i in range(3000)}}
+    template = resolved(text, values)
+    space, renderer = Space(template, 3), Renderer(template)
+    wanted = [renderer.render(space.choice(i)) for i in range(2980, 3000)]
+    assert list(renderer.render_many(space, 2980, 3000)) == wanted
+
+
 def test_parts():
     values = {"X": {"a": {"main": "m", "p": "part"}, "b": {"z": "last", "c": "first"}, "c": "plain", "d": {}}}
     renderer = Renderer(resolved("{X}|{X:p}|{X:main}", values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 
@@ -58,6 +59,12 @@ def test_a_space_beyond_any_machine():
     assert drawn.choice(10**899) != drawn.choice(10**899 + 1)
 
 
+def test_a_space_that_no_number_can_be_written_for():
+    with pytest.raises(SDGenError) as caught:
+        Space(template({f"N{i}": 1000 for i in range(1400)}), 1)
+    assert caught.value.code == "plan-too-large"
+
+
 def test_out_of_range():
     space = Space(template({"A": 3}), 1)
     for index in (-1, 3):
@@ -110,6 +117,20 @@ def test_streams_never_change():
     assert shuffled(key, 0, 12) == (5, 4, 2, 9, 7, 11, 8, 10, 1, 6, 3, 0)
     assert [pick(key, i, 5) for i in (0, 4, 5, 10**30)] == [4, 0, 4, 3]
     assert [Permutation(key, 10**15)(i) for i in range(3)] == [790022757711657, 510456738129911, 377058515457568]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "recorded"),
+    [
+        ({"A": 7, "B": 6, "C": 5}, 210, "00cc4b965704f850ef26bb6ddbcc528adeb8ae4b76dbce3773081414eba599a0"),
+        ({"A": 70, "B": 300, "C": 1}, 21000, "9c01ebff6b5e0bf48412354eda738ed71379985a204ca3f7305172679c6291dd"),
+        ({"A": 5000, "B": 3}, 6000, "25721480c570352467b199cdae0eb0a2dfd52f1b8a6db69ef1f7e482af850993"),
+    ],
+)
+def test_random_runs_never_change(sizes, count, recorded):
+    """Runs to the end of their space, with redraws and the permutation that comes after them."""
+    rows = [",".join(choice.values()) for choice in random_run(sizes, count)]
+    assert hashlib.sha256("\n".join(rows).encode()).hexdigest() == recorded
 
 
 # ---- plans -------------------------------------------------------------------------------------------------------------------
