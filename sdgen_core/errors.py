@@ -210,6 +210,11 @@ class SDGenError(Exception):
             return self.message
         return f"{self.message.rstrip('.')}. Did you mean {' or '.join(repr(n) for n in self.nearest)}?"
 
+    @property
+    def advice(self) -> str:
+        """The message and what to do about it, for where one text is all that is shown."""
+        return f"{str(self).rstrip('.')}. {self.hint}".rstrip()
+
     def __str__(self) -> str:
         return f"{self.place}: {self.text}" if self.place else self.text
 

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from ..errors import SDGenError
 from .connection import Access
 from .output import ACTIVE
 
@@ -37,7 +38,7 @@ def follow(
         )
         while True:
             for session in [i for i, s in last.items() if s["state"] in ACTIVE or i not in said]:
-                status = last[session] = sessions.show(session)
+                status = last[session] = _look(sessions, session)
                 ended = status["done"] + status["failed"] + status["skipped"]
                 progress.update(tasks[session], completed=ended, total=status["planned"], more=more(status))
                 if lines and said.get(session) != status:
@@ -56,6 +57,16 @@ def follow(
             if not any(s["state"] in ACTIVE for s in last.values()):
                 return [last[status["id"]] for status in statuses]
             time.sleep(_POLL)
+
+
+def _look(sessions: Access, session: str) -> dict[str, Any]:
+    try:
+        return sessions.show(session)
+    except SDGenError as error:
+        if error.code != "no-server":
+            raise
+        hint = f"Nothing finished is lost. Start ComfyUI again; `sdgen sessions resume {session}` or the same command goes on."
+        raise SDGenError("no-server", error.message, hint=hint) from error
 
 
 def seconds_left(statuses: list[dict[str, Any]]) -> float:

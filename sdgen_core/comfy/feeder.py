@@ -239,7 +239,8 @@ class Feeder:
         last, times = self._same_failure
         self._same_failure = (message, times + 1 if message == last else 1)
         if self._same_failure[1] >= FAILURES_IN_A_ROW:
-            self._pause(f"{FAILURES_IN_A_ROW} images in a row failed alike: {message}")
+            advice = "Mend what it names, then retry the failed images"
+            self._pause(f"{FAILURES_IN_A_ROW} images in a row failed alike: {message.rstrip('.')}. {advice}.")
 
     def _pause(self, reason: str) -> None:
         assert self._session is not None

@@ -121,9 +121,12 @@ def find_file(kind: str, name: str, known: Sequence[str]) -> str:
     """The one file of :func:`files_called`. Raises ``bad-parameter`` when there is none or may be several."""
     found = files_called(name, known)
     if not found:
-        raise SDGenError(
-            "bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest_names(name, known)
-        )
+        # compared as people write them: a long ending would make every name look unlike
+        stems: dict[str, str] = {}
+        for path in known:
+            stems.setdefault(_stem(path.replace("\\", "/")), path)
+        nearest = [stems[stem] for stem in nearest_names(_stem(name.replace("\\", "/")), stems)]
+        raise SDGenError("bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest)
     if len(found) > 1:
         raise SDGenError(
             "bad-parameter", f"{name!r} may be any of {', '.join(found)}", hint="Write it with its folder."

@@ -117,7 +117,7 @@ class Sessions:
                 # The ledger may be on the full disk too; then the feeder waits until it can write again.
                 with contextlib.suppress(SDGenError):
                     self.ledger.put_back(session_id, indexes)
-                    self.pause(session_id, str(error))
+                    self.pause(session_id, error.advice)
             raise
 
     def _save_group(
@@ -304,13 +304,13 @@ class Sessions:
         }
 
     def details(self, session_id: str) -> dict[str, Any]:
-        """The status, with the failed items and ComfyUI's messages (the first 100 of them)."""
+        """The status, with the failed items and ComfyUI's messages (the first 100 of them), and where it may be moved to."""
         row = self.ledger.session(session_id)
         failures = [
             {"index": item.idx, **(json.loads(item.error) if item.error else {})}
             for item in self.ledger.items(row.id, "failed", limit=100)
         ]
-        return {**self.status(row), "failures": failures}
+        return {**self.status(row), "failures": failures, "places": list(self.places)}
 
     # ---- inside ----------------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,8 @@ def recover(sessions: Sessions) -> list[SessionRow]:
         except Exception as error:
             log.exception("SDGen: session %s cannot be taken up", row.name)
             ledger.put_back(row.id)
-            ledger.set_state(row.id, "paused", f"cannot be taken up: {error}", only_from=("planned", "running"))
+            why = error.advice if isinstance(error, SDGenError) else str(error)
+            ledger.set_state(row.id, "paused", f"cannot be taken up: {why}", only_from=("planned", "running"))
     return in_line
 
 
