@@ -63,14 +63,14 @@ class Watch(threading.Thread):
 
 
 def session(
-    server: ComfyServer, graph: dict[str, Any], text: str, name: str, seeds: str | None = None
+    server: ComfyServer, graph: dict[str, Any], text: str, name: str, seeds: str | None = None, batch: int = 1
 ) -> dict[str, Any]:
     """Order a session by one POST and wait for its end."""
     graph = json.loads(json.dumps(graph))
     planner = nodes_of(graph, PLANNER)[0]
     template = graph[graph[planner]["inputs"]["template"][0]]["inputs"]
     template |= {"file": "(the text below)", "text": text, "mode": "as written", "limit": 0, "theme": "", "style": ""}
-    graph[planner]["inputs"] |= {"name": name, "on_existing": "new", "count": 0, "item": ""}
+    graph[planner]["inputs"] |= {"name": name, "on_existing": "new", "count": 0, "item": "", "batch": batch}
     if seeds:
         graph["sweep"] = {"class_type": "SDGenSeedSweep", "inputs": {"seeds": seeds}}
         graph[planner]["inputs"]["sweep"] = ["sweep", 0]
