@@ -4,7 +4,7 @@
 |---|---|---|
 | pause, resume, stop | | |
 | retry | ``skipped``: also those left out | ``retried`` |
-| skip | ``items``: "5,7-9" or a list | ``skipped_now`` |
+| skip | ``items``: "5,7-9", a list, or "failed" | ``skipped_now`` |
 | extend | ``more``: images, or ``seeds``: a seed list | ``added`` |
 | shrink | ``count``: images to keep planned | ``removed`` |
 | rename | ``name`` | |
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError, nearest_names
 from ..templates import parse_seed_spec
 from . import changes, upkeep
+from .upkeep import found_folder
 
 if TYPE_CHECKING:
     from .service import Sessions
@@ -63,7 +64,11 @@ def _retry(sessions: Sessions, session: str, body: Body) -> Answer:
 
 
 def _skip(sessions: Sessions, session: str, body: Body) -> Answer:
-    row, count = sessions.skip(session, item_list(body.get("items")))
+    items = body.get("items")
+    if items == "failed":
+        row = sessions.ledger.session(session)
+        items = [item.idx for item in sessions.ledger.items(row.id, "failed")]
+    row, count = sessions.skip(session, item_list(items))
     return {**sessions.status(row), "skipped_now": count}
 
 
@@ -130,3 +135,42 @@ def take_in(sessions: Sessions, name: str) -> Answer:
         if (root / name).is_dir():
             return sessions.status(upkeep.take_in(sessions, root / name))
     raise SDGenError("no-manifest", f"there is no session folder {name!r} in {', '.join(map(str, sessions.places))}")
+
+
+#: Images of a sheet that a server draws while others wait; the command line draws larger ones.
+MOST_COMPARED = 2000
+
+
+def axes(sessions: Sessions, session: str) -> Mapping[str, list[str]]:
+    """What a session's images can be compared by: axis → its values, those with the most first. Raises as ``read_sheet``."""
+    from .sheet import read_sheet
+
+    sheet = read_sheet(found_folder(sessions, sessions.ledger.session(session)).folder)
+    return {name: sheet.values[name] for name in sheet.axes}
+
+
+def compared(sessions: Sessions, session: str, body: Body) -> tuple[bytes, str]:
+    """A comparison sheet as ``(content, media type)``: ``x`` and ``y`` are axes, ``form`` png or html, ``size`` pixels a cell.
+
+    Raises ``bad-request``, ``bad-option`` and as ``read_sheet``.
+    """
+    from .sheet import png_bytes, read_sheet, sheet_image, sheet_page
+
+    form, size = str(body.get("form") or "png"), str(body.get("size") or "192")
+    if form not in ("png", "html") or not size.isdecimal() or not 16 <= int(size) <= 1024:
+        raise SDGenError("bad-request", "form is png or html, size 16 to 1024")
+    sheet = read_sheet(found_folder(sessions, sessions.ledger.session(session)).folder)
+    named = [sheet.axis(str(body[name])) for name in ("x", "y") if body.get(name)]
+    x, y, *_ = [*dict.fromkeys([*named, *sheet.axes]), "seed", "seed"]
+    if len(named) == 2:
+        x, y = named
+    shown = len(sheet.cells) if form == "html" else len(sheet.pivot(x, y, {})[0])
+    if shown > MOST_COMPARED:
+        raise SDGenError(
+            "bad-request",
+            f"the sheet would show {shown:,} images, more than {MOST_COMPARED:,}",
+            hint="`sdgen sessions sheet` draws sheets of any size; its --fix takes a part.",
+        )
+    if form == "html":
+        return sheet_page(sheet, x=x, y=y, size=int(size)).encode("utf-8"), "text/html"
+    return png_bytes(sheet_image(sheet, x, y, size=int(size))), "image/png"

@@ -11,6 +11,7 @@ from ..errors import SDGenError
 from ..templates.parameters import DEAR, dear_names
 from .items import LoadedPart
 from .mix import Mix
+from .parameters import ParameterRules, Parameters
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -56,18 +57,35 @@ def _models(plan: Plan) -> str:
 
 def estimate(sessions: Sessions, mix: Mix, parts: Sequence[LoadedPart]) -> Estimate:
     """Judge ``mix`` (its plans loaded as ``parts``) by the newest session with the same checkpoint, scaled by pixels × steps."""
-    loads = model_loads(mix)
     counts = Counter(part for part, _ in mix.order)
-    work = sum(_work(parts[part]) * count for part, count in counts.items())
-    wanted = _checkpoint(parts[0])
+    work = sum(_work(parts[part].parameters(parts[part].plan.item(0))) * count for part, count in counts.items())
+    return _judged(sessions, mix, work, _checkpoint(parts[0]))
+
+
+def foretold(sessions: Sessions, mix: Mix, defaults: Parameters, checkpoint: str | None) -> Estimate:
+    """The same while a session is still being written: ``defaults`` of its planner, ``checkpoint`` of its graph (None: the planner's).
+
+    Raises ``bad-parameter`` for what the order would be refused for.
+    """
+    host = sessions.host
+    rules = ParameterRules(defaults, host.samplers(), host.schedulers(), host.files)
+    found = [rules.resolve(plan.item(0).parameters) for plan in mix.plans]
+    counts = Counter(part for part, _ in mix.order)
+    work = sum(_work(found[part]) * count for part, count in counts.items())
+    return _judged(sessions, mix, work, checkpoint or found[0].checkpoint or None)
+
+
+def _judged(sessions: Sessions, mix: Mix, work: float, checkpoint: str | None) -> Estimate:
+    loads = model_loads(mix)
     ledger = sessions.ledger
     for row in ledger.sessions(limit=_LOOKED_AT):
         if row.done < _FEW or not row.seconds:
             continue
         try:
             older = LoadedPart(ledger.parts(row.id)[-1], sessions.host, row.prefix)
-            if _checkpoint(older) == wanted:
-                return Estimate(loads, round(row.seconds / row.done * work / _work(older), 1), row.name)
+            if _checkpoint(older) == checkpoint:
+                each = row.seconds / row.done / _work(older.parameters(older.plan.item(0)))
+                return Estimate(loads, round(each * work, 1), row.name)
         except SDGenError:  # written by another version, or its models are gone
             continue
     return Estimate(loads)
@@ -77,7 +95,6 @@ def _checkpoint(part: LoadedPart) -> str | None:
     return part.checkpoint(part.parameters(part.plan.item(0)))
 
 
-def _work(part: LoadedPart) -> float:
-    """Pixels × steps of a part's first image: what sampling time grows with."""
-    parameters = part.parameters(part.plan.item(0))
+def _work(parameters: Parameters) -> float:
+    """Pixels × steps of an image: what sampling time grows with."""
     return float(parameters.width * parameters.height * parameters.steps)

@@ -123,6 +123,10 @@ class Journal:
         check_status(word)
         self._append({"type": "status", "time": _now(), "status": word}, durable=True)
 
+    def top(self, values: Mapping[str, Any]) -> None:
+        """Top-level keys of ``manifest.json`` that are somebody else's."""
+        self._append({"type": "top", "time": _now(), "values": values}, durable=True)
+
     def _append(self, record: Mapping[str, Any], *, durable: bool = False) -> None:
         line = record_line(record)
         with self._lock:
@@ -271,6 +275,17 @@ class JournalIndex:
                 self._reset()  # somebody else wrote into it: the next time it is read from its beginning
                 raise SDGenError("unreadable-file", f"{shown(self.path)} was changed while it was read.")
             yield record["entry"]
+
+
+def journal_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Every line of a journal that can be read, one by one. A missing file reads as an empty one. Raises ``unreadable-file``."""
+    try:
+        with path.open("rb") as handle:
+            yield from filter(None, map(_record, handle))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror or error}.") from error
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

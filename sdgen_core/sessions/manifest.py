@@ -16,16 +16,17 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import SDGenError, shown
 from ..templates.streams import ALGORITHM
+from .edits import mark, remember
 from .files import atomic_file
 from .journal import JOURNAL_NAME, Journal, JournalIndex, check_status, folder_lock
 from .metadata import strict_value
 from .reading import MANIFEST_NAME, ManifestData, load_manifest
-from .recovery import Report, rebuild, verify
+from .recovery import Report, rebuild, take_in_edits, verify
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -199,9 +200,10 @@ def indented(value: Any, pad: str = "") -> str:
 def write_manifest(folder: Path, *, status: str | None = None, index: JournalIndex | None = None) -> Path:
     """Write ``manifest.json`` from the journal, in one piece or not at all, and return its path.
 
-    Entries are streamed in index order: memory holds one tuple per image. ``status`` is written to the journal first
-    when it is new. ``index`` is one kept from an earlier call. A folder with an older session and no journal gets
-    one. Raises ``disk-full``, ``unwritable-folder``, ``no-manifest`` when there is nothing to write from.
+    What somebody wrote into the old one by hand is taken over (see ``take_in_edits``). Entries are streamed in index order: memory
+    holds one tuple per image. ``status`` is written to the journal first when it is new. ``index`` is one kept from an earlier
+    call. A folder with an older session and no journal gets one. Raises ``disk-full``, ``unwritable-folder``, ``no-manifest``
+    when there is nothing to write from.
     """
     path = folder / MANIFEST_NAME
     with folder_lock(folder):
@@ -210,27 +212,51 @@ def write_manifest(folder: Path, *, status: str | None = None, index: JournalInd
             if status is None:
                 return path
         index = index or JournalIndex(folder)
+        take_in_edits(folder)
         index.update()
         if status is not None:
             check_status(status)
             if status != index.status:
                 Journal(folder).status(status)
                 index.update()
-        with atomic_file(path) as out:
-            out.write(b'{\n  "snapshot": ' + indented(index.snapshot or {}, "  ").encode("utf-8") + b',\n  "images": ')
-            opening = b"[\n    "
-            for entry in index.entries():
-                out.write(opening + indented(entry, "    ").encode("utf-8"))
-                opening = b",\n    "
-            out.write(b"\n  ]" if index.images else b"[]")
-            rest: dict[str, Any] = {"status": index.status or "ongoing"}
-            if index.failures:
-                rest["failed"] = index.failed
-            rest.update((key, value) for key, value in index.top.items() if key not in ("snapshot", "images", *rest))
-            for key, value in rest.items():
-                out.write(f",\n  {encode_basestring(key)}: {indented(value, '  ')}".encode())
-            out.write(b"\n}")
+        while not _replaced(path, index):
+            take_in_edits(folder)
+            index.update()
     return path
+
+
+def _replaced(path: Path, index: JournalIndex) -> bool:
+    """Write ``manifest.json`` from the index. False when somebody else wrote it meanwhile, and his file is still there."""
+    before = mark(path)
+    try:
+        with atomic_file(path) as out:
+            _write(out, index)
+            if mark(path) != before:
+                raise _Changed
+    except _Changed:
+        return False
+    remember(path)
+    return True
+
+
+class _Changed(Exception):
+    """The file that is to be replaced is no longer the one that was looked at."""
+
+
+def _write(out: IO[bytes], index: JournalIndex) -> None:
+    out.write(b'{\n  "snapshot": ' + indented(index.snapshot or {}, "  ").encode("utf-8") + b',\n  "images": ')
+    opening = b"[\n    "
+    for entry in index.entries():
+        out.write(opening + indented(entry, "    ").encode("utf-8"))
+        opening = b",\n    "
+    out.write(b"\n  ]" if index.images else b"[]")
+    rest: dict[str, Any] = {"status": index.status or "ongoing"}
+    if index.failures:
+        rest["failed"] = index.failed
+    rest.update((key, value) for key, value in index.top.items() if key not in ("snapshot", "images", *rest))
+    for key, value in rest.items():
+        out.write(f",\n  {encode_basestring(key)}: {indented(value, '  ')}".encode())
+    out.write(b"\n}")
 
 
 class ManifestWriter:

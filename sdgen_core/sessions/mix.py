@@ -73,11 +73,22 @@ class Mix:
         return self.plans[part].item(n)
 
     def summary(self) -> dict[str, Any]:
-        """What a person wants to see before anything runs: of one plan its own, of several the first one's with their numbers."""
-        if len(self.plans) == 1:
-            return self.plans[0].summary()
+        """What a person wants to see before anything runs: of one plan its own; of several their sums, and ``themes`` with the
+        images of each. Of a placeholder ``least`` is the fewest values that one of them gives it, ``selected`` the most."""
+        own = [plan.summary() for plan in self.plans]
+        if len(own) == 1:
+            return own[0]
         themes = [{"theme": p.resolved.theme, "style": p.resolved.style, "images": p.count} for p in self.plans]
-        return {**self.plans[0].summary(), "images": self.count, "themes": themes, "warnings": self.warnings}
+        sums = {name: sum(one[name] for one in own) for name in ("combinations", "total_combinations")}
+        return {
+            **own[0],
+            **sums,
+            "placeholders": _together([one["placeholders"] for one in own]),
+            "removed": [name for name in own[0]["removed"] if all(name in one["removed"] for one in own)],
+            "images": self.count,
+            "themes": themes,
+            "warnings": self.warnings,
+        }
 
     @property
     def warnings(self) -> list[str]:
@@ -141,6 +152,18 @@ def single(plan: Plan) -> Mix:
     rank = {name: {key: i for i, key in enumerate(plan.pools[name])} for name in dear if name in plan.pools}
     cost = [tuple(rank[name][choice[name]] for name in rank) for choice in map(plan.choice, range(plan.count))]
     return Mix([plan], [(0, n) for n in sorted(range(plan.count), key=cost.__getitem__)])
+
+
+def _together(listed: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The placeholders of several plans, each once, in the order of their first appearance."""
+    out: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(one["name"] for placeholders in listed for one in placeholders):
+        of = [next((one for one in placeholders if one["name"] == name), None) for placeholders in listed]
+        there = [one for one in of if one is not None]
+        most = max(there, key=lambda one: int(one["selected"]))
+        least = min(int(one["selected"]) for one in there) if len(there) == len(of) else 0
+        out[name] = {**most, "available": max(int(one["available"]) for one in there), "least": least}
+    return list(out.values())
 
 
 def _quotas(sizes: list[int], weights: list[int], count: int, distribution: str, seed: int) -> list[int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SDGenError, shown
+from .edits import KNOWN_TOP, find_edits
 from .journal import JournalIndex, entry_index, parse_json
 from .metadata import read_png_chunks
 from .naming import folder_time, is_shard, parse_image_name
@@ -22,7 +23,6 @@ from .parameters_text import parse_parameters_text
 
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 MANIFEST_NAME = "manifest.json"
-_KNOWN_TOP = frozenset({"snapshot", "images", "status", "failed"})
 
 
 @dataclass
@@ -140,14 +140,14 @@ def image_files(folder: Path, entries: Iterable[Mapping[str, Any]] = ()) -> dict
     return found
 
 
-def _entries_of(value: Any, problems: list[str]) -> list[dict[str, Any]]:
+def entries_of(value: Any, problems: list[str]) -> list[dict[str, Any]]:
     entries = [e for e in value if isinstance(e, dict) and isinstance(e.get("filename"), str)] if value else []
     if isinstance(value, list) and len(entries) < len(value):
         problems.append(f"{len(value) - len(entries)} entries of {MANIFEST_NAME} have no file name")
     return entries
 
 
-def _read_manifest(data: ManifestData) -> dict[str, Any] | None:
+def read_manifest(data: ManifestData) -> dict[str, Any] | None:
     """The map in ``manifest.json``; None when there is none to read. A broken file goes into ``problems``."""
     path = data.folder / MANIFEST_NAME
     try:
@@ -177,7 +177,7 @@ def merge_entries(known: list[dict[str, Any]], more: Iterable[dict[str, Any]]) -
 def load_manifest(folder: Path) -> ManifestData:
     """Read a session folder; writes nothing.
 
-    The journal counts most; entries that only ``manifest.json`` has are added. With neither, the session is put
+    The journal counts most; what somebody added to ``manifest.json`` or changed in it is taken over. With neither, the session is put
     together from the images (their ``sdgen`` chunks, else A1111's text) and its snapshot is marked as inferred.
     Raises ``no-manifest`` when there is nothing at all, ``unreadable-file``.
     """
@@ -185,7 +185,7 @@ def load_manifest(folder: Path) -> ManifestData:
     index = JournalIndex(folder)
     index.update()
     data.unreadable_lines = index.unreadable + index.torn
-    written = _read_manifest(data)
+    written = read_manifest(data)
     if index.snapshot is not None or index.images or index.status is not None:
         data.sources.append("journal")
         data.snapshot = index.snapshot or {}
@@ -201,10 +201,14 @@ def load_manifest(folder: Path) -> ManifestData:
         if "journal" not in data.sources:
             data.status = written["status"] if isinstance(written.get("status"), str) else None
             data.failed = [f for f in written.get("failed") or [] if isinstance(f, dict)]
-        data.images = merge_entries(data.images, merge_entries([], _entries_of(written.get("images"), data.problems)))
-        for key, value in written.items():
-            if key not in _KNOWN_TOP:
-                data.top.setdefault(key, value)
+        entries = entries_of(written.get("images"), data.problems)
+        if "journal" in data.sources:
+            edits = find_edits(index.path, written, entries)
+            data.images = merge_entries([*data.images, *edits.images], ())
+            data.top.update(edits.top)
+        else:
+            data.images = merge_entries(entries, ())
+            data.top = {key: value for key, value in written.items() if key not in KNOWN_TOP}
     if not data.sources:
         data.images = merge_entries([], entries_from_images(folder, {}, data.problems, foreign=True))
         if not data.images:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import SDGenError, shown
-from .files import leftovers, raise_write_error, sha256_file
-from .journal import STATUSES, entry_index, folder_lock, write_journal
+from .edits import BROKEN, EDITED, find_edits, is_ours, put_aside
+from .files import leftovers, sha256_file
+from .journal import JOURNAL_NAME, STATUSES, Journal, entry_index, folder_lock, write_journal
 from .metadata import is_whole_png
 from .naming import parse_image_name
-from .reading import MANIFEST_NAME, ManifestData, entries_from_images, image_files, load_manifest, merge_entries
+from .reading import (
+    MANIFEST_NAME,
+    ManifestData,
+    entries_from_images,
+    entries_of,
+    image_files,
+    load_manifest,
+    merge_entries,
+    read_manifest,
+)
+
+log = logging.getLogger("sdgen")
 
 
 @dataclass
@@ -163,7 +176,7 @@ def rebuild(folder: Path) -> Report:
             data.status = "completed" if data.finished else ("ongoing" if "journal" in data.sources else "aborted")
         manifest = folder / MANIFEST_NAME
         if "journal" not in data.sources and "manifest" not in data.sources and manifest.exists():
-            _put_aside(manifest)
+            put_aside(manifest, BROKEN)
         write_journal(
             folder,
             snapshot=data.snapshot,
@@ -180,6 +193,37 @@ def rebuild(folder: Path) -> Report:
         return report
 
 
+def take_in_edits(folder: Path) -> None:
+    """Before ``manifest.json`` is replaced by a newer one: what was written into it by hand goes into the journal.
+
+    A file that is no manifest any more is kept as ``manifest.json.broken``, one with changes of the snapshot, which is the record
+    of what was ordered and stays as it is, as ``manifest.json.edited``. Raises as ``Journal`` and ``load_manifest``.
+    """
+    path = folder / MANIFEST_NAME
+    if is_ours(path):
+        return
+    data = ManifestData(folder)
+    written = read_manifest(data)
+    if written is None:
+        if data.problems:
+            log.warning(
+                "SDGen: %s It is written anew; take over by hand what you had changed.", ". ".join(data.problems)
+            )
+            put_aside(path, BROKEN)
+        return
+    edits = find_edits(folder / JOURNAL_NAME, written, entries_of(written.get("images"), data.problems))
+    journal = Journal(folder)
+    for entry in edits.images:
+        journal.image(entry)
+    if edits.top:
+        journal.top(edits.top)
+    if edits.images or edits.top:
+        log.info("SDGen: %d changed entries of %s are taken over", len(edits.images) + len(edits.top), shown(path))
+    if edits.snapshot or data.problems:
+        log.warning("SDGen: not all changes in %s are taken over: its snapshot stays what was ordered", shown(path))
+        put_aside(path, EDITED)
+
+
 def adopt(folder: Path) -> bool:
     """Give an older session in ``folder`` a journal; False when the folder has none.
 
@@ -194,13 +238,6 @@ def adopt(folder: Path) -> bool:
         if error.code != "no-manifest":
             raise
         if manifest.exists():
-            _put_aside(manifest)
+            put_aside(manifest, BROKEN)
         return False
     return True
-
-
-def _put_aside(path: Path) -> None:
-    try:
-        path.replace(path.with_name(path.name + ".broken"))
-    except OSError as error:
-        raise_write_error(error, path, "rename")

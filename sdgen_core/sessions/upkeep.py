@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError, shown
+from .edits import kept_aside
 from .files import remove_leftovers
 from .ledger import ItemRow, SessionRow
 from .manifest import manifest_may_wait
 from .naming import folder_time, safe_name, session_folder_name
+from .reading import MANIFEST_NAME
 from .recovery import rebuild, verify
 from .session_file import (
     SESSION_FILE,
@@ -105,6 +107,8 @@ def _advice(row: SessionRow, report: Mapping[str, Any]) -> list[str]:
         out.append(f"delete or replace what is damaged ({shown(row.folder / damaged[0])}, …), then retry")
     if report["problems"] or (report["extra"] and row.state not in ("planned", "running")):
         out.append(f"`sdgen sessions verify {row.id} --repair` writes manifest and {SESSION_FILE} anew")
+    if kept := kept_aside(row.folder / MANIFEST_NAME):
+        out.append(f"somebody wrote into manifest.json: take over what you need from {', '.join(kept)}, then delete it")
     return out
 
 
