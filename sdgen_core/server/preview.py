@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
-from ..sessions.mix import plan_of
+from ..sessions.estimate import foretold
+from ..sessions.mix import Mix, plan_of
+from ..sessions.parameters import Parameters
 from ..templates import parse_seed_spec
 from ..templates.library import TemplateLibrary, TemplateQuery
 from ..templates.space import left_out, written_selectors
 from ..templates.syntax import parse_selector
 
+if TYPE_CHECKING:
+    from ..sessions.service import Sessions
+
 _TEXTS = ("file", "text", "theme", "style", "mode", "choices", "distribution")
 _FIRST = 3
 
 
-def preview(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
-    """The plan's summary and its first prompts. Raises the template's own errors and ``bad-request``."""
+def preview(library: TemplateLibrary, body: dict[str, Any], sessions: Callable[[], Sessions]) -> dict[str, Any]:
+    """The plan's summary and its first prompts. Raises the template's own errors and ``bad-request``.
+
+    With ``planner`` (the planner node's ``width``, ``height``, ``steps`` and ``checkpoint``, and the ``graph_checkpoint`` that its
+    graph loads) also the estimate of an order: model loads, seconds, and the session it is judged by; then ``bad-parameter``, too.
+    """
     chosen = library.choose(_query(body, limit=_number(body, "limit")))
     seeds = parse_seed_spec(str(body["seeds"])) if body.get("seeds") else None
     plan = plan_of(chosen, seeds=seeds, count=_number(body, "count") or None)
@@ -25,11 +35,25 @@ def preview(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:
         "name": chosen.resolved.name,
         **plan.summary(),
         "warnings": [library.named(warning) for warning in plan.warnings],
-        "left_out": sorted(left_out(chosen.resolved) & set(chosen.resolved.values)),
+        "left_out": sorted(frozenset.intersection(*(left_out(t) & set(t.values) for t in chosen.templates))),
+        **(_cost(sessions(), plan, body["planner"]) if "planner" in body else {}),
         "first": [
             {"prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed, "keys": i.keys} for i in first
         ],
     }
+
+
+def _cost(sessions: Sessions, plan: Mix, planner: object) -> dict[str, Any]:
+    if not isinstance(planner, dict):
+        raise SDGenError("bad-request", "planner must be a map of the planner's values")
+    usual = Parameters()
+    defaults = Parameters(
+        width=_number(planner, "width") or usual.width,
+        height=_number(planner, "height") or usual.height,
+        steps=_number(planner, "steps") or usual.steps,
+        checkpoint=str(planner.get("checkpoint") or ""),
+    )
+    return foretold(sessions, plan, defaults, str(planner.get("graph_checkpoint") or "") or None).to_json()
 
 
 def choices(library: TemplateLibrary, body: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,13 @@ server without asking it first. Handlers run in a worker thread: no SQLite and n
 |---|---|---|
 | GET | /sdgen/sessions?state= | ``{"sessions": [status, …]}``, newest first |
 | GET | /sdgen/sessions/{id} | status (see ``Sessions.status``) with ``failures`` |
+| GET | /sdgen/sessions/{id}/axes | ``{"axes": {name: [value, …]}}``: what its images can be compared by |
+| GET | /sdgen/sessions/{id}/sheet?x=&y=&form=&size= | a comparison sheet: a PNG, or with ``form=html`` a page |
 | POST | /sdgen/sessions ``{"folder": name}`` | status of the session taken in from its folder |
 | POST | /sdgen/sessions/{id}/ and one of ``sessions.actions.ACTIONS`` | status, and what the action adds |
 | GET | /sdgen/templates?since= | ``{"version", "templates": [name, …]}``; without the names when the version is ``since`` |
-| POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count`` | summary and first prompts, nothing queued |
-| POST | /sdgen/templates/choices ``TemplateQuery`` fields | every placeholder with its values, nothing queued |
+| POST | /sdgen/templates/preview ``TemplateQuery`` fields, ``seeds``, ``count``, ``planner`` | summary and first prompts |
+| POST | /sdgen/templates/choices ``TemplateQuery`` fields | every placeholder with its values |
 | POST | /sdgen/templates/themes ``file``, ``text`` | the themes of the template with their styles; the first is none |
 
 An error is ``{"error": code, "message", "hint", …}``, with ``errors`` when a template's files hold several, and status 400, 404
@@ -23,10 +25,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SDGenError
-from ..sessions.actions import ACTIONS, take_in
+from ..sessions.actions import ACTIONS, axes, compared, take_in
 from .preview import choices, preview, themes
 
 if TYPE_CHECKING:
@@ -39,7 +42,17 @@ _NOT_FOUND = frozenset({"unknown-session", "unknown-template", "unknown-item"})
 _OURS = frozenset({"ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"})
 
 Body = dict[str, Any]
-Handler = Callable[["Engine", str, Body], Body]
+
+
+@dataclass(frozen=True)
+class File:
+    """An answer that is a file. A page of ours may run its script, and reaches nothing of ComfyUI's."""
+
+    content: bytes
+    type: str
+
+
+Handler = Callable[["Engine", str, Body], "Body | File"]
 
 
 class Engine(Protocol):
@@ -61,6 +74,14 @@ def _show(engine: Engine, name: str, body: Body) -> Body:
     return engine.sessions.details(name)
 
 
+def _axes(engine: Engine, name: str, body: Body) -> Body:
+    return {"axes": axes(engine.sessions, name)}
+
+
+def _sheet(engine: Engine, name: str, body: Body) -> File:
+    return File(*compared(engine.sessions, name, body))
+
+
 def _take_in(engine: Engine, name: str, body: Body) -> Body:
     return take_in(engine.sessions, str(body.get("folder") or ""))
 
@@ -76,7 +97,7 @@ def _templates(engine: Engine, name: str, body: Body) -> Body:
 
 
 def _preview(engine: Engine, name: str, body: Body) -> Body:
-    return preview(engine.templates.library, body)
+    return preview(engine.templates.library, body, lambda: engine.sessions)
 
 
 def _choices(engine: Engine, name: str, body: Body) -> Body:
@@ -90,6 +111,8 @@ def _themes(engine: Engine, name: str, body: Body) -> Body:
 TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sdgen/sessions", _list),
     ("GET", "/sdgen/sessions/{name}", _show),
+    ("GET", "/sdgen/sessions/{name}/axes", _axes),
+    ("GET", "/sdgen/sessions/{name}/sheet", _sheet),
     ("POST", "/sdgen/sessions", _take_in),
     *(("POST", f"/sdgen/sessions/{{name}}/{action}", _action(action)) for action in ACTIONS),
     ("GET", "/sdgen/templates", _templates),
@@ -115,6 +138,12 @@ def _endpoint(
             body = dict(request.query) if method == "GET" else await _json(request)
             name = request.match_info.get("name", "")
             answer = await asyncio.to_thread(lambda: handler(engine(), name, body))
+            if isinstance(answer, File):
+                headers = {
+                    "Content-Security-Policy": "sandbox allow-scripts allow-forms",
+                    "X-Content-Type-Options": "nosniff",
+                }
+                return web.Response(body=answer.content, content_type=answer.type, headers=headers)
             return web.json_response(answer)
         except SDGenError as error:
             status = 404 if error.code in _NOT_FOUND else 500 if error.code in _OURS else 400

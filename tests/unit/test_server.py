@@ -168,6 +168,29 @@ def test_preview_counts_with_the_choices_and_warns(ask: Ask) -> None:
     assert any("Gren" in w for w in answer["warnings"]) and any("Ghost" in w for w in answer["warnings"])
 
 
+def test_preview_of_several_themes_is_that_of_their_mix(ask: Ask, folder: Path) -> None:
+    for theme, hair in {"gala": "Red: festive red", "sand": "Red: dusty red, Blue: dusty blue"}.items():
+        own = folder / "mine" / "themes" / theme
+        own.mkdir()
+        (own / "hair.yaml").write_text(f"variations: {{{hair}}}\n", encoding="utf-8")
+        (own / "theme.yaml").write_text(
+            f"imports: {{Hair: themes/{theme}/hair.yaml, Gone: [Remove]}}\n", encoding="utf-8"
+        )
+    query: dict[str, Any] = {"file": "mine/a.prompt.yaml", "theme": "gala:1, sand:3", "limit": 4}
+    shares = {}
+    for distribution in ("weighted", "balanced"):
+        status, answer = ask("POST", "/sdgen/templates/preview", {**query, "distribution": distribution})
+        assert status == 200, answer
+        shares[distribution] = {t["theme"]: t["images"] for t in answer["themes"]}
+        assert answer["images"] == 4
+        assert answer["combinations"] == 2 * (1 + 2)
+        assert {p["name"]: (p["least"], p["selected"]) for p in answer["placeholders"]}["Hair"] == (1, 2)
+        assert {item["prompt"].split()[1] for item in answer["first"]} == {"festive", "dusty"}
+    assert shares == {"weighted": {"gala": 1, "sand": 3}, "balanced": {"gala": 2, "sand": 2}}
+    status, error = ask("POST", "/sdgen/templates/preview", {**query, "theme": "gala, sandd:3"})
+    assert status == 400 and "sandd" in error["message"] and "'sand'" in str(error)
+
+
 def test_an_error_names_files_as_the_list_does(ask: Ask, folder: Path) -> None:
     broken = PROMPT.replace("{Who}", "{Whoo} {Hare}")
     (folder / "mine" / "b.prompt.yaml").write_text(broken, encoding="utf-8")

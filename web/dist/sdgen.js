@@ -1,147 +1,161 @@
-import { app as $e } from "../../scripts/app.js";
-import { api as Se } from "../../scripts/api.js";
-const v = $e, A = Se;
-class k extends Error {
+import { app as Pe } from "../../scripts/app.js";
+import { api as _e } from "../../scripts/api.js";
+const S = Pe, M = _e;
+class C extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
   }
   code;
   hint;
   errors;
-  static from({ error: t, message: n, hint: s, errors: i }, r) {
-    const o = (i ?? []).map((d) => k.from(d, r));
-    return new k(t ?? "server-error", n ?? r, s ?? "", o);
+  static from({ error: t, message: n, hint: s, errors: i }, a) {
+    const o = (i ?? []).map((r) => C.from(r, a));
+    return new C(t ?? "server-error", n ?? a, s ?? "", o);
   }
 }
-function Te(e, t, n) {
-  v.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
+function je(e, t, n) {
+  S.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
-function M(e) {
+function q(e) {
   return e.comfyClass ?? e.type ?? "";
 }
-const Ee = 20;
-function se(e, t, n) {
+const qe = 20;
+function me(e, t, n) {
   const s = e.addDOMWidget("sdgen_panel", "sdgen_panel", t, {
     serialize: !1,
     hideOnZoom: !1,
     getValue: () => "",
     setValue: () => {
     },
-    getMinHeight: () => n() + Ee
+    getMinHeight: () => n() + qe
   });
   s.serialize = !1, t.addEventListener("wheel", (i) => {
-    t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), v.canvas?.processMouseWheel?.(i));
+    t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), S.canvas?.processMouseWheel?.(i));
   });
 }
-function ie(e, t) {
-  t.isConnected || e.graph !== v.canvas?.graph || document.querySelector(`[data-node-id="${e.id}"] .sdgen-panel`)?.replaceWith(t);
+function ge(e, t) {
+  t.isConnected || e.graph !== S.canvas?.graph || document.querySelector(`[data-node-id="${e.id}"] .sdgen-panel`)?.replaceWith(t);
 }
-function R(e) {
+function B(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
-function j(e) {
+function Y(e) {
   return e.graph !== null && e.graph !== void 0;
 }
-function $(e, t) {
+function E(e, t) {
   const n = e.widgets?.find((s) => s.name === t)?.value;
   return typeof n == "string" ? n : typeof n == "number" ? String(n) : "";
 }
-function oe(e, t) {
+function fe(e, t) {
   const n = e.widgets?.find((s) => s.name === t);
   n && (n.hidden = !0, n.options && (n.options.hidden = !0));
 }
-function O(e, t, n) {
-  const s = e.widgets?.find((r) => r.name === t);
+function F(e, t, n) {
+  const s = e.widgets?.find((a) => a.name === t);
   if (!s) return;
-  s.value = n, s.callback?.(n), R(e);
-  const i = v.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  s.value = n, s.callback?.(n), B(e);
+  const i = S.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
-function Ae(e, t, n) {
+function ze(e, t, n) {
   const s = e.widgets?.find((i) => i.name === t);
   s?.options && (s.options.values = n);
 }
-function z(e, t, n) {
+function X(e, t, n) {
   t.classList.toggle("sdgen-wrong", n), e.strokeStyles && (e.strokeStyles.sdgen = () => n ? { color: "#e0443e", lineWidth: 3, padding: 8 } : void 0), e.setDirtyCanvas?.(!0, !0);
 }
-function E(e, t) {
+function N(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
-  let s = H(e, n);
-  for (let i = 0; s && M(s) === "Reroute" && i < 50; i++) s = H(s, 0);
+  let s = ne(e, n);
+  for (let i = 0; s && q(s) === "Reroute" && i < 50; i++) s = ne(s, 0);
   return s;
 }
-function H(e, t) {
+function ne(e, t) {
   try {
     return e.getInputNode(t);
   } catch {
     return null;
   }
 }
-function J(e) {
+function Ve(e) {
+  const t = e.graph?.nodes?.find((n) => E(n, "ckpt_name") && !N(n, "ckpt_name"));
+  return t ? E(t, "ckpt_name") : "";
+}
+function se(e) {
   const t = e.graph?.rootGraph ?? e.graph;
   return `${t?.id ?? ""}/${e.graph === t ? "" : e.graph?.id ?? ""}/${e.id}`;
 }
-function Le(e, t) {
+function Fe(e, t) {
   const n = e.onExecuted;
   e.onExecuted = function(s) {
     n?.call(e, s), t(s);
   };
 }
-function re(e, t) {
+function we(e, t) {
   const n = e.onRemoved;
   e.onRemoved = function() {
     n?.call(e), t();
   };
 }
-function V(e) {
-  return ae(e, { cache: "no-store" });
+function j(e) {
+  return be(e, { cache: "no-store" });
 }
-function _(e, t, n) {
-  return ae(e, {
+function U(e, t, n) {
+  return be(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
     body: JSON.stringify(t),
     ...n && { signal: n }
   });
 }
-async function ae(e, t) {
-  const n = await A.fetchApi(e, t), s = await n.text();
-  let i;
-  try {
-    i = JSON.parse(s);
-  } catch {
-    throw new k("server-error", `${n.status} ${n.statusText}`, "");
-  }
-  if (n.ok) return i;
-  throw k.from(i, n.statusText);
+async function We(e, t) {
+  const n = await M.fetchApi(e, { cache: "no-store", signal: t });
+  return n.ok || await ve(n), n.blob();
 }
-function q(e, t) {
-  A.addEventListener(e, (n) => {
+function Be(e) {
+  return M.apiURL?.(e) ?? e;
+}
+async function be(e, t) {
+  return ve(await M.fetchApi(e, t));
+}
+async function ve(e) {
+  const t = await e.text();
+  let n;
+  try {
+    n = JSON.parse(t);
+  } catch {
+    throw new C("server-error", `${e.status} ${e.statusText}`, "");
+  }
+  if (e.ok) return n;
+  throw C.from(n, e.statusText);
+}
+function Q(e, t) {
+  M.addEventListener(e, (n) => {
     t(n.detail);
   });
 }
-function Me(e, t) {
-  const n = A.dispatchCustomEvent?.bind(A);
-  n && (A.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
+function Ue(e, t) {
+  const n = M.dispatchCustomEvent?.bind(M);
+  n && (M.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
-function Ce(e) {
-  const [t, n] = [v.handleFile?.bind(v), v.loadGraphData?.bind(v)];
-  !t || !n || (v.handleFile = async (s, ...i) => {
-    const r = await e(s);
-    await (r ? n(r, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
+function Ge(e) {
+  const [t, n] = [S.handleFile?.bind(S), S.loadGraphData?.bind(S)];
+  !t || !n || (S.handleFile = async (s, ...i) => {
+    const a = await e(s);
+    await (a ? n(a, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
-function W(e, t, n) {
-  v.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
+function xe(e, t, n) {
+  S.extensionManager?.toast?.add({ severity: e, summary: t, detail: n, ...e !== "error" && { life: 8e3 } });
 }
-function f() {
-  const e = v.extensionManager?.setting?.get("Comfy.Locale");
+function x() {
+  const e = S.extensionManager?.setting?.get("Comfy.Locale");
   return typeof e == "string" && e ? e : "en";
 }
-const Ie = "(the text below)", Ne = 9;
-class Oe {
+const He = "(the text below)", Ke = 9;
+class Je {
   /** `changed` is called when a template file is new, gone, or not what it was. */
   constructor(t) {
     this.changed = t;
@@ -156,40 +170,64 @@ class Oe {
     if (!(!t && this.rest-- > 0)) {
       this.rest = 0;
       try {
-        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await V(n);
-        this.version = s, i && (this.files = [Ie, ...i]), (i || t) && this.changed();
+        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await j(n);
+        this.version = s, i && (this.files = [He, ...i]), (i || t) && this.changed();
       } catch {
-        this.rest = Ne;
+        this.rest = Ke;
       }
     }
   }
 }
-function a(e, t, ...n) {
+function d(e, t, ...n) {
   const s = document.createElement(e);
   s.className = t;
   for (const i of n) i != null && i !== !1 && s.append(i);
   return s;
 }
-function w(e, t) {
-  const n = a("button", "sdgen-button", e);
+function v(e, t) {
+  const n = d("button", "sdgen-button", e);
   return n.setAttribute("type", "button"), n.addEventListener("pointerdown", (s) => {
     s.stopPropagation();
   }), n.addEventListener("click", (s) => {
     s.stopPropagation(), t();
   }), n;
 }
-class de {
+class ke {
   constructor(t, n, s) {
-    this.lowest = n, this.highest = s, this.root.classList.add(`sdgen-${t}`), this.root.append(this.content), this.measured = n;
+    this.lowest = n, this.highest = s, this.root.classList.add(`sdgen-${t}`), this.root.append(this.content), this.measured = n, this.root.addEventListener(
+      "pointerdown",
+      () => {
+        this.pressed = !0, window.addEventListener("pointerup", this.released, { capture: !0, once: !0 }), window.addEventListener("pointercancel", this.released, { capture: !0, once: !0 });
+      },
+      { capture: !0 }
+    );
   }
   lowest;
   highest;
-  root = a("div", "sdgen-panel");
-  content = a("div", "sdgen-content");
+  root = d("div", "sdgen-panel");
+  content = d("div", "sdgen-content");
   measured;
-  /** Show `children` instead of what is there. */
+  pressed = !1;
+  waiting;
+  /** The click comes right after the release. */
+  released = () => {
+    setTimeout(() => {
+      this.pressed = !1;
+      const t = this.waiting;
+      this.waiting = void 0, t && this.show(...t);
+    });
+  };
+  /**
+   * Show `children` instead of what is there. A session that runs shows new figures many times a second: a button that is being
+   * pressed stays until its click has come, and the keyboard stays at the button it was at.
+   */
   show(...t) {
-    this.content.replaceChildren(...t.filter((n) => !!n));
+    if (this.pressed) {
+      this.waiting = t;
+      return;
+    }
+    const n = this.content.contains(document.activeElement) ? document.activeElement?.textContent : void 0;
+    this.content.replaceChildren(...t.filter((s) => !!s)), n && [...this.content.querySelectorAll("button")].find((s) => s.textContent === n)?.focus({ preventScroll: !0 });
   }
   /** The height that the content needs, in the node's own pixels. */
   height() {
@@ -197,7 +235,7 @@ class de {
     return t > 0 && (this.measured = t), Math.min(Math.max(this.measured, this.lowest), this.highest);
   }
 }
-class B {
+class G {
   constructor(t, n, s, i = 300) {
     this.ask = t, this.answered = n, this.failed = s, this.quietMs = i;
   }
@@ -233,7 +271,7 @@ class B {
     }
   }
 }
-const le = {
+const ye = {
   images: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "en")} ${e === 1 ? "combination" : "combinations"}`,
   combinationsOf: (e, t) => `${c(e, "en")} of ${c(t, "en")} combinations`,
@@ -287,7 +325,69 @@ const le = {
   failed: (e) => `${c(e, "en")} failed`,
   rate: (e) => `${e} a minute`,
   left: (e) => `${e} left`,
-  state: { planned: "waits in line", running: "running", paused: "paused", completed: "completed", failed: "ended with errors", stopped: "stopped" },
+  state: { planned: "planned", running: "running", paused: "paused", completed: "completed", failed: "failed", stopped: "stopped" },
+  stateTip: {
+    planned: "It waits in line and starts by itself.",
+    running: "Its images are being made.",
+    paused: "Resume goes on with what is left.",
+    completed: "All of its images are there.",
+    failed: "It came to its end, but some images failed.",
+    stopped: "It was ended before its end; Resume takes it up again."
+  },
+  between: (e, t, n) => `${c(e, "en")}–${c(t, "en")} of ${c(n, "en")}`,
+  sharedBy: (e) => `Themes: ${e}`,
+  skipped: (e) => `${c(e, "en")} left out`,
+  more: "More …",
+  moreOf: (e) => `More for session ${e}`,
+  pauseFirst: "Pause the session first.",
+  go: "Do it",
+  extend: "Extend …",
+  extendNote: "Images that are there stay as they are. Say either how many more, or which further seeds.",
+  extendMore: "More images of its own plan",
+  extendSeeds: "All combinations on further seeds (1-4, 7,42, 20#1000)",
+  extended: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"} added`,
+  shrink: "Plan fewer …",
+  shrinkNote: "Keeps the first images of the plan. What is made already stays.",
+  shrinkTo: "Images to keep planned",
+  shrunk: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"} taken out of the plan`,
+  skip: "Leave out …",
+  skipNote: "Leaves out images that are still to be made or have failed. “Take back what was left out” undoes it.",
+  skipItems: "Numbers of images, from 0 (5,7-9)",
+  skipFailed: "Leave out failed",
+  takeBack: "Take back what was left out",
+  leftOutNow: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"} left out`,
+  again: (e) => `${c(e, "en")} ${e === 1 ? "image" : "images"} to be made again`,
+  rename: "Rename …",
+  renameNote: "Its folder gets the new name too; its files keep theirs.",
+  newName: "New name",
+  renamed: (e) => `Renamed to ${e}`,
+  move: "Move …",
+  moveNote: "Moves its folder, also to another disk. The places are ComfyUI’s output and the setting session_folders.",
+  moveTo: "To",
+  moved: (e) => `Moved to ${e}`,
+  verify: "Verify …",
+  verifyNote: "Compares files, manifest and ledger.",
+  verifyHashes: "Read every file and compare its hash",
+  verifyRepair: "First write the manifest anew from what is there",
+  agree: "Files, manifest and ledger agree.",
+  disagree: "Files, manifest and ledger do not agree.",
+  found: {
+    missing: "missing",
+    extra: "not in the manifest",
+    torn: "damaged",
+    mismatched: "changed",
+    problems: "problems",
+    done_without_file: "made, but gone"
+  },
+  rebuild: "Rebuild …",
+  rebuildNote: "Makes its manifest and its entries in the ledger anew from the images in its folder.",
+  rebuilt: (e, t) => `Rebuilt: ${c(e, "en")} of ${c(t, "en")} images found`,
+  compare: "Compare …",
+  across: "Across",
+  down: "Down",
+  openPage: "Open as a page",
+  savePicture: "Save the picture",
+  drawing: "Drawing the sheet …",
   pause: "Pause",
   resume: "Resume",
   retry: "Retry failed",
@@ -305,7 +405,7 @@ const le = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, De = {
+}, Xe = {
   images: (e) => `${c(e, "fr")} ${e < 2 ? "image" : "images"}`,
   combinations: (e) => `${c(e, "fr")} ${e < 2 ? "combinaison" : "combinaisons"}`,
   combinationsOf: (e, t) => `${c(e, "fr")} combinaisons sur ${c(t, "fr")}`,
@@ -359,7 +459,69 @@ const le = {
   failed: (e) => `${c(e, "fr")} ${e < 2 ? "échec" : "échecs"}`,
   rate: (e) => `${e} par minute`,
   left: (e) => `encore ${e}`,
-  state: { planned: "en attente", running: "en cours", paused: "en pause", completed: "terminée", failed: "terminée avec des erreurs", stopped: "arrêtée" },
+  state: { planned: "prévue", running: "en cours", paused: "en pause", completed: "terminée", failed: "échouée", stopped: "arrêtée" },
+  stateTip: {
+    planned: "Elle attend son tour et démarrera seule.",
+    running: "Ses images sont en cours de production.",
+    paused: "Reprendre continue avec ce qui reste.",
+    completed: "Toutes ses images sont là.",
+    failed: "Elle est arrivée au bout, mais des images ont échoué.",
+    stopped: "Elle a été arrêtée avant la fin ; Reprendre la relance."
+  },
+  between: (e, t, n) => `${c(e, "fr")} à ${c(t, "fr")} sur ${c(n, "fr")}`,
+  sharedBy: (e) => `Thèmes : ${e}`,
+  skipped: (e) => `${c(e, "fr")} ${e < 2 ? "laissée" : "laissées"} de côté`,
+  more: "Plus …",
+  moreOf: (e) => `Plus pour la session ${e}`,
+  pauseFirst: "Mettez d’abord la session en pause.",
+  go: "Exécuter",
+  extend: "Prolonger …",
+  extendNote: "Les images déjà là ne changent pas. Indiquez soit leur nombre, soit d’autres graines.",
+  extendMore: "Images de plus de son propre plan",
+  extendSeeds: "Toutes les combinaisons avec d’autres graines (1-4, 7,42, 20#1000)",
+  extended: (e) => `${c(e, "fr")} ${e < 2 ? "image ajoutée" : "images ajoutées"}`,
+  shrink: "Réduire le plan …",
+  shrinkNote: "Garde les premières images du plan. Ce qui est déjà produit reste.",
+  shrinkTo: "Images à garder dans le plan",
+  shrunk: (e) => `${c(e, "fr")} ${e < 2 ? "image retirée" : "images retirées"} du plan`,
+  skip: "Laisser de côté …",
+  skipNote: "Laisse de côté des images à faire ou échouées. « Reprendre les images laissées de côté » l’annule.",
+  skipItems: "Numéros d’images, à partir de 0 (5,7-9)",
+  skipFailed: "Laisser les échecs de côté",
+  takeBack: "Reprendre les images laissées de côté",
+  leftOutNow: (e) => `${c(e, "fr")} ${e < 2 ? "image laissée" : "images laissées"} de côté`,
+  again: (e) => `${c(e, "fr")} ${e < 2 ? "image" : "images"} à refaire`,
+  rename: "Renommer …",
+  renameNote: "Son dossier prend aussi le nouveau nom ; ses fichiers gardent le leur.",
+  newName: "Nouveau nom",
+  renamed: (e) => `Renommée en ${e}`,
+  move: "Déplacer …",
+  moveNote: "Déplace son dossier, même vers un autre disque. Les lieux sont le dossier de sortie de ComfyUI et le réglage session_folders.",
+  moveTo: "Vers",
+  moved: (e) => `Déplacée vers ${e}`,
+  verify: "Vérifier …",
+  verifyNote: "Compare les fichiers, le manifeste et le registre.",
+  verifyHashes: "Lire chaque fichier et comparer son empreinte",
+  verifyRepair: "Réécrire d’abord le manifeste d’après ce qui est là",
+  agree: "Fichiers, manifeste et registre concordent.",
+  disagree: "Fichiers, manifeste et registre ne concordent pas.",
+  found: {
+    missing: "manquants",
+    extra: "absents du manifeste",
+    torn: "endommagés",
+    mismatched: "modifiés",
+    problems: "problèmes",
+    done_without_file: "produites, mais disparues"
+  },
+  rebuild: "Reconstruire …",
+  rebuildNote: "Refait son manifeste et ses entrées du registre d’après les images de son dossier.",
+  rebuilt: (e, t) => `Reconstruite : ${c(e, "fr")} images trouvées sur ${c(t, "fr")}`,
+  compare: "Comparer …",
+  across: "En colonnes",
+  down: "En lignes",
+  openPage: "Ouvrir comme page",
+  savePicture: "Enregistrer l’image",
+  drawing: "Dessin de la planche …",
   pause: "Pause",
   resume: "Reprendre",
   retry: "Refaire les échecs",
@@ -377,82 +539,89 @@ const le = {
   seconds: (e) => `${e} s`,
   minutes: (e) => `${e} min`,
   hours: (e, t) => `${e} h ${t} min`
-}, Re = { en: le, fr: De };
-function b(e) {
-  return Re[e.split("-")[0] ?? ""] ?? le;
+}, Qe = { en: ye, fr: Xe };
+function y(e) {
+  return Qe[e.split("-")[0] ?? ""] ?? ye;
 }
 function c(e, t) {
   return e.toLocaleString(t, { maximumFractionDigits: 1 });
 }
-function ce(e, t) {
+function $e(e, t) {
   if (e < 90) return t.seconds(Math.round(e));
   const n = Math.round(e / 60);
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
-async function G(e, t) {
-  return await _("/sdgen/templates/preview", e, t);
+async function Z(e, t) {
+  return await U("/sdgen/templates/preview", e, t);
 }
-function Pe(e, t, n, s = {}) {
+function Ze(e, t, n, s = {}) {
   const i = [
-    a(
+    d(
       "div",
       "sdgen-head",
-      a("b", "sdgen-name", e.name),
-      a("span", "sdgen-dim", t.mode[e.mode] ?? e.mode)
+      d("b", "sdgen-name", e.name),
+      d("span", "sdgen-dim", t.mode[e.mode] ?? e.mode)
     )
-  ], r = [
+  ], a = [
     ...e.placeholders.map((o) => {
-      const d = a("b", "", t.selected(o.selected, o.available)), l = K(o.name, d, s, o.weight === 0 && a("i", "", t.drawn));
-      return l.classList.toggle("sdgen-drawn", o.weight === 0), o.weight === 0 && (l.title = t.drawnTip), l;
+      const r = o.least ?? o.selected, l = r < o.selected ? t.between(r, o.selected, o.available) : t.selected(o.selected, o.available), p = d("b", "", l), h = ie(o.name, p, s, o.weight === 0 && d("i", "", t.drawn));
+      return h.classList.toggle("sdgen-drawn", o.weight === 0), o.weight === 0 && (h.title = t.drawnTip), h;
     }),
-    ...e.left_out.map((o) => K(o, a("i", "", t.leftOut), s))
+    ...e.left_out.map((o) => ie(o, d("i", "", t.leftOut), s))
   ];
-  if (r.length && i.push(a("div", "sdgen-chips", ...r)), i.push(a("div", "sdgen-total", ...Ve(e, t))), e.removed.length && i.push(a("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => a("div", "sdgen-warning", o))), e.first.length) {
-    const o = e.first.map((d, l) => ze(d, l, n, s));
-    i.push(a("div", "sdgen-prompts", ...o));
+  if (a.length && i.push(d("div", "sdgen-chips", ...a)), i.push(d("div", "sdgen-total", ...et(e, t))), e.themes) {
+    const o = e.themes.map((r) => `${[r.theme, r.style].filter(Boolean).join(":")} ${c(r.images, n)}`);
+    i.push(d("div", "sdgen-dim", t.sharedBy(o.join(" · "))));
+  }
+  if (e.removed.length && i.push(d("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => d("div", "sdgen-warning", o))), e.first.length) {
+    const o = e.first.map((r, l) => Ye(r, l, n, s));
+    i.push(d("div", "sdgen-prompts", ...o));
   }
   return i;
 }
-function K(e, t, n, ...s) {
-  const { choose: i, chosen: r } = n, d = i ? w("", () => {
+function ie(e, t, n, ...s) {
+  const { choose: i, chosen: a } = n, r = i ? v("", () => {
     i?.(e);
-  }) : a("span", "");
-  return d.className = r?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", d.append(a("span", "", e), t, ...s.filter((l) => !!l)), d;
+  }) : d("span", "");
+  return r.className = a?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", r.append(d("span", "", e), t, ...s.filter((l) => !!l)), r;
 }
-function ze(e, t, n, s) {
-  const { unfolded: i, resized: r } = s, o = document.createElement("details");
+function Ye(e, t, n, s) {
+  const { unfolded: i, resized: a } = s, o = document.createElement("details");
   o.className = "sdgen-prompt", o.open = i?.has(t) ?? !1;
-  const d = a("summary", "", a("span", "sdgen-dim", c(t + 1, n)), e.prompt);
-  return d.addEventListener("pointerdown", (l) => {
+  const r = d("summary", "", d("span", "sdgen-dim", c(t + 1, n)), e.prompt);
+  return r.addEventListener("pointerdown", (l) => {
     l.stopPropagation();
-  }), o.append(d), e.negative && o.append(a("div", "sdgen-dim", `− ${e.negative}`)), o.addEventListener("toggle", () => {
-    o.open ? i?.add(t) : i?.delete(t), r?.();
+  }), o.append(r), e.negative && o.append(d("div", "sdgen-dim", `− ${e.negative}`)), o.addEventListener("toggle", () => {
+    o.open ? i?.add(t) : i?.delete(t), a?.();
   }), o;
 }
-function Ve(e, t) {
-  const n = a("b", "sdgen-images", t.images(e.images));
-  return [`${F(e, t)} → `, n];
+function et(e, t) {
+  const n = d("b", "sdgen-images", t.images(e.images));
+  return [`${ee(e, t)} → `, n];
 }
-function F(e, t) {
+function ee(e, t) {
   const n = e.seeds ?? 1, s = Math.ceil(e.images / Math.max(n, 1)), i = s < e.combinations ? t.combinationsOf(s, e.combinations) : t.combinations(e.combinations);
   return e.seeds === null || e.seeds < 2 ? i : `${i} × ${t.seeds(e.seeds)}`;
 }
-function U(e, t, n = 1 / 0) {
-  if (!(e instanceof k)) return [a("div", "sdgen-error", t.noAnswer)];
-  const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), r = s.slice(0, n).map((o) => {
-    const d = i.has(o.hint) ? "" : o.hint;
-    return i.add(o.hint), a(
+function P(e, t, n = 1 / 0) {
+  if (!(e instanceof C)) return [d("div", "sdgen-error", t.noAnswer)];
+  const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), a = s.slice(0, n).map((o) => {
+    const r = i.has(o.hint) ? "" : o.hint;
+    return i.add(o.hint), d(
       "div",
       "sdgen-error",
-      a("div", "sdgen-message", o.message),
-      d && a("div", "", d),
-      a("div", "sdgen-dim", o.code)
+      d("div", "sdgen-message", o.message),
+      r && d("div", "", r),
+      d("div", "sdgen-dim", o.code)
     );
   });
-  return s.length > 1 ? [a("div", "sdgen-dim", t.problems(s.length)), ...r] : r;
+  return s.length > 1 ? [d("div", "sdgen-dim", t.problems(s.length)), ...a] : a;
 }
-const L = ["planned", "running"], he = "sdgen.planners", qe = 100;
-class We {
+const O = ["planned", "running"], Se = "sdgen.planners", tt = 100;
+function D({ id: e }) {
+  return `/sdgen/sessions/${encodeURIComponent(e)}`;
+}
+class nt {
   constructor(t) {
     this.texts = t;
   }
@@ -461,13 +630,13 @@ class We {
   listeners = /* @__PURE__ */ new Set();
   /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
   start() {
-    q("sdgen.session", (n) => {
+    Q("sdgen.session", (n) => {
       this.receive(n);
     });
     const t = () => {
       this.list();
     };
-    q("reconnected", t), t();
+    Q("reconnected", t), t();
   }
   /** Call `listener` with each session that changed; gives the function that stops it. */
   listen(t) {
@@ -478,164 +647,419 @@ class We {
     const n = this.known.get(t);
     if (n) return n;
     try {
-      const s = await V(`/sdgen/sessions/${encodeURIComponent(t)}`);
+      const s = await j(D({ id: t }));
       return this.known.set(t, s), s;
     } catch {
       return;
     }
   }
-  /** Pause, resume, stop or retry a session. */
-  async order(t, n) {
-    try {
-      this.receive(await _(`/sdgen/sessions/${encodeURIComponent(t.id)}/${n}`, {}));
-    } catch (s) {
-      W("error", t.name, s instanceof Error ? s.message : String(s));
-    }
+  /** Do something to a session. Throws `ServerError`. */
+  async act(t, n, s = {}) {
+    return this.took(await U(`${D(t)}/${n}`, s));
+  }
+  /** Write a session into ledger and manifest again from its folder. Throws `ServerError`. */
+  async rebuild(t) {
+    return this.took(await U("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
+  }
+  /** Where a session may be moved to. Throws `ServerError`. */
+  async places(t) {
+    return (await j(D(t))).places;
+  }
+  took(t) {
+    return this.receive(t), t;
   }
   receive(t) {
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n && L.includes(n.state) && !L.includes(t.state) ? Ge(t, this.texts()) : void 0;
-    s && W(s.severity, s.summary, s.detail);
+    const s = n && O.includes(n.state) && !O.includes(t.state) ? st(t, this.texts()) : void 0;
+    s && xe(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
     try {
-      const { sessions: t } = await V("/sdgen/sessions");
-      for (const n of t) (L.includes(n.state) || this.known.has(n.id)) && this.receive(n);
+      const { sessions: t } = await j("/sdgen/sessions");
+      for (const n of t) (O.includes(n.state) || this.known.has(n.id)) && this.receive(n);
     } catch {
     }
   }
 }
-function Ge(e, t) {
+function st(e, t) {
   const n = t.madeOf(e.done, e.planned);
   if (e.state === "completed") return { severity: "success", summary: t.completedToast(e.name), detail: n };
   const s = [e.reason, n].filter(Boolean).join(" · ");
   if (e.state === "failed") return { severity: "error", summary: t.failedToast(e.name), detail: s };
   if (e.state === "paused") return { severity: "warn", summary: t.pausedToast(e.name), detail: s };
 }
-function je(e, t) {
-  const n = ue();
+function it(e, t) {
+  const n = Ee();
   n.delete(e), n.set(e, t);
   try {
-    localStorage.setItem(he, JSON.stringify([...n].slice(-qe)));
+    localStorage.setItem(Se, JSON.stringify([...n].slice(-tt)));
   } catch {
   }
 }
-function _e(e) {
-  return ue().get(e);
+function ot(e) {
+  return Ee().get(e);
 }
-function ue() {
+function Ee() {
   try {
-    const e = JSON.parse(localStorage.getItem(he) ?? "[]");
+    const e = JSON.parse(localStorage.getItem(Se) ?? "[]");
     return new Map(Array.isArray(e) ? e : []);
   } catch {
     return /* @__PURE__ */ new Map();
   }
 }
-const X = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, pe = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, T = /^\d{1,18}$/;
-function ge(e) {
+const at = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "dragover", "drop", "contextmenu"], rt = ["pointerdown", "pointermove", "pointerup", "mousedown"];
+function H(e, t, n, s, i) {
+  const a = v("✕", () => {
+    o.close();
+  });
+  a.classList.add("sdgen-cross"), a.title = s, a.setAttribute("aria-label", s);
+  const o = Te(`sdgen-modal sdgen-${e}`, t, [d("div", "sdgen-modal-head", d("b", "", t), a), ...n], i);
+  return o;
+}
+function Te(e, t, n, s) {
+  const i = document.createElement("dialog");
+  i.className = e, i.setAttribute("aria-label", t), i.append(...n);
+  for (const a of [...at, ...rt])
+    i.addEventListener(a, (o) => {
+      o.stopPropagation();
+    });
+  return i.addEventListener("mousedown", (a) => {
+    a.target === i && !dt(i, a) && i.close();
+  }), i.addEventListener("close", () => {
+    i.remove(), s();
+  }), document.body.append(i), i.showModal(), i;
+}
+function dt(e, { clientX: t, clientY: n }) {
+  const { left: s, right: i, top: a, bottom: o } = e.getBoundingClientRect();
+  return t >= s && t <= i && n >= a && n <= o;
+}
+function Le(e, t) {
+  const n = document.createElement("input");
+  return n.type = "text", n.className = "sdgen-search", n.placeholder = e, n.setAttribute("aria-label", e), n.spellcheck = !1, n.addEventListener("input", t), n.addEventListener("keydown", (s) => {
+    s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
+  }), n;
+}
+function Ae(e, t) {
+  const n = e.toLocaleLowerCase();
+  return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
+}
+async function lt(e, t, n) {
+  const { axes: s } = await j(`${D(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], a = oe(t.across, i, i[0]), o = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
+  r.className = "sdgen-sheet";
+  const l = d("div", "sdgen-sheet-view");
+  l.tabIndex = 0;
+  const [p, h] = [ae(t.openPage), ae(t.savePicture)];
+  p.target = "_blank", p.rel = "noopener";
+  const m = () => {
+    r.src && URL.revokeObjectURL(r.src);
+  }, g = new G(
+    (w, b) => We(`${D(e)}/sheet?${w}`, b),
+    (w) => {
+      m(), r.src = URL.createObjectURL(w), r.alt = `${t.compare}: ${a.select.value} × ${o.select.value}`, h.href = r.src, h.download = `${e.name}_${a.select.value}_${o.select.value}.png`, l.replaceChildren(r);
+    },
+    (w) => {
+      l.replaceChildren(...P(w, t));
+    },
+    0
+  ), u = () => {
+    const w = new URLSearchParams({ x: a.select.value, y: o.select.value }).toString();
+    p.href = Be(`${D(e)}/sheet?${w}&form=html`), l.replaceChildren(d("div", "sdgen-dim", t.drawing)), g.update(w);
+  };
+  a.select.addEventListener("change", u), o.select.addEventListener("change", u);
+  const f = H(
+    "sheet-dialog",
+    `${t.compare.replace(/ …$/, "")}: ${e.name}`,
+    [d("div", "sdgen-sheet-axes", a.label, o.label, p, h), l],
+    t.cancel,
+    () => {
+      g.clear(), m(), n();
+    }
+  );
+  return u(), a.select.focus(), f;
+}
+function oe(e, t, n = "") {
+  const s = document.createElement("select");
+  return s.append(...t.map((i) => new Option(i, i, i === n, i === n))), { label: d("label", "sdgen-field", d("span", "", e), s), select: s };
+}
+function ae(e) {
+  const t = document.createElement("a");
+  return t.className = "sdgen-button", t.textContent = e, t;
+}
+function ct(e, t, n, s, i, a) {
+  const o = e.closest(".sdgen-panel"), r = () => {
+    o?.querySelector(".sdgen-more")?.focus({ preventScroll: !0 });
+  }, l = (k) => () => {
+    ht(k, s, i, a, r);
+  }, p = (k, $, L) => () => {
+    n.act(t, k, $).then((A) => {
+      i([L(A)]);
+    }, a);
+  }, h = !O.includes(t.state), m = async () => {
+    l(bt(t, n, s, await n.places(t)))();
+  }, g = [
+    { label: s.compare, press: () => {
+      lt(t, s, r).catch(a);
+    }, can: t.done > 0 },
+    { label: s.extend, press: l(mt(t, n, s)) },
+    { label: s.shrink, press: l(gt(t, n, s)) },
+    { label: s.skip, press: l(ft(t, n, s)) }
+  ];
+  if (t.failed > 0) {
+    const k = ($) => s.leftOutNow($.skipped_now ?? 0);
+    g.push({ label: s.skipFailed, press: p("skip", { items: "failed" }, k) });
+  }
+  if (t.skipped > 0) {
+    const k = ($) => s.again($.retried ?? 0);
+    g.push({ label: s.takeBack, press: p("retry", { skipped: !0 }, k) });
+  }
+  g.push(
+    { label: s.verify, press: l(vt(t, n, s)) },
+    { label: s.rename, press: l(wt(t, n, s)), can: h },
+    { label: s.move, press: () => {
+      m().catch(a);
+    }, can: h },
+    { label: s.rebuild, press: l(xt(t, n, s)), can: h }
+  );
+  const u = g.map(({ label: k, press: $, can: L = !0 }) => {
+    const A = v(k, () => {
+      f.close(), $();
+    });
+    return A.setAttribute("role", "menuitem"), A.disabled = !L, !L && !h && (A.title = s.pauseFirst), A;
+  }), f = Te("sdgen-menu", s.moreOf(t.name), u, r);
+  f.setAttribute("role", "menu"), f.addEventListener("keydown", (k) => {
+    const $ = u.filter((J) => !J.disabled), L = $.findIndex((J) => J === document.activeElement), te = { ArrowDown: L + 1, ArrowUp: L - 1, Home: 0, End: -1 }[k.key];
+    te !== void 0 && ($.at(te % $.length)?.focus(), k.preventDefault());
+  });
+  const w = e.getBoundingClientRect(), { offsetWidth: b, offsetHeight: K } = f;
+  return f.style.left = `${Math.max(4, Math.min(w.right - b, innerWidth - b - 4))}px`, f.style.top = `${Math.max(4, Math.min(w.bottom + 2, innerHeight - K - 4))}px`, u.find((k) => !k.disabled)?.focus(), f;
+}
+function ht(e, t, n, s, i) {
+  const a = e.fields.map((f) => [f, ut(f)]), o = a.map(([f, w]) => {
+    const b = d("span", "", f.label);
+    return d("label", `sdgen-field sdgen-${f.kind}`, ...f.kind === "checkbox" ? [w, b] : [b, w]);
+  }), r = d("div", "sdgen-form-notes");
+  r.setAttribute("role", "alert");
+  const l = v(t.go, () => {
+    h.requestSubmit();
+  });
+  l.classList.add("sdgen-main");
+  const p = v(t.cancel, () => {
+    u.close();
+  }), h = d("form", "sdgen-form", d("div", "sdgen-dim", e.note), ...o, r);
+  h.noValidate = !0, h.addEventListener("submit", (f) => {
+    if (f.preventDefault(), l.disabled) return;
+    l.disabled = !0;
+    const w = Object.fromEntries(a.map(([b, K]) => [b.name, pt(K)]));
+    e.send(w).then(
+      (b) => {
+        u.close(), n(e.said(b));
+      },
+      (b) => {
+        l.disabled = !1, r.replaceChildren(...P(b, t)), s(b);
+      }
+    );
+  });
+  const m = document.createElement("input");
+  m.type = "submit", m.hidden = !0, h.append(m);
+  const g = d("div", "sdgen-modal-foot", d("span", "sdgen-outcome"), p, l), u = H("session-dialog", e.title, [h, g], t.cancel, i);
+  return (a[0]?.[1] ?? l).focus(), u;
+}
+function ut(e) {
+  if (e.kind === "select") {
+    const n = document.createElement("select");
+    return n.append(...(e.options ?? []).map((s) => new Option(s, s))), n;
+  }
+  const t = document.createElement("input");
+  return t.type = e.kind, t.name = e.name, t.spellcheck = !1, e.kind === "number" && (t.min = "1"), e.value !== void 0 && (t.value = e.value), t;
+}
+function pt(e) {
+  return !(e instanceof HTMLInputElement) || e.type !== "checkbox" ? e.value.trim() : e.checked ? "1" : "";
+}
+function R(e, t) {
+  return `${e.replace(/ …$/, "")}: ${t.name}`;
+}
+function mt(e, t, n) {
+  return {
+    title: R(n.extend, e),
+    note: n.extendNote,
+    fields: [
+      { name: "more", label: n.extendMore, kind: "number" },
+      { name: "seeds", label: n.extendSeeds, kind: "text" }
+    ],
+    send: ({ more: s, seeds: i }) => t.act(e, "extend", { more: Number(s), seeds: i }),
+    said: ({ added: s }) => [n.extended(s ?? 0)]
+  };
+}
+function gt(e, t, n) {
+  return {
+    title: R(n.shrink, e),
+    note: n.shrinkNote,
+    fields: [{ name: "count", label: n.shrinkTo, kind: "number", value: String(e.planned) }],
+    send: ({ count: s }) => t.act(e, "shrink", { count: Number(s) }),
+    said: ({ removed: s }) => [n.shrunk(s ?? 0)]
+  };
+}
+function ft(e, t, n) {
+  return {
+    title: R(n.skip, e),
+    note: n.skipNote,
+    fields: [{ name: "items", label: n.skipItems, kind: "text" }],
+    send: ({ items: s }) => t.act(e, "skip", { items: s }),
+    said: (s) => [n.leftOutNow(s.skipped_now ?? 0)]
+  };
+}
+function wt(e, t, n) {
+  return {
+    title: R(n.rename, e),
+    note: n.renameNote,
+    fields: [{ name: "name", label: n.newName, kind: "text", value: e.name }],
+    send: ({ name: s }) => t.act(e, "rename", { name: s }),
+    said: ({ name: s }) => [n.renamed(s)]
+  };
+}
+function bt(e, t, n, s) {
+  return {
+    title: R(n.move, e),
+    note: n.moveNote,
+    fields: [{ name: "to", label: n.moveTo, kind: "select", options: s }],
+    send: ({ to: i }) => t.act(e, "move", { to: i }),
+    said: ({ folder: i }) => [n.moved(i)]
+  };
+}
+function vt(e, t, n) {
+  return {
+    title: R(n.verify, e),
+    note: n.verifyNote,
+    fields: [
+      { name: "hashes", label: n.verifyHashes, kind: "checkbox" },
+      { name: "repair", label: n.verifyRepair, kind: "checkbox" }
+    ],
+    send: ({ hashes: s, repair: i }) => t.act(e, "verify", { hashes: s === "1", repair: i === "1" }),
+    said: (s) => kt(s, n)
+  };
+}
+function xt(e, t, n) {
+  return {
+    title: R(n.rebuild, e),
+    note: n.rebuildNote,
+    fields: [],
+    send: () => t.rebuild(e),
+    said: ({ done: s, planned: i }) => [n.rebuilt(s, i)]
+  };
+}
+function kt({ verify: e }, t) {
+  if (!e) return [];
+  const n = Object.entries(t.found).flatMap(([s, i]) => {
+    const a = e[s];
+    return !Array.isArray(a) || !a.length ? [] : [`${i}: ${a.length} (${a.slice(0, 3).join(", ")}${a.length > 3 ? " …" : ""})`];
+  });
+  return [e.ok ? t.agree : t.disagree, ...n, ...e.advice ?? []];
+}
+const re = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, Ne = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, _ = /^\d{1,18}$/;
+function Me(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
   for (; s < e.length; )
     if (` 	\r
 ;|,`.includes(e.charAt(s))) s += 1;
     else {
-      X.lastIndex = s;
-      const i = X.exec(e), [r, o, d] = i ?? [];
-      if (r && o && d && !t.has(o))
-        t.set(o, d), s += r.length;
+      re.lastIndex = s;
+      const i = re.exec(e), [a, o, r] = i ?? [];
+      if (a && o && r && !t.has(o))
+        t.set(o, r), s += a.length;
       else {
-        const l = r ? s + r.length : e.indexOf(";", s);
+        const l = a ? s + a.length : e.indexOf(";", s);
         n.push(e.slice(s, l < 0 ? void 0 : l).trim()), s = l < 0 ? e.length : l;
       }
     }
   return { choices: t, unread: n };
 }
-function Be(e) {
+function yt(e) {
   return [...e].map(([t, n]) => `${t}[${n}]`).join("; ");
 }
-function Q(e, t) {
+function de(e, t) {
   const n = { picked: [], draw: null, weight: null, unknown: [] };
-  let s = null, i = null, r = null;
-  for (let o of e.split(";").map((d) => d.trim())) {
+  let s = null, i = null, a = null;
+  for (let o of e.split(";").map((r) => r.trim())) {
     if (!o) continue;
-    const d = pe.exec(o);
-    if (d?.[1] !== void 0 && d[2] !== void 0) {
-      const [g, u] = [d[1].toLowerCase(), d[2].trim()];
-      if (g === "random" || g === "limit") {
-        T.test(u) ? n.draw = Number(u) : n.unknown.push(o);
+    const r = Ne.exec(o);
+    if (r?.[1] !== void 0 && r[2] !== void 0) {
+      const [p, h] = [r[1].toLowerCase(), r[2].trim()];
+      if (p === "random" || p === "limit") {
+        _.test(h) ? n.draw = Number(h) : n.unknown.push(o);
         continue;
       }
-      if (g.startsWith("key")) {
-        i = Z(u);
+      if (p.startsWith("key")) {
+        i = le(h);
         continue;
       }
-      o = (g === "weight" ? "$" : "#") + u;
+      o = (p === "weight" ? "$" : "#") + h;
     }
     const l = o.slice(1).trim();
     if (o.startsWith("$"))
       /^[+-]?\d{1,18}$/.test(l) && (n.weight = Math.max(0, Number(l)));
     else if (o.startsWith("#")) {
-      const [g, u, ...h] = l.split("-").map((p) => p.trim()), m = l.split(",").map((p) => p.trim());
-      g && u && T.test(g) && T.test(u) && !h.length && Number(g) <= Number(u) ? (s = Y(Number(g), Math.min(Number(u), t.length - 1)), s.length || n.unknown.push(o)) : m.every((p) => T.test(p)) ? (n.unknown = m.filter((p) => Number(p) >= t.length).map((p) => `#${p}`), s = m.map(Number).filter((p) => p < t.length)) : n.unknown.push(o);
-    } else T.test(o) ? r = Number(o) : i = Z(o);
+      const [p, h, ...m] = l.split("-").map((u) => u.trim()), g = l.split(",").map((u) => u.trim());
+      p && h && _.test(p) && _.test(h) && !m.length && Number(p) <= Number(h) ? (s = ce(Number(p), Math.min(Number(h), t.length - 1)), s.length || n.unknown.push(o)) : g.every((u) => _.test(u)) ? (n.unknown = g.filter((u) => Number(u) >= t.length).map((u) => `#${u}`), s = g.map(Number).filter((u) => u < t.length)) : n.unknown.push(o);
+    } else _.test(o) ? a = Number(o) : i = le(o);
   }
   if (s) n.picked = s;
   else if (i) {
-    const o = fe(t);
-    for (const d of i) {
-      const l = o.get(d);
-      l === void 0 ? n.unknown.push(d) : n.picked.push(l);
+    const o = Ce(t);
+    for (const r of i) {
+      const l = o.get(r);
+      l === void 0 ? n.unknown.push(r) : n.picked.push(l);
     }
   } else
-    n.picked = Y(0, t.length - 1), n.draw ??= r;
+    n.picked = ce(0, t.length - 1), n.draw ??= a;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
-function Fe(e, { picked: t, draw: n, weight: s }) {
-  const i = t.length === e.length, r = [];
-  return t.length ? i || r.push(Ue(e, t)) : r.push("0"), n !== null && n < t.length && r.push(i ? String(n) : `limit:${n}`), s !== null && r.push(`$${s}`), r.join(";");
+function $t(e, { picked: t, draw: n, weight: s }) {
+  const i = t.length === e.length, a = [];
+  return t.length ? i || a.push(St(e, t)) : a.push("0"), n !== null && n < t.length && a.push(i ? String(n) : `limit:${n}`), s !== null && a.push(`$${s}`), a.join(";");
 }
-function Ue(e, t) {
-  const n = fe(e), s = [];
+function St(e, t) {
+  const n = Ce(e), s = [];
   for (const i of t) {
-    const r = Je(e, i, n);
-    if (r === void 0) return He(t);
-    s.push(r);
+    const a = Tt(e, i, n);
+    if (a === void 0) return Et(t);
+    s.push(a);
   }
   return s.join(",");
 }
-function He(e) {
+function Et(e) {
   const [t, n] = [e[0] ?? 0, e[e.length - 1] ?? 0];
   return e.length > 1 && n - t + 1 === e.length ? `#${t}-${n}` : `#${e.join(",")}`;
 }
-function Je(e, t, n) {
+function Tt(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (me(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Ke(o) && n.get(o) === t);
+  return (Ie(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Lt(o) && n.get(o) === t);
 }
-function me(e) {
+function Ie(e) {
   return /^[0-9a-f]{8}$/.test(e);
 }
-function Ke(e) {
-  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || pe.test(e);
+function Lt(e) {
+  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || Ne.test(e);
   return e !== "" && !t && !n && !/[,;\]]/.test(e);
 }
-function fe(e) {
+function Ce(e) {
   const t = /* @__PURE__ */ new Map();
   return e.forEach(([, n], s) => {
     typeof n == "string" && !t.has(n) && t.set(n, s);
   }), e.forEach(([n], s) => t.set(n, s)), t;
 }
-function Z(e) {
+function le(e) {
   return e.split(",").map((t) => t.trim()).filter(Boolean);
 }
-function Y(e, t) {
+function ce(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class Xe {
+class At {
   constructor(t, n) {
-    this.offered = t, this.name = t.name, this.values = t.values, this.own = Q(t.selector, t.values), this.kept = n;
-    const s = n === void 0 ? this.own : Q(n, t.values);
+    this.offered = t, this.name = t.name, this.values = t.values, this.own = de(t.selector, t.values), this.kept = n;
+    const s = n === void 0 ? this.own : de(n, t.values);
     this.picked = new Set(s.picked), this.draw = s.draw, this.weight = n === void 0 ? null : s.weight, this.unknown = n === void 0 ? [] : s.unknown;
   }
   offered;
@@ -668,162 +1092,130 @@ class Xe {
   /** The selector to write; undefined when the template's own, or none, says the same. A row that is not touched keeps its text. */
   get selector() {
     if (this.kept !== void 0) return this.kept;
-    const { weight: t } = this, n = [...this.picked].sort((r, o) => r - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Qe(this.picked, this.own.picked) && t === null))
-      return Fe(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
+    const { weight: t } = this, n = [...this.picked].sort((a, o) => a - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
+    if (!(s === this.own.draw && Nt(this.picked, this.own.picked) && t === null))
+      return $t(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Qe(e, t) {
+function Nt(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
-class Ze {
+class Mt {
   rows;
   /** Choices for placeholders that the template does not have now; they stay until they are removed. */
   strangers;
   unread;
   constructor(t, n) {
-    const { choices: s, unread: i } = ge(n);
-    this.rows = t.map((o) => new Xe(o, s.get(o.name)));
-    const r = new Set(t.map((o) => o.name));
-    this.strangers = new Map([...s].filter(([o]) => !r.has(o))), this.unread = i;
+    const { choices: s, unread: i } = Me(n);
+    this.rows = t.map((o) => new At(o, s.get(o.name)));
+    const a = new Set(t.map((o) => o.name));
+    this.strangers = new Map([...s].filter(([o]) => !a.has(o))), this.unread = i;
   }
   /** The text for the node. */
   get text() {
     const t = this.rows.flatMap((n) => n.selector === void 0 ? [] : [[n.name, n.selector]]);
-    return Be([...t, ...this.strangers]);
+    return yt([...t, ...this.strangers]);
   }
 }
-const Ye = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "dragover", "drop", "contextmenu"], et = ["pointerdown", "pointermove", "pointerup", "mousedown"];
-function we(e, t, n, s, i) {
-  const r = document.createElement("dialog");
-  r.className = `sdgen-modal sdgen-${e}`, r.setAttribute("aria-label", t);
-  const o = w("✕", () => {
-    r.close();
+function It(e, t, n, s, i) {
+  const a = d("div", "sdgen-themes"), o = e.flatMap((m) => ["", ...m.styles].map((g) => p(m, g))), r = Le(s.searchThemes, h), l = H("theme-dialog", s.themesOf(t), [r, a], s.cancel, () => {
   });
-  o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s), r.append(a("div", "sdgen-modal-head", a("b", "", t), o), ...n);
-  for (const d of [...Ye, ...et])
-    r.addEventListener(d, (l) => {
-      l.stopPropagation();
-    });
-  return r.addEventListener("mousedown", (d) => {
-    d.target === r && !tt(r, d) && r.close();
-  }), r.addEventListener("close", () => {
-    r.remove(), i();
-  }), document.body.append(r), r.showModal(), r;
-}
-function tt(e, { clientX: t, clientY: n }) {
-  const { left: s, right: i, top: r, bottom: o } = e.getBoundingClientRect();
-  return t >= s && t <= i && n >= r && n <= o;
-}
-function be(e, t) {
-  const n = document.createElement("input");
-  return n.type = "text", n.className = "sdgen-search", n.placeholder = e, n.setAttribute("aria-label", e), n.spellcheck = !1, n.addEventListener("input", t), n.addEventListener("keydown", (s) => {
-    s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
-  }), n;
-}
-function ve(e, t) {
-  const n = e.toLocaleLowerCase();
-  return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
-}
-function nt(e, t, n, s, i) {
-  const r = a("div", "sdgen-themes"), o = e.flatMap((h) => ["", ...h.styles].map((m) => g(h, m))), d = be(s.searchThemes, u), l = we("theme-dialog", s.themesOf(t), [d, r], s.cancel, () => {
-  });
-  function g(h, m) {
-    const p = document.createElement("button");
-    p.type = "button", p.className = m ? "sdgen-theme sdgen-style" : "sdgen-theme";
-    const C = m || h.name || s.noTheme, S = !m && h.title !== h.name && h.title, P = m ? "" : [S, ...h.tags].filter(Boolean).join(" · ");
-    return p.append(
-      a("span", "sdgen-key", C),
-      a("span", "sdgen-dim", P || (h.styles.length && !m ? s.defaultStyle : ""))
-    ), h.problem && !m && p.append(a("span", "sdgen-bad", h.problem)), h.name === n.theme && (m === n.style || !m && n.style === "default") && p.setAttribute("aria-current", "true"), p.addEventListener("click", () => {
-      l.close(), i(h.name, m);
-    }), { shown: p, words: [h.name, h.title, m, ...h.tags].join(" ") };
+  function p(m, g) {
+    const u = document.createElement("button");
+    u.type = "button", u.className = g ? "sdgen-theme sdgen-style" : "sdgen-theme";
+    const f = g || m.name || s.noTheme, w = !g && m.title !== m.name && m.title, b = g ? "" : [w, ...m.tags].filter(Boolean).join(" · ");
+    return u.append(
+      d("span", "sdgen-key", f),
+      d("span", "sdgen-dim", b || (m.styles.length && !g ? s.defaultStyle : ""))
+    ), m.problem && !g && u.append(d("span", "sdgen-bad", m.problem)), m.name === n.theme && (g === n.style || !g && n.style === "default") && u.setAttribute("aria-current", "true"), u.addEventListener("click", () => {
+      l.close(), i(m.name, g);
+    }), { shown: u, words: [m.name, m.title, g, ...m.tags].join(" ") };
   }
-  function u() {
-    const h = d.value.trim(), m = o.filter(({ words: p }) => ve(p, h)).map(({ shown: p }) => p);
-    r.replaceChildren(...m.length ? m : [a("div", "sdgen-dim", s.nothingFound)]);
+  function h() {
+    const m = r.value.trim(), g = o.filter(({ words: u }) => Ae(u, m)).map(({ shown: u }) => u);
+    a.replaceChildren(...g.length ? g : [d("div", "sdgen-dim", s.nothingFound)]);
   }
-  return l.addEventListener("keydown", (h) => {
-    const m = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, p = [...r.querySelectorAll("button")], C = p.findIndex((P) => P === h.target), S = m[h.key];
-    if (h.key === "Enter" && h.target === d) p[0]?.click();
+  return l.addEventListener("keydown", (m) => {
+    const g = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, u = [...a.querySelectorAll("button")], f = u.findIndex((b) => b === m.target), w = g[m.key];
+    if (m.key === "Enter" && m.target === r) u[0]?.click();
     else {
-      if (S === void 0 || h.target === d && h.key !== "ArrowDown") return;
-      C + S < 0 && h.key === "ArrowUp" ? d.focus() : p[Math.min(Math.max(C + S, 0), p.length - 1)]?.focus();
+      if (w === void 0 || m.target === r && m.key !== "ArrowDown") return;
+      f + w < 0 && m.key === "ArrowUp" ? r.focus() : u[Math.min(Math.max(f + w, 0), u.length - 1)]?.focus();
     }
-    h.preventDefault();
-  }), u(), e.length === 1 && !e[0]?.styles.length && r.append(a("div", "sdgen-dim", s.noThemes)), d.focus(), r.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
+    m.preventDefault();
+  }), h(), e.length === 1 && !e[0]?.styles.length && a.append(d("div", "sdgen-dim", s.noThemes)), r.focus(), a.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
-const ee = 10;
-class st {
+const he = 10;
+class Ct {
   /**
    * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a
    * choice would make; `chosen` gets the new text when the user says yes.
    */
-  constructor(t, n, s, i, r, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Ze(t.placeholders, n);
-    const [d] = this.choosing.rows;
-    if (!d) throw new Error("a template without placeholders has nothing to choose");
-    this.row = this.choosing.rows.find((u) => u.name === s) ?? d, this.search = be(i.searchValues, () => {
+  constructor(t, n, s, i, a, o) {
+    this.texts = i, this.chosen = o, this.choosing = new Mt(t.placeholders, n);
+    const [r] = this.choosing.rows;
+    if (!r) throw new Error("a template without placeholders has nothing to choose");
+    this.row = this.choosing.rows.find((h) => h.name === s) ?? r, this.search = Le(i.searchValues, () => {
       this.showValues();
     }), this.bulk = [
-      w(i.all, () => {
+      v(i.all, () => {
         this.setShown(() => !0);
       }),
-      w(i.none, () => {
+      v(i.none, () => {
         this.setShown(() => !1);
       }),
-      w(i.invert, () => {
-        this.setShown((u) => !this.row.picked.has(u));
+      v(i.invert, () => {
+        this.setShown((h) => !this.row.picked.has(h));
       })
-    ], this.reset = w(i.asTemplate, () => {
+    ], this.reset = v(i.asTemplate, () => {
       this.row.reset(), this.showValues(), this.changed();
-    }), this.latest = new B(
-      r,
-      (u) => {
-        this.outcome(`${F(u, i)} → `, a("b", "sdgen-images", i.images(u.images)));
+    }), this.latest = new G(
+      a,
+      (h) => {
+        this.outcome(`${ee(h, i)} → `, d("b", "sdgen-images", i.images(h.images)));
       },
-      (u) => {
-        this.outcome(...U(u, i));
+      (h) => {
+        this.outcome(...P(h, i));
       },
       200
     ), this.buildNames();
-    const l = a(
+    const l = d(
       "div",
       "sdgen-modal-foot",
       this.total,
-      w(i.cancel, () => {
+      v(i.cancel, () => {
         this.modal.close();
       }),
       this.yes()
-    ), g = a("div", "sdgen-side", this.buildTools(), this.list);
-    this.modal = we(
+    ), p = d("div", "sdgen-side", this.buildTools(), this.list);
+    this.modal = H(
       "value-dialog",
       i.valuesOf(t.name),
-      [a("div", "sdgen-modal-body", this.names, g), this.notes, l],
+      [d("div", "sdgen-modal-body", this.names, p), this.notes, l],
       i.cancel,
       () => {
         this.latest.clear();
       }
-    ), this.modal.addEventListener("keydown", (u) => {
-      this.pressed(u);
+    ), this.modal.addEventListener("keydown", (h) => {
+      this.pressed(h);
     }), this.show(this.row), this.radios.get(this.row)?.scrollIntoView({ block: "nearest" }), this.search.focus();
   }
   texts;
   chosen;
   choosing;
   modal;
-  names = a("div", "sdgen-names");
-  list = a("div", "sdgen-values");
+  names = d("div", "sdgen-names");
+  list = d("div", "sdgen-values");
   search;
   draw = document.createElement("input");
   drawing = document.createElement("input");
   bulk;
   reset;
-  notes = a("div", "sdgen-notes");
-  total = a("div", "sdgen-outcome");
+  notes = d("div", "sdgen-notes");
+  total = d("div", "sdgen-outcome");
   latest;
   counts = /* @__PURE__ */ new Map();
   radios = /* @__PURE__ */ new Map();
@@ -835,7 +1227,7 @@ class st {
     this.total.classList.remove("sdgen-stale"), this.total.replaceChildren(...t);
   }
   yes() {
-    const t = w(this.texts.apply, () => {
+    const t = v(this.texts.apply, () => {
       this.accept();
     });
     return t.classList.add("sdgen-main"), t;
@@ -851,8 +1243,8 @@ class st {
       n.type = "radio", n.name = "sdgen-name", n.addEventListener("change", () => {
         this.show(t);
       });
-      const s = a("span", "sdgen-count");
-      this.names.append(a("label", "sdgen-name-row", n, a("span", "sdgen-name", t.name), s)), this.counts.set(t, s), this.radios.set(t, n);
+      const s = d("span", "sdgen-count");
+      this.names.append(d("label", "sdgen-name-row", n, d("span", "sdgen-name", t.name), s)), this.counts.set(t, s), this.radios.set(t, n);
     }
   }
   buildTools() {
@@ -861,12 +1253,12 @@ class st {
     }), this.draw.addEventListener("input", () => {
       this.drawing.checked = !0, this.setDraw();
     });
-    const t = a("label", "sdgen-draw", this.drawing, this.texts.drawSome, this.draw);
-    return t.title = this.texts.drawSomeTip, a(
+    const t = d("label", "sdgen-draw", this.drawing, this.texts.drawSome, this.draw);
+    return t.title = this.texts.drawSomeTip, d(
       "div",
       "sdgen-tools",
       this.search,
-      a("div", "sdgen-bulk", ...this.bulk, this.reset, t)
+      d("div", "sdgen-bulk", ...this.bulk, this.reset, t)
     );
   }
   setDraw() {
@@ -881,32 +1273,32 @@ class st {
   }
   /** The values that match the search. */
   showValues() {
-    const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([d, l], g) => this.line(d, l, g));
-    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: d }) => ve(d, t)) : s, this.shown.forEach(({ place: d, box: l }, g) => {
-      l.checked = n.picked.has(d), l.tabIndex = g ? -1 : 0;
-    }), this.list.replaceChildren(...this.shown.map(({ shown: d }) => d)), this.shown.length || this.list.append(a("div", "sdgen-dim", this.texts.nothingFound));
-    const [i, r] = this.bulk, o = this.shown.length < s.length;
-    i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), r && (r.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
+    const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([r, l], p) => this.line(r, l, p));
+    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: r }) => Ae(r, t)) : s, this.shown.forEach(({ place: r, box: l }, p) => {
+      l.checked = n.picked.has(r), l.tabIndex = p ? -1 : 0;
+    }), this.list.replaceChildren(...this.shown.map(({ shown: r }) => r)), this.shown.length || this.list.append(d("div", "sdgen-dim", this.texts.nothingFound));
+    const [i, a] = this.bulk, o = this.shown.length < s.length;
+    i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), a && (a.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
   }
   line(t, n, s) {
-    const i = it(n), r = document.createElement("input");
-    r.type = "checkbox";
-    const o = me(t) && typeof n == "string", d = a("label", "sdgen-value", r, !o && a("span", "sdgen-key", t), a("span", "sdgen-text", i));
-    return d.title = o ? i : `${t}: ${i}`, r.addEventListener("click", (l) => {
+    const i = Rt(n), a = document.createElement("input");
+    a.type = "checkbox";
+    const o = Ie(t) && typeof n == "string", r = d("label", "sdgen-value", a, !o && d("span", "sdgen-key", t), d("span", "sdgen-text", i));
+    return r.title = o ? i : `${t}: ${i}`, a.addEventListener("click", (l) => {
       this.toggled(
-        this.shown.findIndex((g) => g.box === r),
+        this.shown.findIndex((p) => p.box === a),
         l.shiftKey
       );
-    }), { place: s, box: r, shown: d, words: o ? i : `${t} ${i}` };
+    }), { place: s, box: a, shown: r, words: o ? i : `${t} ${i}` };
   }
   /** A value was clicked; with Shift everything from the last click to here becomes as it is. */
   toggled(t, n) {
-    const s = this.shown[t]?.box.checked ?? !1, i = n && this.anchor !== null ? this.anchor : t, r = this.shown.slice(Math.min(i, t), Math.max(i, t) + 1);
+    const s = this.shown[t]?.box.checked ?? !1, i = n && this.anchor !== null ? this.anchor : t, a = this.shown.slice(Math.min(i, t), Math.max(i, t) + 1);
     this.row.set(
-      r.map(({ place: o }) => o),
+      a.map(({ place: o }) => o),
       () => s
     );
-    for (const { box: o } of r) o.checked = s;
+    for (const { box: o } of a) o.checked = s;
     this.anchor = t, this.changed();
   }
   setShown(t) {
@@ -921,25 +1313,25 @@ class st {
   changed() {
     const { texts: t } = this;
     for (const [s, i] of this.counts)
-      i.textContent = ot(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
+      i.textContent = Ot(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
-      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => I(t.notThere(s.name, s.unknown.join(", ")))),
+      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => z(t.notThere(s.name, s.unknown.join(", ")))),
       ...[...this.choosing.strangers].map(([s, i]) => this.stranger(s, i)),
-      ...this.choosing.unread.map((s) => I(t.notRead(s))),
-      ...this.row.picked.size || this.row.unknown.length ? [] : [I(t.leftOutNote(this.row.name))]
+      ...this.choosing.unread.map((s) => z(t.notRead(s))),
+      ...this.row.picked.size || this.row.unknown.length ? [] : [z(t.leftOutNote(this.row.name))]
     ];
     this.notes.replaceChildren(...n), this.latest.update(this.choosing.text) && this.total.classList.add("sdgen-stale");
   }
   /** A choice for a placeholder that the template does not have; it can be removed. */
   stranger(t, n) {
-    const s = I(this.texts.notThere(`${t}[${n}]`, t)), i = w(this.texts.remove, () => {
+    const s = z(this.texts.notThere(`${t}[${n}]`, t)), i = v(this.texts.remove, () => {
       this.choosing.strangers.delete(t), this.changed();
     });
     return s.append(i), s;
   }
   pressed(t) {
-    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), o = { ArrowDown: 1, ArrowUp: -1, PageDown: ee, PageUp: -ee, Home: -1 / 0, End: 1 / 0 }[n], d = s instanceof HTMLInputElement && s.type === "radio";
+    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), o = { ArrowDown: 1, ArrowUp: -1, PageDown: he, PageUp: -he, Home: -1 / 0, End: 1 / 0 }[n], r = s instanceof HTMLInputElement && s.type === "radio";
     if (n === "Enter" && s === this.search && this.search.value) this.focusValue(0);
     else if (n === "Enter" && s instanceof HTMLInputElement) this.accept();
     else if (i >= 0 && n === "a" && (t.ctrlKey || t.metaKey)) this.setShown(() => !0);
@@ -947,7 +1339,7 @@ class st {
     else if (i === 0 && n === "ArrowUp") this.search.focus();
     else if (i >= 0 && o !== void 0) this.focusValue(i + o);
     else if (s === this.search && n === "ArrowDown") this.focusValue(0);
-    else if (d && n === "ArrowRight") this.focusValue(0);
+    else if (r && n === "ArrowRight") this.focusValue(0);
     else return;
     t.preventDefault();
   }
@@ -959,54 +1351,55 @@ class st {
     }
   }
 }
-function it(e) {
+function Rt(e) {
   return typeof e == "string" ? e : Object.entries(e).map(([t, n]) => `${t}: ${n}`).join(" · ");
 }
-function ot(e, t) {
+function Ot(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
-function I(e) {
-  return a("div", "sdgen-warning", a("span", "", e));
+function z(e) {
+  return d("div", "sdgen-warning", d("span", "", e));
 }
-const rt = ["file", "text", "theme", "style", "mode", "limit", "choices"];
-function D(e) {
-  const t = rt.find((s) => E(e, s) !== null);
+const Dt = ["file", "text", "theme", "style", "mode", "limit", "choices", "distribution"];
+function W(e) {
+  const t = Dt.find((s) => N(e, s) !== null);
   if (t) return { linked: t };
-  const n = (s) => $(e, s);
+  const n = (s) => E(e, s);
   return {
     file: n("file"),
     text: n("text"),
     theme: n("theme"),
     style: n("style"),
     mode: n("mode"),
-    limit: Number($(e, "limit")),
-    choices: n("choices")
+    limit: Number(E(e, "limit")),
+    choices: n("choices"),
+    distribution: n("distribution") || "weighted"
   };
 }
-class at {
+class Pt {
   constructor(t, n) {
-    this.node = t, this.readAgain = n, se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
-      G,
+    this.node = t, this.readAgain = n, me(t, this.panel.root, () => this.panel.height()), this.latest = new G(
+      Z,
       (s) => {
         this.answered(s);
       },
       (s) => {
         this.failed(s);
       }
-    ), this.show(a("div", "sdgen-dim", b(f()).askingServer));
+    ), this.show(d("div", "sdgen-dim", y(x()).askingServer));
   }
   node;
   readAgain;
-  panel = new de("template", 60, 420);
+  panel = new ke("template", 60, 420);
   latest;
   unfolded = /* @__PURE__ */ new Set();
   open;
   linked;
   /** Look whether the widgets say something else now. */
   tick() {
-    ie(this.node, this.panel.root);
-    const t = D(this.node), n = "linked" in t ? t.linked : void 0;
-    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(a("div", "sdgen-dim", b(f()).linkedInput(n))), z(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
+    ge(this.node, this.panel.root);
+    const t = W(this.node), n = "linked" in t ? t.linked : void 0;
+    n !== void 0 && n !== this.linked && (this.latest.clear(), this.show(d("div", "sdgen-dim", y(x()).linkedInput(n))), X(this.node, this.panel.root, !1)), this.linked = n, !("linked" in t) && this.latest.update(t) && this.panel.root.classList.add("sdgen-stale");
   }
   /** Ask again, though the widgets say the same: a file may have changed. */
   refresh() {
@@ -1018,26 +1411,26 @@ class at {
   }
   answered(t) {
     const n = {
-      chosen: new Set(ge($(this.node, "choices")).choices.keys()),
+      chosen: new Set(Me(E(this.node, "choices")).choices.keys()),
       choose: (s) => {
         this.chooseValues(s);
       },
       unfolded: this.unfolded,
       resized: () => {
-        R(this.node);
+        B(this.node);
       }
     };
-    this.show(this.tools(), ...Pe(t, b(f()), f(), n)), z(this.node, this.panel.root, !1);
+    this.show(this.tools(), ...Ze(t, y(x()), x(), n)), X(this.node, this.panel.root, !1);
   }
   failed(t) {
-    this.show(this.tools(), ...U(t, b(f()))), z(this.node, this.panel.root, t instanceof k);
+    this.show(this.tools(), ...P(t, y(x()))), X(this.node, this.panel.root, t instanceof C);
   }
   tools() {
-    const t = b(f()), n = (s, i, r) => {
-      const o = w(s, r);
+    const t = y(x()), n = (s, i, a) => {
+      const o = v(s, a);
       return o.title = i, o.setAttribute("aria-label", i), o;
     };
-    return a(
+    return d(
       "div",
       "sdgen-toolbar",
       n(t.values, t.valuesTip, () => {
@@ -1051,35 +1444,35 @@ class at {
   }
   /** Let the user choose the values of the placeholders, beginning with `start`. */
   async chooseValues(t) {
-    const n = b(f()), s = D(this.node);
+    const n = y(x()), s = W(this.node);
     if ("linked" in s) return;
     const i = await this.ask("choices", s);
     if (!i) return;
     if (!i.placeholders.length) {
-      W("info", i.name, n.noPlaceholders);
+      xe("info", i.name, n.noPlaceholders);
       return;
     }
-    const r = new st(
+    const a = new Ct(
       i,
       s.choices,
       t,
       n,
-      (o, d) => G({ ...s, choices: o }, d),
+      (o, r) => Z({ ...s, choices: o }, r),
       (o) => {
-        O(this.node, "choices", o);
+        F(this.node, "choices", o);
       }
     );
-    this.opened(r.modal);
+    this.opened(a.modal);
   }
   async chooseTheme() {
-    const t = D(this.node);
+    const t = W(this.node);
     if ("linked" in t) return;
     const n = await this.ask("themes", t);
     if (!n) return;
-    const { theme: s, style: i, file: r } = t, o = r.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
+    const { theme: s, style: i, file: a } = t, o = a.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      nt(n.themes, o, { theme: s.trim(), style: i.trim() }, b(f()), (d, l) => {
-        O(this.node, "theme", d), O(this.node, "style", l);
+      It(n.themes, o, { theme: s.trim(), style: i.trim() }, y(x()), (r, l) => {
+        F(this.node, "theme", r), F(this.node, "style", l);
       })
     );
   }
@@ -1091,19 +1484,19 @@ class at {
   /** Undefined when there is no answer, or when something was opened meanwhile. */
   async ask(t, n) {
     try {
-      const s = await _(`/sdgen/templates/${t}`, n);
-      return this.open || !j(this.node) ? void 0 : s;
+      const s = await U(`/sdgen/templates/${t}`, n);
+      return this.open || !Y(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
       return;
     }
   }
   show(...t) {
-    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), R(this.node);
+    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), B(this.node);
   }
 }
-const dt = "SDGenTemplate", lt = "SDGenSeedSweep";
-function te(e) {
+const _t = "SDGenTemplate", jt = "SDGenSeedSweep";
+function ue(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
     const { index: t, session: n } = JSON.parse(e);
@@ -1112,27 +1505,27 @@ function te(e) {
     return { index: "?", session: "?" };
   }
 }
-class xe {
+class Re {
   constructor(t, n) {
-    this.node = t, this.sessions = n, oe(t, "item"), se(t, this.panel.root, () => this.panel.height()), this.latest = new B(
-      G,
+    this.node = t, this.sessions = n, fe(t, "item"), me(t, this.panel.root, () => this.panel.height()), this.latest = new G(
+      Z,
       (i) => {
-        this.expect(ct(i, b(f())));
+        this.expect(qt(i, y(x())));
       },
       (i) => {
-        this.expect(U(i, b(f()), 1));
+        this.expect(P(i, y(x()), 1));
       }
     );
     const s = n.listen((i) => {
       i.id === this.wanted && (this.session = i, this.draw());
     });
-    re(t, s), Le(t, (i) => {
+    we(t, s), Fe(t, (i) => {
       this.executed(i);
     }), this.draw();
   }
   node;
   sessions;
-  panel = new de("plan", 44, 220);
+  panel = new ke("plan", 44, 260);
   latest;
   expected = [];
   session;
@@ -1141,49 +1534,62 @@ class xe {
   item = "";
   itemSession;
   place = "";
+  /** What became of the last thing that was done to the session. */
+  said = [];
   /** Look whether the node, or what feeds it, says something else now. */
   tick() {
-    ie(this.node, this.panel.root), this.restore();
-    const t = $(this.node, "item");
-    t !== this.item && (this.item = t, this.nameItem(te(t)));
+    ge(this.node, this.panel.root), this.restore();
+    const t = E(this.node, "item");
+    t !== this.item && (this.item = t, this.nameItem(ue(t)));
     const n = this.plan();
     if ("question" in n) {
       this.latest.update(n.question) && this.panel.root.classList.add("sdgen-stale");
       return;
     }
     this.latest.clear();
-    const s = b(f()), i = "say" in n ? s[n.say] : s.linkedInput(n.linked);
-    this.expected[0]?.textContent !== i && this.expect([a("div", "sdgen-dim", i)]);
+    const s = y(x()), i = "say" in n ? s[n.say] : s.linkedInput(n.linked);
+    this.expected[0]?.textContent !== i && this.expect([d("div", "sdgen-dim", i)]);
   }
   refresh() {
     this.latest.clear();
   }
   plan() {
-    const t = E(this.node, "template");
+    const t = N(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (M(t) !== dt) return { say: "otherSource" };
-    const n = D(t);
+    if (q(t) !== _t) return { say: "otherSource" };
+    const n = W(t);
     if ("linked" in n) return n;
-    if (E(this.node, "count")) return { linked: "count" };
-    const s = E(this.node, "sweep");
-    if (s && (M(s) !== lt || E(s, "seeds"))) return { linked: "seeds" };
-    const i = s ? $(s, "seeds") : "";
-    return { question: { ...n, seeds: i, count: Number($(this.node, "count")) } };
+    if (N(this.node, "count")) return { linked: "count" };
+    const s = N(this.node, "sweep");
+    if (s && (q(s) !== jt || N(s, "seeds"))) return { linked: "seeds" };
+    const i = s ? E(s, "seeds") : "", a = ["width", "height", "steps", "checkpoint"].some((r) => N(this.node, r)), o = Number(E(this.node, "count"));
+    return { question: { ...n, seeds: i, count: o, ...!a && { planner: this.own() } } };
+  }
+  /** What the time of an image depends on. */
+  own() {
+    const t = (n) => Number(E(this.node, n));
+    return {
+      width: t("width"),
+      height: t("height"),
+      steps: t("steps"),
+      checkpoint: E(this.node, "checkpoint"),
+      graph_checkpoint: Ve(this.node)
+    };
   }
   expect(t) {
     this.panel.root.classList.remove("sdgen-stale"), this.expected = t, this.draw();
   }
   /** Show the session that this planner started last; the node has its final id only after it was loaded. */
   restore() {
-    const t = J(this.node);
+    const t = se(this.node);
     if (t === this.place) return;
     this.place = t;
-    const n = _e(t);
+    const n = ot(t);
     n && this.follow(n);
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.wanted = n.id, je(J(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.said = [], this.wanted = n.id, it(se(this.node), n.id), this.sessions.receive(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -1194,94 +1600,123 @@ class xe {
     this.itemSession = void 0, this.draw(), t && t.session !== "?" && (this.itemSession = await this.sessions.session(t.session), this.draw());
   }
   draw() {
-    const t = b(f()), n = te(this.item);
+    const t = y(x()), n = ue(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? ut(this.session, t, f(), this.sessions) : [],
-      ...this.report && !n ? ht(this.report, t) : []
-    ), R(this.node);
+      ...this.session && !n ? Ft(this.session, t, x(), this.deeds(this.session, t)) : [],
+      ...this.session && !n ? this.said : [],
+      ...this.report && !n ? Vt(this.report, t) : []
+    ), B(this.node);
   }
+  deeds(t, n) {
+    return {
+      act: (s) => {
+        this.sessions.act(t, s).then(({ retried: a }) => a === void 0 ? [] : [n.again(a)]).then(this.say, this.failed);
+      },
+      more: (s) => {
+        ct(s, t, this.sessions, n, this.say, this.failed);
+      }
+    };
+  }
+  say = (t) => {
+    this.said = t.map((n) => d("div", "sdgen-said", n)), this.draw();
+  };
+  failed = (t) => {
+    this.said = P(t, y(x())), this.draw();
+  };
   pinned(t, n) {
     const s = this.itemSession?.name ?? t.session, i = () => {
-      O(this.node, "item", "");
+      F(this.node, "item", "");
     };
     return [
-      a("div", "sdgen-pinned", a("span", "", n.oneImage(t.index, s)), w(n.wholeSession, i))
+      d("div", "sdgen-pinned", d("span", "", n.oneImage(t.index, s)), v(n.wholeSession, i))
     ];
   }
 }
-function ct(e, t) {
+function qt(e, t) {
   return [
-    a(
+    d(
       "div",
       "sdgen-expect",
-      a("b", "sdgen-images", t.ready(t.images(e.images))),
-      a("span", "sdgen-dim", F(e, t))
-    )
+      d("b", "sdgen-images", t.ready(t.images(e.images))),
+      d("span", "sdgen-dim", ee(e, t))
+    ),
+    ...zt(e, t)
   ];
 }
-function ht(e, t) {
-  const n = t.action[e.action], s = [
+function zt(e, t) {
+  const n = [
     e.model_loads && e.model_loads > 1 && t.modelLoads(e.model_loads),
-    e.seconds && e.like && t.takesAbout(ce(e.seconds, t), e.like)
+    e.seconds && e.like && t.takesAbout($e(e.seconds, t), e.like)
   ].filter(Boolean);
+  return n.length > 0 ? [d("div", "sdgen-dim", n.join(" · "))] : [];
+}
+function Vt(e, t) {
+  const n = t.action[e.action];
   return [
-    ...s.length > 0 ? [a("div", "sdgen-dim", s.join(" · "))] : [],
-    ...n ? [a("div", "sdgen-dim", n(e.added))] : [],
-    ...e.warnings.map((i) => a("div", "sdgen-warning", i))
+    ...n ? [d("div", "sdgen-dim", n(e.added))] : [],
+    ...e.warnings.map((s) => d("div", "sdgen-warning", s))
   ];
 }
-function ut(e, t, n, s) {
-  const i = (h) => `${e.planned ? 100 * h / e.planned : 0}%`, r = a("div", "sdgen-bar", a("div", "sdgen-done"), a("div", "sdgen-failed")), [o, d] = r.children;
-  o.style.width = i(e.done), d.style.width = i(e.failed), r.setAttribute("role", "progressbar"), r.setAttribute("aria-valuemin", "0"), r.setAttribute("aria-valuemax", String(e.planned)), r.setAttribute("aria-valuenow", String(e.done));
-  const l = (h, m) => w(h, () => {
-    s.order(e, m);
-  }), g = a(
+function Ft(e, t, n, s) {
+  const i = (u) => `${e.planned ? 100 * u / e.planned : 0}%`, a = d("div", "sdgen-bar", d("div", "sdgen-done"), d("div", "sdgen-failed")), [o, r] = a.children;
+  o.style.width = i(e.done), r.style.width = i(e.failed), a.setAttribute("role", "progressbar"), a.setAttribute("aria-valuemin", "0"), a.setAttribute("aria-valuemax", String(e.planned)), a.setAttribute("aria-valuenow", String(e.done));
+  const l = (u, f) => v(u, () => {
+    s.act(f);
+  }), p = v(t.more, () => {
+    s.more(p);
+  });
+  p.classList.add("sdgen-more"), p.setAttribute("aria-haspopup", "menu"), p.setAttribute("aria-label", t.moreOf(e.name));
+  const h = d("span", `sdgen-state sdgen-is-${e.state}`, t.state[e.state] ?? e.state);
+  h.title = t.stateTip[e.state] ?? "";
+  const m = d(
     "div",
     "sdgen-head",
-    a("b", "sdgen-name", e.name),
-    a("span", `sdgen-state sdgen-is-${e.state}`, t.state[e.state] ?? e.state),
-    L.includes(e.state) && l(t.pause, "pause"),
+    d("b", "sdgen-name", e.name),
+    h,
+    O.includes(e.state) && l(t.pause, "pause"),
     ["paused", "stopped"].includes(e.state) && e.left > 0 && l(t.resume, "resume"),
-    (L.includes(e.state) || e.state === "paused") && l(t.stop, "stop"),
-    e.state === "failed" && e.failed > 0 && l(t.retry, "retry")
-  ), u = e.state !== "running" && e.state !== "failed" && e.reason;
+    (O.includes(e.state) || e.state === "paused") && l(t.stop, "stop"),
+    e.state === "failed" && e.failed > 0 && l(t.retry, "retry"),
+    p
+  ), g = e.state !== "running" && e.state !== "failed" && e.reason;
   return [
-    g,
-    r,
-    a("div", "sdgen-counts", pt(e, t, n)),
-    ...u ? [a("div", "sdgen-warning", u)] : []
+    m,
+    a,
+    d("div", "sdgen-counts", Wt(e, t, n)),
+    ...g ? [d("div", "sdgen-warning", g)] : []
   ];
 }
-function pt(e, t, n) {
+function Wt(e, t, n) {
   return [
     t.progress(e.done, e.planned),
     e.failed > 0 && t.failed(e.failed),
+    e.skipped > 0 && t.skipped(e.skipped),
     e.images_per_minute && t.rate(c(e.images_per_minute, n)),
-    e.eta_seconds && t.left(ce(e.eta_seconds, t))
+    e.eta_seconds && t.left($e(e.eta_seconds, t))
   ].filter(Boolean).join(" · ");
 }
-const ne = [137, 80, 78, 71, 13, 10, 26, 10];
-function gt(e) {
+const pe = [137, 80, 78, 71, 13, 10, 26, 10];
+function Bt(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
-  if (ne.some((i, r) => t[r] !== i)) return n;
+  if (pe.some((i, a) => t[a] !== i)) return n;
   const s = new DataView(e);
-  for (let i = ne.length; i + 12 <= t.length; ) {
-    const r = s.getUint32(i), o = N(t.subarray(i + 4, i + 8)), d = t.subarray(i + 8, i + 8 + r);
-    if (d.length < r || o === "IEND") break;
-    const l = d.indexOf(0);
-    if (l > 0 && o === "tEXt") n.set(N(d.subarray(0, l)), N(d.subarray(l + 1)));
-    else if (l > 0 && o === "iTXt" && d[l + 1] === 0) {
-      const g = d.indexOf(0, l + 3), u = g < 0 ? -1 : d.indexOf(0, g + 1);
-      u > 0 && n.set(N(d.subarray(0, l)), new TextDecoder().decode(d.subarray(u + 1)));
+  for (let i = pe.length; i + 12 <= t.length; ) {
+    const a = s.getUint32(i), o = V(t.subarray(i + 4, i + 8)), r = t.subarray(i + 8, i + 8 + a);
+    if (r.length < a || o === "IEND") break;
+    const l = r.indexOf(0);
+    if (l > 0 && o === "tEXt") n.set(V(r.subarray(0, l)), V(r.subarray(l + 1)));
+    else if (l > 0 && o === "iTXt" && r[l + 1] === 0) {
+      const p = r.indexOf(0, l + 3), h = p < 0 ? -1 : r.indexOf(0, p + 1);
+      h > 0 && n.set(V(r.subarray(0, l)), new TextDecoder().decode(r.subarray(h + 1)));
     }
-    i += 12 + r;
+    i += 12 + a;
   }
   return n;
 }
-async function mt(e) {
+async function Ut(e) {
   if (e.type !== "image/png") return null;
-  const t = gt(await e.arrayBuffer()), n = t.get("workflow");
+  const t = Bt(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1290,48 +1725,48 @@ async function mt(e) {
     return null;
   }
 }
-function N(e) {
+function V(e) {
   let t = "";
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const ft = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}", wt = 150, bt = 3e3, ye = new We(() => b(f())), x = /* @__PURE__ */ new Map(), y = new Oe(() => {
-  for (const [e, t] of x)
-    ke(e), t.refresh();
+const Gt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}.sdgen-head .sdgen-button+.sdgen-button{margin-left:0}.sdgen-said{border-left:3px solid #4a90d9;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-panel :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-menu{position:fixed;box-sizing:border-box;max-width:320px;max-height:90vh;margin:0;overflow:hidden auto;padding:4px;border:1px solid var(--border-color, #4e4e4e);border-radius:8px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 8px 28px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-menu::backdrop{background:none}.sdgen-menu .sdgen-button{display:block;width:100%;margin:0;padding:4px 12px;border:none;background:none;text-align:left}.sdgen-menu .sdgen-button:hover:not([disabled]),.sdgen-menu .sdgen-button:focus{outline:none;background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-menu .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-session-dialog{width:min(460px,94vw);height:fit-content;max-height:88vh}.sdgen-form{display:flex;flex-direction:column;gap:10px;overflow:hidden auto;padding:2px 14px 14px}.sdgen-field{display:flex;flex-direction:column;gap:3px}.sdgen-field.sdgen-checkbox{flex-direction:row;align-items:center;gap:8px}.sdgen-field input:not([type=checkbox]),.sdgen-field select{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-form-notes:empty{display:none}.sdgen-sheet-dialog{width:min(1100px,94vw);height:min(800px,92vh)}.sdgen-sheet-axes{display:flex;flex:none;flex-wrap:wrap;align-items:center;gap:8px 14px;padding:0 14px 10px}.sdgen-sheet-axes .sdgen-field{flex-direction:row;align-items:center;gap:6px}.sdgen-sheet-axes a{text-decoration:none}.sdgen-sheet-axes a:first-of-type{margin-left:auto}.sdgen-sheet-view{flex:1;overflow:auto;min-height:0;padding:10px 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-sheet{display:block;border-radius:4px}", Ht = 150, Kt = 3e3, Oe = new nt(() => y(x())), T = /* @__PURE__ */ new Map(), I = new Je(() => {
+  for (const [e, t] of T)
+    De(e), t.refresh();
 });
-function ke(e) {
-  y.files && M(e) === "SDGenTemplate" && Ae(e, "file", y.files);
+function De(e) {
+  I.files && q(e) === "SDGenTemplate" && ze(e, "file", I.files);
 }
-function vt() {
+function Jt() {
   if (!document.hidden)
-    for (const [e, t] of x) j(e) && t.tick();
+    for (const [e, t] of T) Y(e) && t.tick();
 }
-function xt(e) {
-  const t = M(e);
+function Xt(e) {
+  const t = q(e);
   if (t === "SDGenTemplate")
-    x.set(e, new at(e, () => {
-      y.look(!0);
-    })), ke(e);
-  else if (t === "SDGenSessionPlan") x.set(e, new xe(e, ye));
+    T.set(e, new Pt(e, () => {
+      I.look(!0);
+    })), De(e);
+  else if (t === "SDGenSessionPlan") T.set(e, new Re(e, Oe));
   else {
-    t === "SDGenSessionSave" && oe(e, "item");
+    t === "SDGenSessionSave" && fe(e, "item");
     return;
   }
-  re(e, () => {
-    x.get(e)?.removed?.(), x.delete(e);
+  we(e, () => {
+    T.get(e)?.removed?.(), T.delete(e);
   });
 }
-function yt() {
+function Qt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = ft, document.head.append(e), ye.start(), Ce(mt), setInterval(vt, wt), setInterval(() => {
-    !document.hidden && [...x.keys()].some(j) && y.look();
-  }, bt), q("reconnected", () => {
-    y.look(!0);
+  e.dataset.sdgen = "", e.textContent = Gt, document.head.append(e), Oe.start(), Ge(Ut), setInterval(Jt, Ht), setInterval(() => {
+    !document.hidden && [...T.keys()].some(Y) && I.look();
+  }, Kt), Q("reconnected", () => {
+    I.look(!0);
   }), window.addEventListener("focus", () => {
-    y.look(!0);
-  }), Me("progress_text", (t) => {
+    I.look(!0);
+  }), Ue("progress_text", (t) => {
     const n = t?.nodeId ?? "";
-    return [...x].some(([s, i]) => i instanceof xe && (n === String(s.id) || n.endsWith(`:${s.id}`)));
+    return [...T].some(([s, i]) => i instanceof Re && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-Te(yt, xt, () => y.look(!0));
+je(Qt, Xt, () => I.look(!0));

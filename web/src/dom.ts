@@ -29,6 +29,8 @@ export class Panel {
   readonly root = element('div', 'sdgen-panel')
   private readonly content = element('div', 'sdgen-content')
   private measured: number
+  private pressed = false
+  private waiting: Child[] | undefined
 
   constructor(
     kind: string,
@@ -38,11 +40,39 @@ export class Panel {
     this.root.classList.add(`sdgen-${kind}`)
     this.root.append(this.content)
     this.measured = lowest
+    this.root.addEventListener(
+      'pointerdown',
+      () => {
+        this.pressed = true
+        window.addEventListener('pointerup', this.released, { capture: true, once: true })
+        window.addEventListener('pointercancel', this.released, { capture: true, once: true })
+      },
+      { capture: true }
+    )
   }
 
-  /** Show `children` instead of what is there. */
+  /** The click comes right after the release. */
+  private readonly released = (): void => {
+    setTimeout(() => {
+      this.pressed = false
+      const waiting = this.waiting
+      this.waiting = undefined
+      if (waiting) this.show(...waiting)
+    })
+  }
+
+  /**
+   * Show `children` instead of what is there. A session that runs shows new figures many times a second: a button that is being
+   * pressed stays until its click has come, and the keyboard stays at the button it was at.
+   */
   show(...children: Child[]): void {
+    if (this.pressed) {
+      this.waiting = children
+      return
+    }
+    const focused = this.content.contains(document.activeElement) ? document.activeElement?.textContent : undefined
     this.content.replaceChildren(...children.filter((child): child is Node | string => Boolean(child)))
+    if (focused) [...this.content.querySelectorAll('button')].find((one) => one.textContent === focused)?.focus({ preventScroll: true })
   }
 
   /** The height that the content needs, in the node's own pixels. */

@@ -48,6 +48,7 @@ export interface GraphNode {
 interface Graph {
   id?: string
   rootGraph?: Graph
+  nodes?: GraphNode[]
 }
 
 interface ExtensionManager {
@@ -72,6 +73,7 @@ interface App {
 interface Api extends EventTarget {
   dispatchCustomEvent?(kind: string, detail?: unknown): boolean
   fetchApi(route: string, options?: RequestInit): Promise<Response>
+  apiURL?(route: string): string
 }
 
 const app = comfyApp as App
@@ -223,6 +225,12 @@ function feeding(node: GraphNode, slot: number): GraphNode | null {
   }
 }
 
+/** The checkpoint that a loader beside `node` has chosen itself; empty when another node tells it, or there is no loader. */
+export function loadedCheckpoint(node: GraphNode): string {
+  const loader = node.graph?.nodes?.find((one) => widgetText(one, 'ckpt_name') && !source(one, 'ckpt_name'))
+  return loader ? widgetText(loader, 'ckpt_name') : ''
+}
+
 /** A name for a node that stays the same when its workflow is loaded again. */
 export function lastingId(node: GraphNode): string {
   const root = node.graph?.rootGraph ?? node.graph
@@ -264,8 +272,23 @@ export function post(route: string, body: object, signal?: AbortSignal): Promise
   })
 }
 
+/** GET a file from one of SDGen's routes. Throws `ServerError`. */
+export async function getFile(route: string, signal: AbortSignal): Promise<Blob> {
+  const response = await api.fetchApi(route, { cache: 'no-store', signal })
+  if (!response.ok) await read(response)
+  return response.blob()
+}
+
+/** A route as an address that another tab of the browser can open. */
+export function address(route: string): string {
+  return api.apiURL?.(route) ?? route
+}
+
 async function call(route: string, options: RequestInit): Promise<unknown> {
-  const response = await api.fetchApi(route, options)
+  return read(await api.fetchApi(route, options))
+}
+
+async function read(response: Response): Promise<unknown> {
   const text = await response.text()
   let answer: unknown
   try {

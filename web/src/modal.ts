@@ -14,16 +14,22 @@ export function openModal(
   closeText: string,
   closed: () => void
 ): HTMLDialogElement {
-  const made = document.createElement('dialog')
-  made.className = `sdgen-modal sdgen-${kind}`
-  made.setAttribute('aria-label', title)
   const cross = button('✕', () => {
     made.close()
   })
   cross.classList.add('sdgen-cross')
   cross.title = closeText
   cross.setAttribute('aria-label', closeText)
-  made.append(element('div', 'sdgen-modal-head', element('b', '', title), cross), ...content)
+  const made = openLayer(`sdgen-modal sdgen-${kind}`, title, [element('div', 'sdgen-modal-head', element('b', '', title), cross), ...content], closed)
+  return made
+}
+
+/** Open a bare layer over the page; a press beside it or Escape closes it. */
+export function openLayer(className: string, label: string, content: HTMLElement[], closed: () => void): HTMLDialogElement {
+  const made = document.createElement('dialog')
+  made.className = className
+  made.setAttribute('aria-label', label)
+  made.append(...content)
   for (const event of [...KEPT, ...POINTER]) {
     made.addEventListener(event, (happened) => {
       happened.stopPropagation()

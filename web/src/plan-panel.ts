@@ -7,6 +7,7 @@ import {
   hideWidget,
   keepShown,
   lastingId,
+  loadedCheckpoint,
   locale,
   nodeClass,
   onExecuted,
@@ -19,6 +20,7 @@ import {
 import { Latest } from './latest'
 import { askPreview, counted, errorElements, type Preview, type Question } from './preview'
 import { type Action, ACTIVE, remember, remembered, type Report, type Session, type Sessions } from './sessions'
+import { openSessionMenu } from './session-menu'
 import { templateQuestion } from './template-panel'
 import { duration, number, type Texts, textsIn } from './texts'
 
@@ -45,7 +47,7 @@ export function parseItem(text: unknown): Item | null {
 type Plan = { question: Question } | { say: 'connectTemplate' | 'otherSource' } | { linked: string }
 
 export class PlanPanel {
-  private readonly panel = new Panel('plan', 44, 220)
+  private readonly panel = new Panel('plan', 44, 260)
   private readonly latest: Latest<Question, Preview>
   private expected: HTMLElement[] = []
   private session: Session | undefined
@@ -54,6 +56,8 @@ export class PlanPanel {
   private item = ''
   private itemSession: Session | undefined
   private place = ''
+  /** What became of the last thing that was done to the session. */
+  private said: HTMLElement[] = []
 
   constructor(
     private readonly node: GraphNode,
@@ -117,7 +121,21 @@ export class PlanPanel {
     const sweep = source(this.node, 'sweep')
     if (sweep && (nodeClass(sweep) !== SEED_SWEEP || source(sweep, 'seeds'))) return { linked: 'seeds' }
     const seeds = sweep ? widgetText(sweep, 'seeds') : ''
-    return { question: { ...question, seeds, count: Number(widgetText(this.node, 'count')) } }
+    const linked = ['width', 'height', 'steps', 'checkpoint'].some((name) => source(this.node, name))
+    const count = Number(widgetText(this.node, 'count'))
+    return { question: { ...question, seeds, count, ...(!linked && { planner: this.own() }) } }
+  }
+
+  /** What the time of an image depends on. */
+  private own(): NonNullable<Question['planner']> {
+    const figure = (name: string): number => Number(widgetText(this.node, name))
+    return {
+      width: figure('width'),
+      height: figure('height'),
+      steps: figure('steps'),
+      checkpoint: widgetText(this.node, 'checkpoint'),
+      graph_checkpoint: loadedCheckpoint(this.node)
+    }
   }
 
   private expect(lines: HTMLElement[]): void {
@@ -139,6 +157,7 @@ export class PlanPanel {
     const [report] = Array.isArray(output.sdgen) ? (output.sdgen as Report[]) : []
     if (!report?.id) return
     this.report = report
+    this.said = []
     this.wanted = report.id
     remember(lastingId(this.node), report.id)
     this.sessions.receive(report)
@@ -167,10 +186,33 @@ export class PlanPanel {
     const item = parseItem(this.item)
     this.panel.show(
       ...(item ? this.pinned(item, texts) : this.expected),
-      ...(this.session && !item ? sessionElements(this.session, texts, locale(), this.sessions) : []),
+      ...(this.session && !item ? sessionElements(this.session, texts, locale(), this.deeds(this.session, texts)) : []),
+      ...(this.session && !item ? this.said : []),
       ...(this.report && !item ? reportElements(this.report, texts) : [])
     )
     redraw(this.node)
+  }
+
+  private deeds(session: Session, texts: Texts): Deeds {
+    return {
+      act: (action) => {
+        const done = this.sessions.act(session, action).then(({ retried }) => (retried === undefined ? [] : [texts.again(retried)]))
+        void done.then(this.say, this.failed)
+      },
+      more: (at) => {
+        openSessionMenu(at, session, this.sessions, texts, this.say, this.failed)
+      }
+    }
+  }
+
+  private readonly say = (lines: string[]): void => {
+    this.said = lines.map((line) => element('div', 'sdgen-said', line))
+    this.draw()
+  }
+
+  private readonly failed = (error: unknown): void => {
+    this.said = errorElements(error, textsIn(locale()))
+    this.draw()
   }
 
   private pinned(item: Item, texts: Texts): HTMLElement[] {
@@ -191,25 +233,36 @@ function expectation(preview: Preview, texts: Texts): HTMLElement[] {
       'sdgen-expect',
       element('b', 'sdgen-images', texts.ready(texts.images(preview.images))),
       element('span', 'sdgen-dim', counted(preview, texts))
-    )
+    ),
+    ...costElements(preview, texts)
   ]
+}
+
+/** How many model loads the images take, and how long. */
+function costElements(preview: Preview, texts: Texts): HTMLElement[] {
+  const cost = [
+    preview.model_loads && preview.model_loads > 1 && texts.modelLoads(preview.model_loads),
+    preview.seconds && preview.like && texts.takesAbout(duration(preview.seconds, texts), preview.like)
+  ].filter(Boolean)
+  return cost.length > 0 ? [element('div', 'sdgen-dim', cost.join(' · '))] : []
 }
 
 function reportElements(report: Report, texts: Texts): HTMLElement[] {
   const did = texts.action[report.action]
-  const cost = [
-    report.model_loads && report.model_loads > 1 && texts.modelLoads(report.model_loads),
-    report.seconds && report.like && texts.takesAbout(duration(report.seconds, texts), report.like)
-  ].filter(Boolean)
   return [
-    ...(cost.length > 0 ? [element('div', 'sdgen-dim', cost.join(' · '))] : []),
     ...(did ? [element('div', 'sdgen-dim', did(report.added))] : []),
     ...report.warnings.map((warning) => element('div', 'sdgen-warning', warning))
   ]
 }
 
+/** What the buttons of a session's panel do. */
+export interface Deeds {
+  act(action: Action): void
+  more(at: HTMLElement): void
+}
+
 /** A session's progress: name and state, a bar, counts, rate and time left, and what can be done about it. */
-export function sessionElements(session: Session, texts: Texts, language: string, sessions: Sessions): HTMLElement[] {
+export function sessionElements(session: Session, texts: Texts, language: string, deeds: Deeds): HTMLElement[] {
   const share = (count: number): string => `${session.planned ? (100 * count) / session.planned : 0}%`
   const bar = element('div', 'sdgen-bar', element('div', 'sdgen-done'), element('div', 'sdgen-failed'))
   const [done, failed] = bar.children as unknown as [HTMLElement, HTMLElement]
@@ -220,16 +273,27 @@ export function sessionElements(session: Session, texts: Texts, language: string
   bar.setAttribute('aria-valuemax', String(session.planned))
   bar.setAttribute('aria-valuenow', String(session.done))
   const act = (label: string, action: Action): HTMLElement =>
-    button(label, () => void sessions.order(session, action))
+    button(label, () => {
+      deeds.act(action)
+    })
+  const more = button(texts.more, () => {
+    deeds.more(more)
+  })
+  more.classList.add('sdgen-more')
+  more.setAttribute('aria-haspopup', 'menu')
+  more.setAttribute('aria-label', texts.moreOf(session.name))
+  const state = element('span', `sdgen-state sdgen-is-${session.state}`, texts.state[session.state] ?? session.state)
+  state.title = texts.stateTip[session.state] ?? ''
   const head = element(
     'div',
     'sdgen-head',
     element('b', 'sdgen-name', session.name),
-    element('span', `sdgen-state sdgen-is-${session.state}`, texts.state[session.state] ?? session.state),
+    state,
     ACTIVE.includes(session.state) && act(texts.pause, 'pause'),
     ['paused', 'stopped'].includes(session.state) && session.left > 0 && act(texts.resume, 'resume'),
     (ACTIVE.includes(session.state) || session.state === 'paused') && act(texts.stop, 'stop'),
-    session.state === 'failed' && session.failed > 0 && act(texts.retry, 'retry')
+    session.state === 'failed' && session.failed > 0 && act(texts.retry, 'retry'),
+    more
   )
   const reason = session.state !== 'running' && session.state !== 'failed' && session.reason
   return [
@@ -245,6 +309,7 @@ export function statusLine(session: Session, texts: Texts, language: string): st
   return [
     texts.progress(session.done, session.planned),
     session.failed > 0 && texts.failed(session.failed),
+    session.skipped > 0 && texts.skipped(session.skipped),
     session.images_per_minute && texts.rate(number(session.images_per_minute, language)),
     session.eta_seconds && texts.left(duration(session.eta_seconds, texts))
   ]

@@ -13,8 +13,10 @@ export interface Question {
   mode: string
   limit: number
   choices: string
+  distribution: string
   seeds?: string
   count?: number
+  planner?: { width: number; height: number; steps: number; checkpoint: string; graph_checkpoint: string }
 }
 
 export interface Placeholder {
@@ -22,6 +24,8 @@ export interface Placeholder {
   available: number
   selected: number
   weight: number
+  /** Of several themes, the fewest values that one of them gives it; `selected` are the most. */
+  least?: number
 }
 
 export interface Preview {
@@ -35,6 +39,10 @@ export interface Preview {
   seeds: number | null
   images: number
   warnings: string[]
+  themes?: { theme: string | null; style: string | null; images: number }[]
+  model_loads?: number
+  seconds?: number | null
+  like?: string | null
   first: { prompt: string; negative: string; seed: number; keys: Record<string, string> }[]
 }
 
@@ -67,7 +75,9 @@ export function previewElements(preview: Preview, texts: Texts, language: string
   ]
   const chips = [
     ...preview.placeholders.map((one) => {
-      const count = element('b', '', texts.selected(one.selected, one.available))
+      const least = one.least ?? one.selected
+      const some = least < one.selected ? texts.between(least, one.selected, one.available) : texts.selected(one.selected, one.available)
+      const count = element('b', '', some)
       const made = chip(one.name, count, actions, one.weight === 0 && element('i', '', texts.drawn))
       made.classList.toggle('sdgen-drawn', one.weight === 0)
       if (one.weight === 0) made.title = texts.drawnTip
@@ -77,6 +87,10 @@ export function previewElements(preview: Preview, texts: Texts, language: string
   ]
   if (chips.length) lines.push(element('div', 'sdgen-chips', ...chips))
   lines.push(element('div', 'sdgen-total', ...total(preview, texts)))
+  if (preview.themes) {
+    const shares = preview.themes.map((one) => `${[one.theme, one.style].filter(Boolean).join(':')} ${number(one.images, language)}`)
+    lines.push(element('div', 'sdgen-dim', texts.sharedBy(shares.join(' · '))))
+  }
   if (preview.removed.length) lines.push(element('div', 'sdgen-dim', texts.removed(preview.removed.join(', '))))
   lines.push(...preview.warnings.map((warning) => element('div', 'sdgen-warning', warning)))
   if (preview.first.length) {

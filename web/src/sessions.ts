@@ -13,6 +13,8 @@ export interface Session {
   done: number
   failed: number
   left: number
+  skipped: number
+  folder: string
   images_per_minute: number | null
   eta_seconds: number | null
 }
@@ -22,18 +24,30 @@ export interface Report extends Session {
   action: string
   added: number
   warnings: string[]
-  model_loads?: number
-  seconds?: number | null
-  like?: string | null
 }
 
 /** States in which a session makes images, or will by itself. */
 export const ACTIVE: readonly string[] = ['planned', 'running']
 
-export type Action = 'pause' | 'resume' | 'stop' | 'retry'
+/** What the server can do to a session; see its table of actions. */
+export type Action = 'pause' | 'resume' | 'stop' | 'retry' | 'skip' | 'extend' | 'shrink' | 'rename' | 'move' | 'verify'
+
+/** A session after an action, with what the action counted or found. */
+export interface Answer extends Session {
+  retried?: number
+  skipped_now?: number
+  added?: number
+  removed?: number
+  verify?: Record<string, unknown> & { ok: boolean; advice?: string[] }
+}
 
 const MEMORY = 'sdgen.planners'
 const REMEMBERED = 100
+
+/** The session's own route. */
+export function route({ id }: { id: string }): string {
+  return `/sdgen/sessions/${encodeURIComponent(id)}`
+}
 
 export class Sessions {
   private readonly known = new Map<string, Session>()
@@ -64,7 +78,7 @@ export class Sessions {
     const known = this.known.get(id)
     if (known) return known
     try {
-      const session = (await get(`/sdgen/sessions/${encodeURIComponent(id)}`)) as Session
+      const session = (await get(route({ id }))) as Session
       this.known.set(id, session)
       return session
     } catch {
@@ -72,13 +86,24 @@ export class Sessions {
     }
   }
 
-  /** Pause, resume, stop or retry a session. */
-  async order(session: Session, action: Action): Promise<void> {
-    try {
-      this.receive((await post(`/sdgen/sessions/${encodeURIComponent(session.id)}/${action}`, {})) as Session)
-    } catch (error) {
-      toast('error', session.name, error instanceof Error ? error.message : String(error))
-    }
+  /** Do something to a session. Throws `ServerError`. */
+  async act(session: Session, action: Action, body: object = {}): Promise<Answer> {
+    return this.took(await post(`${route(session)}/${action}`, body))
+  }
+
+  /** Write a session into ledger and manifest again from its folder. Throws `ServerError`. */
+  async rebuild(session: Session): Promise<Answer> {
+    return this.took(await post('/sdgen/sessions', { folder: session.folder.replace(/^.*[\\/]/, '') }))
+  }
+
+  /** Where a session may be moved to. Throws `ServerError`. */
+  async places(session: Session): Promise<string[]> {
+    return ((await get(route(session))) as { places: string[] }).places
+  }
+
+  private took(answer: unknown): Answer {
+    this.receive(answer as Session)
+    return answer as Answer
   }
 
   receive(session: Session): void {

@@ -23,7 +23,7 @@ import { openThemes, type ThemeOffer } from './theme-dialog'
 import { textsIn } from './texts'
 import { type Offer, ValueDialog } from './value-dialog'
 
-const WIDGETS = ['file', 'text', 'theme', 'style', 'mode', 'limit', 'choices'] as const
+const WIDGETS = ['file', 'text', 'theme', 'style', 'mode', 'limit', 'choices', 'distribution'] as const
 
 /** The question a Template node's widgets ask; the input's name when one is fed by another node. */
 export function templateQuestion(node: GraphNode): Question | { linked: string } {
@@ -37,7 +37,8 @@ export function templateQuestion(node: GraphNode): Question | { linked: string }
     style: text('style'),
     mode: text('mode'),
     limit: Number(widgetText(node, 'limit')),
-    choices: text('choices')
+    choices: text('choices'),
+    distribution: text('distribution') || 'weighted'
   }
 }
 

@@ -55,6 +55,54 @@ export interface Texts {
   rate(perMinute: string): string
   left(time: string): string
   state: Record<string, string>
+  stateTip: Record<string, string>
+  between(least: number, most: number, available: number): string
+  sharedBy(themes: string): string
+  skipped(count: number): string
+  more: string
+  moreOf(session: string): string
+  pauseFirst: string
+  go: string
+  extend: string
+  extendNote: string
+  extendMore: string
+  extendSeeds: string
+  extended(count: number): string
+  shrink: string
+  shrinkNote: string
+  shrinkTo: string
+  shrunk(count: number): string
+  skip: string
+  skipNote: string
+  skipItems: string
+  skipFailed: string
+  takeBack: string
+  leftOutNow(count: number): string
+  again(count: number): string
+  rename: string
+  renameNote: string
+  newName: string
+  renamed(name: string): string
+  move: string
+  moveNote: string
+  moveTo: string
+  moved(folder: string): string
+  verify: string
+  verifyNote: string
+  verifyHashes: string
+  verifyRepair: string
+  agree: string
+  disagree: string
+  found: Record<string, string>
+  rebuild: string
+  rebuildNote: string
+  rebuilt(done: number, planned: number): string
+  compare: string
+  across: string
+  down: string
+  openPage: string
+  savePicture: string
+  drawing: string
   pause: string
   resume: string
   retry: string
@@ -125,7 +173,69 @@ const en = {
   failed: (n) => `${number(n, 'en')} failed`,
   rate: (perMinute) => `${perMinute} a minute`,
   left: (time) => `${time} left`,
-  state: { planned: 'waits in line', running: 'running', paused: 'paused', completed: 'completed', failed: 'ended with errors', stopped: 'stopped' },
+  state: { planned: 'planned', running: 'running', paused: 'paused', completed: 'completed', failed: 'failed', stopped: 'stopped' },
+  stateTip: {
+    planned: 'It waits in line and starts by itself.',
+    running: 'Its images are being made.',
+    paused: 'Resume goes on with what is left.',
+    completed: 'All of its images are there.',
+    failed: 'It came to its end, but some images failed.',
+    stopped: 'It was ended before its end; Resume takes it up again.'
+  },
+  between: (least, most, all) => `${number(least, 'en')}–${number(most, 'en')} of ${number(all, 'en')}`,
+  sharedBy: (themes) => `Themes: ${themes}`,
+  skipped: (n) => `${number(n, 'en')} left out`,
+  more: 'More …',
+  moreOf: (session) => `More for session ${session}`,
+  pauseFirst: 'Pause the session first.',
+  go: 'Do it',
+  extend: 'Extend …',
+  extendNote: 'Images that are there stay as they are. Say either how many more, or which further seeds.',
+  extendMore: 'More images of its own plan',
+  extendSeeds: 'All combinations on further seeds (1-4, 7,42, 20#1000)',
+  extended: (n) => `${number(n, 'en')} ${n === 1 ? 'image' : 'images'} added`,
+  shrink: 'Plan fewer …',
+  shrinkNote: 'Keeps the first images of the plan. What is made already stays.',
+  shrinkTo: 'Images to keep planned',
+  shrunk: (n) => `${number(n, 'en')} ${n === 1 ? 'image' : 'images'} taken out of the plan`,
+  skip: 'Leave out …',
+  skipNote: 'Leaves out images that are still to be made or have failed. “Take back what was left out” undoes it.',
+  skipItems: 'Numbers of images, from 0 (5,7-9)',
+  skipFailed: 'Leave out failed',
+  takeBack: 'Take back what was left out',
+  leftOutNow: (n) => `${number(n, 'en')} ${n === 1 ? 'image' : 'images'} left out`,
+  again: (n) => `${number(n, 'en')} ${n === 1 ? 'image' : 'images'} to be made again`,
+  rename: 'Rename …',
+  renameNote: 'Its folder gets the new name too; its files keep theirs.',
+  newName: 'New name',
+  renamed: (name) => `Renamed to ${name}`,
+  move: 'Move …',
+  moveNote: 'Moves its folder, also to another disk. The places are ComfyUI’s output and the setting session_folders.',
+  moveTo: 'To',
+  moved: (folder) => `Moved to ${folder}`,
+  verify: 'Verify …',
+  verifyNote: 'Compares files, manifest and ledger.',
+  verifyHashes: 'Read every file and compare its hash',
+  verifyRepair: 'First write the manifest anew from what is there',
+  agree: 'Files, manifest and ledger agree.',
+  disagree: 'Files, manifest and ledger do not agree.',
+  found: {
+    missing: 'missing',
+    extra: 'not in the manifest',
+    torn: 'damaged',
+    mismatched: 'changed',
+    problems: 'problems',
+    done_without_file: 'made, but gone'
+  },
+  rebuild: 'Rebuild …',
+  rebuildNote: 'Makes its manifest and its entries in the ledger anew from the images in its folder.',
+  rebuilt: (done, planned) => `Rebuilt: ${number(done, 'en')} of ${number(planned, 'en')} images found`,
+  compare: 'Compare …',
+  across: 'Across',
+  down: 'Down',
+  openPage: 'Open as a page',
+  savePicture: 'Save the picture',
+  drawing: 'Drawing the sheet …',
   pause: 'Pause',
   resume: 'Resume',
   retry: 'Retry failed',
@@ -199,7 +309,69 @@ const fr = {
   failed: (n) => `${number(n, 'fr')} ${n < 2 ? 'échec' : 'échecs'}`,
   rate: (perMinute) => `${perMinute} par minute`,
   left: (time) => `encore ${time}`,
-  state: { planned: 'en attente', running: 'en cours', paused: 'en pause', completed: 'terminée', failed: 'terminée avec des erreurs', stopped: 'arrêtée' },
+  state: { planned: 'prévue', running: 'en cours', paused: 'en pause', completed: 'terminée', failed: 'échouée', stopped: 'arrêtée' },
+  stateTip: {
+    planned: 'Elle attend son tour et démarrera seule.',
+    running: 'Ses images sont en cours de production.',
+    paused: 'Reprendre continue avec ce qui reste.',
+    completed: 'Toutes ses images sont là.',
+    failed: 'Elle est arrivée au bout, mais des images ont échoué.',
+    stopped: 'Elle a été arrêtée avant la fin ; Reprendre la relance.'
+  },
+  between: (least, most, all) => `${number(least, 'fr')} à ${number(most, 'fr')} sur ${number(all, 'fr')}`,
+  sharedBy: (themes) => `Thèmes : ${themes}`,
+  skipped: (n) => `${number(n, 'fr')} ${n < 2 ? 'laissée' : 'laissées'} de côté`,
+  more: 'Plus …',
+  moreOf: (session) => `Plus pour la session ${session}`,
+  pauseFirst: 'Mettez d’abord la session en pause.',
+  go: 'Exécuter',
+  extend: 'Prolonger …',
+  extendNote: 'Les images déjà là ne changent pas. Indiquez soit leur nombre, soit d’autres graines.',
+  extendMore: 'Images de plus de son propre plan',
+  extendSeeds: 'Toutes les combinaisons avec d’autres graines (1-4, 7,42, 20#1000)',
+  extended: (n) => `${number(n, 'fr')} ${n < 2 ? 'image ajoutée' : 'images ajoutées'}`,
+  shrink: 'Réduire le plan …',
+  shrinkNote: 'Garde les premières images du plan. Ce qui est déjà produit reste.',
+  shrinkTo: 'Images à garder dans le plan',
+  shrunk: (n) => `${number(n, 'fr')} ${n < 2 ? 'image retirée' : 'images retirées'} du plan`,
+  skip: 'Laisser de côté …',
+  skipNote: 'Laisse de côté des images à faire ou échouées. « Reprendre les images laissées de côté » l’annule.',
+  skipItems: 'Numéros d’images, à partir de 0 (5,7-9)',
+  skipFailed: 'Laisser les échecs de côté',
+  takeBack: 'Reprendre les images laissées de côté',
+  leftOutNow: (n) => `${number(n, 'fr')} ${n < 2 ? 'image laissée' : 'images laissées'} de côté`,
+  again: (n) => `${number(n, 'fr')} ${n < 2 ? 'image' : 'images'} à refaire`,
+  rename: 'Renommer …',
+  renameNote: 'Son dossier prend aussi le nouveau nom ; ses fichiers gardent le leur.',
+  newName: 'Nouveau nom',
+  renamed: (name) => `Renommée en ${name}`,
+  move: 'Déplacer …',
+  moveNote: 'Déplace son dossier, même vers un autre disque. Les lieux sont le dossier de sortie de ComfyUI et le réglage session_folders.',
+  moveTo: 'Vers',
+  moved: (folder) => `Déplacée vers ${folder}`,
+  verify: 'Vérifier …',
+  verifyNote: 'Compare les fichiers, le manifeste et le registre.',
+  verifyHashes: 'Lire chaque fichier et comparer son empreinte',
+  verifyRepair: 'Réécrire d’abord le manifeste d’après ce qui est là',
+  agree: 'Fichiers, manifeste et registre concordent.',
+  disagree: 'Fichiers, manifeste et registre ne concordent pas.',
+  found: {
+    missing: 'manquants',
+    extra: 'absents du manifeste',
+    torn: 'endommagés',
+    mismatched: 'modifiés',
+    problems: 'problèmes',
+    done_without_file: 'produites, mais disparues'
+  },
+  rebuild: 'Reconstruire …',
+  rebuildNote: 'Refait son manifeste et ses entrées du registre d’après les images de son dossier.',
+  rebuilt: (done, planned) => `Reconstruite : ${number(done, 'fr')} images trouvées sur ${number(planned, 'fr')}`,
+  compare: 'Comparer …',
+  across: 'En colonnes',
+  down: 'En lignes',
+  openPage: 'Ouvrir comme page',
+  savePicture: 'Enregistrer l’image',
+  drawing: 'Dessin de la planche …',
   pause: 'Pause',
   resume: 'Reprendre',
   retry: 'Refaire les échecs',

@@ -16,6 +16,8 @@ const session: Session = {
   done: 12,
   failed: 0,
   left: 36,
+  skipped: 0,
+  folder: '/out/sdgen/now-fruit',
   images_per_minute: null,
   eta_seconds: null
 }
@@ -40,6 +42,10 @@ it('has one line of status', () => {
   expect(statusLine(session, en, 'en')).toBe('12 of 48 images')
   const running = { ...session, failed: 1, images_per_minute: 90.5, eta_seconds: 24 }
   expect(statusLine(running, en, 'en')).toBe('12 of 48 images · 1 failed · 90.5 a minute · 24 s left')
+})
+
+it('says what was left out', () => {
+  expect(statusLine({ ...session, skipped: 3 }, en, 'en')).toBe('12 of 48 images · 3 left out')
 })
 
 it.each([

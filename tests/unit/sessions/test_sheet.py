@@ -1,5 +1,6 @@
 """Comparison sheets of real sessions, ours and the predecessor's."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sdgen_core.errors import SDGenError
+from sdgen_core.sessions import actions
 from sdgen_core.sessions.plan import Plan
 from sdgen_core.sessions.sheet import parse_fixed, read_sheet, sheet_image, sheet_page
 from sdgen_core.templates import load_text
@@ -101,3 +103,30 @@ def test_sessions_of_the_predecessor(tmp_path):
     assert set(manifest["images"][0]["applied_variations"]) <= set(sheet.values)
     axis = sheet.axes[0]
     assert sheet_image(sheet, axis, axis, size=32).width > 32
+
+
+def test_a_server_draws_sheets(session, make):
+    sessions = make()
+    assert list(actions.axes(sessions, session.id)) == ["Colour", "Light", "seed"]
+    png, kind = actions.compared(sessions, session.id, {"x": "seed", "y": "Light", "size": "32"})
+    assert kind == "image/png" and Image.open(io.BytesIO(png)).format == "PNG"
+    page, kind = actions.compared(sessions, session.id, {"form": "html"})
+    assert kind == "text/html" and page.count(b"data:image/webp") == 12
+    for body, code in (
+        ({"form": "gif"}, "bad-request"),
+        ({"size": "9999"}, "bad-request"),
+        ({"x": "Color"}, "bad-option"),
+    ):
+        with pytest.raises(SDGenError) as caught:
+            actions.compared(sessions, session.id, body)
+        assert caught.value.code == code
+    assert caught.value.nearest == ["Colour"]
+
+
+def test_a_server_draws_no_endless_sheet(session, make, monkeypatch):
+    monkeypatch.setattr(actions, "MOST_COMPARED", 5)
+    sessions = make()
+    assert actions.compared(sessions, session.id, {"x": "seed", "y": "Light", "size": "32"})[1] == "image/png"
+    for body in ({"form": "html"}, {"x": "Colour", "y": "seed"}):
+        with pytest.raises(SDGenError, match="more than 5"):
+            actions.compared(sessions, session.id, body)
