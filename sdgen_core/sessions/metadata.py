@@ -85,7 +85,7 @@ def strict_value(value: Any) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # a plain dict is told at once, an abstract Mapping takes a microsecond
         return {_key_text(k): strict_value(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [strict_value(v) for v in value]

@@ -131,7 +131,7 @@ class Run:
         self.feeder = Feeder(self.sessions, lambda: self.comfyui)  # type: ignore[arg-type,return-value]
 
     def fill(self, done: int) -> None:
-        """Write down the first ``done`` images as made, without making them."""
+        """Write down the first ``done`` images as made, without making them: their files are empty."""
         loaded = self.sessions.load(self.id)
         names = loaded.parts[0].names
         rows = []
@@ -141,6 +141,7 @@ class Run:
                 image_entry(filename=name, seed=item.seed, prompt=item.prompt, negative=item.negative,
                             values=item.values, index=item.index, keys=item.keys, sha256=f"{item.index:064x}", seconds=1.0)
             )  # fmt: skip
+            (loaded.folder / name).touch()
             rows.append((name, f"{item.index:064x}", self.id, item.index))
         with self.sessions.ledger._transaction() as db:
             db.executemany("UPDATE item SET state='done', file=?, sha256=? WHERE session=? AND idx=?", rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 import uuid
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.errors import SDGenError
@@ -207,3 +209,56 @@ def stub(_new_server: Callable[..., ComfyServer], tmp_path_factory: pytest.TempP
 def stub_of() -> type[Stub]:
     """``stub_of(server)``: stub sessions on a server of the test's own."""
     return Stub
+
+
+# ---- what tests of faults share ---------------------------------------------------------------------------------------
+
+
+def write_settings(server: ComfyServer, **values: Any) -> None:
+    """Give a server that is not started yet settings of SDGen's."""
+    folder = server.base / "user" / "sdgen"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "settings.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+def wait_for_images(stub: Stub, session: str, count: int) -> dict[str, Any]:
+    """Wait until ``count`` images are made."""
+    deadline = time.monotonic() + 60
+    while (status := stub.status(session))["done"] < count:
+        assert time.monotonic() < deadline and status["state"] == "running", status
+        time.sleep(0.02)
+    return status
+
+
+def check_whole(stub: Stub, session: str, count: int) -> None:
+    """Every image of the plan is there once, whole, in manifest and ledger."""
+    status = stub.status(session)
+    assert (status["state"], status["done"], status["failed"]) == ("completed", count, 0), status
+    verified = stub.act(session, "verify", hashes=True)["verify"]
+    assert verified["ok"], verified
+    manifest = json.loads((Path(status["folder"]) / "manifest.json").read_text(encoding="utf-8"))
+    files = sorted(p.name for p in Path(status["folder"]).glob("*.png"))
+    assert [i["filename"] for i in manifest["images"]] == files and len(files) == count
+    assert [i["sdgen"]["index"] for i in manifest["images"]] == list(range(count))
+    for n, name in enumerate(files):
+        red, green, blue = Image.open(Path(status["folder"]) / name).convert("RGB").getpixel((0, 0))
+        assert red << 16 | green << 8 | blue == 1000 + n
+    assert not list(Path(status["folder"]).glob("*.tmp*"))
+
+
+@pytest.fixture(name="settings", scope="session")
+def _settings() -> Callable[..., None]:
+    """``settings(server, **values)``: settings of SDGen's for a server that is not started yet."""
+    return write_settings
+
+
+@pytest.fixture(name="done", scope="session")
+def _done() -> Callable[..., dict[str, Any]]:
+    """``done(stub, session, count)`` -> the status, once ``count`` images are made."""
+    return wait_for_images
+
+
+@pytest.fixture(name="whole", scope="session")
+def _whole() -> Callable[..., None]:
+    """``whole(stub, session, count)``: fails unless each of ``count`` images is there once, as planned."""
+    return check_whole

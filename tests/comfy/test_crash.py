@@ -46,12 +46,13 @@ class Generate:
         if self._process is not None and self._process.poll() is None:
             return
         values = "\n".join(f"    v{n}: value {n}" for n in range(ITEMS))
-        (self._folder / "crash.prompt.yaml").write_text(TEMPLATE % values, encoding="utf-8")
-        (self._folder / "flow.json").write_text(json.dumps(stub.graph(1, wait=0.1)), encoding="utf-8")
-        words = ["generate", "crash.prompt.yaml", "--workflow", "flow.json", "--session-name", "crash", "--json"]
+        template, workflow = self._folder / "crash.prompt.yaml", self._folder / "flow.json"
+        template.write_text(TEMPLATE % values, encoding="utf-8")
+        workflow.write_text(json.dumps(stub.graph(1, wait=0.1)), encoding="utf-8")
+        words = ["generate", str(template), "--workflow", str(workflow), "--session-name", "crash", "--json"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sdgen_core.cli", *words, "--server", stub.server.url],
-            cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
         )  # fmt: skip
 
     def kill(self):

@@ -88,6 +88,8 @@ def test_a_file_that_is_not_there_or_not_one_is_refused():
     for name, words in (("detail_v2", "there is no LoRA"), ("anna", "may be any of")):
         with pytest.raises(SDGenError, match=words):
             find_file("loras", name, FILES)
+
+
 def test_names_that_comfyui_has_not_are_remarked_on():
     parameters = {
         "sampler": "eulr",
