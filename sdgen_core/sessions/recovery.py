@@ -93,7 +93,7 @@ def _duplicates(images: Iterable[dict[str, Any]]) -> list[str]:
         if batch is None:
             parsed = parse_image_name(Path(entry["filename"]).name)
             batch = parsed.batch_index if parsed else 0
-        item = (entry_index(entry, number), batch)
+        item = (entry_index(entry, -1 - number), batch)  # an entry that stands for no item meets none
         content = _recorded_hash(entry)
         if item in items or content in contents:
             found.append(entry["filename"])
@@ -126,7 +126,7 @@ def _report(data: ManifestData, *, hashes: bool) -> Report:
         status=data.status,
         planned=data.num_images,
         listed=len(data.images),
-        done=len({entry_index(entry, number) for number, entry in enumerate(data.images)}),
+        done=len({entry_index(entry, -1 - number) for number, entry in enumerate(data.images)}),
         missing=[entry["filename"] for entry in data.images if entry["filename"] not in files],
         extra=[name for name in files if name not in listed and not _is_annotated_copy(name, listed)],
         torn=[name for name, path in files.items() if path.suffix.lower() == ".png" and not is_whole_png(path)],

@@ -6,7 +6,7 @@ import pytest
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions import edits, manifest
-from sdgen_core.sessions.manifest import ManifestWriter, image_entry, load_manifest, rebuild, write_manifest
+from sdgen_core.sessions.manifest import ManifestWriter, image_entry, load_manifest, rebuild, verify, write_manifest
 
 SNAPSHOT = {"version": "2.0", "generation_params": {"num_images": 4}, "sdgen": {"session": "s1"}}
 
@@ -60,6 +60,7 @@ def test_notes_survive_the_next_images(tmp_path, writer):
     writer.image(entry(3))
     writer.status("completed")
     assert len(holds_the_notes(tmp_path)) == 5
+    assert verify(tmp_path).duplicates == []
     assert not edits.kept_aside(tmp_path / "manifest.json")
 
 
