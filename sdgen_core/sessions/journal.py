@@ -9,8 +9,8 @@ Lines, each with ``type`` and ``time`` (local ISO time):
 * ``start`` and ``extended`` with ``snapshot``: the session begins, or goes on with a bigger plan; both make it
 ongoing again; * ``image`` with ``entry``: an image is finished; a later line with the same ``filename`` replaces it;
 * ``failed`` with ``index``, ``error``, ``message``, ``attempt``; undone by a later ``image`` with that index; *
-``status`` with ``status``: ongoing, completed or aborted; * ``top`` with ``values``: keys of an older
-``manifest.json`` that this version does not know, kept as they are.
+``status`` with ``status``: ongoing, completed or aborted; * ``top`` with ``values``: top-level keys of
+``manifest.json`` that are not SDGen's, of an older one or written by hand, kept as they are.
 
 A reader skips lines it cannot read and types it does not know.
 """

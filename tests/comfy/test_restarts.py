@@ -5,8 +5,6 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-import pytest
-
 SESSION_1 = Path(__file__).parents[1] / "data" / "ledgers" / "session1"
 
 
@@ -100,40 +98,40 @@ def test_a_session_of_the_first_schema_goes_on(stub_server, stub_of, whole):
         assert stub.act("renewed", "verify", hashes=True)["verify"]["ok"]
 
 
-#: What an update may do to a node: it is gone, or it wants more than before.
+#: What an update may do to a node: it wants more than before, or it is gone.
 UPDATES = {
-    "does not exist": lambda nodes: shutil.rmtree(nodes),
     "Required input is missing": lambda nodes: (nodes / "__init__.py").write_text(
         (nodes / "__init__.py")
         .read_text(encoding="utf-8")
         .replace('"wait": (', '"quality": ("INT", {}), "wait": (', 1),
         encoding="utf-8",
     ),
+    "does not exist": shutil.rmtree,
 }
 
 
-@pytest.mark.parametrize("words", UPDATES)
-def test_comfyui_is_updated_between_two_resumes(stub_server, stub_of, done, whole, tmp_path, words):
+def test_comfyui_is_updated_between_two_resumes(stub_server, stub_of, done, whole, tmp_path):
     server = stub_server()
     nodes = server.base / "custom_nodes" / "stub_nodes"
     with server:
         stub = stub_of(server)
-        report = stub.press(stub.graph(24, name="update", wait=0.1))
-        done(stub, report["id"], 3)
-        stub.act(report["id"], "pause")
+        session = stub.press(stub.graph(40, name="update", wait=0.1))["id"]
+        done(stub, session, 3)
+        stub.act(session, "pause")
     shutil.copytree(nodes, tmp_path / "before")
-    UPDATES[words](nodes)
-    with server:
-        stub = stub_of(server)
-        stub.act(report["id"], "resume")
-        status = stub.wait(report["id"], "paused")
-        assert "8 images in a row" in status["reason"] and words in status["reason"], status["reason"]
-        assert status["reason"].endswith("then retry the failed images.")
-        assert status["failed"] == 8 and status["failures"][0]["error"] == "rejected-prompt"
-    shutil.rmtree(nodes, ignore_errors=True)
+    for number, (words, update) in enumerate(UPDATES.items(), 1):
+        update(nodes)
+        with server:
+            stub = stub_of(server)
+            stub.act(session, "resume")
+            status = stub.wait(session, "paused")
+            assert "8 images in a row" in status["reason"] and words in status["reason"], status["reason"]
+            assert status["reason"].endswith("then retry the failed images.")
+            assert status["failed"] == 8 * number
+            assert {failure["error"] for failure in status["failures"]} == {"rejected-prompt"}
     shutil.copytree(tmp_path / "before", nodes)
     with server:
         stub = stub_of(server)
-        assert stub.act(report["id"], "retry")["retried"] == 8
-        stub.wait(report["id"])
-        whole(stub, report["id"], 24)
+        assert stub.act(session, "retry")["retried"] == 16
+        stub.wait(session)
+        whole(stub, session, 40)
