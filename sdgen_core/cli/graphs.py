@@ -56,14 +56,32 @@ class SecondPass:
 
 @dataclass(frozen=True)
 class Detail:
-    """A detail pass by Impact Pack's nodes: the detector's model file, prompts of its own (empty: the image's), and the literals
-    of the FaceDetailer node (the rest comes from the planner).
+    """A detail pass: what a detector finds is cut out, painted again and put back.
+
+    ``detector``: DETECTORS by name. ``model``: its file. ``find``: the classes or words it looks for (empty: all).
+    ``settings``: literals of the SDGenDetail node, the rest comes from the planner. ``prompt`` and ``negative`` are its own
+    prompts (empty: the image's), ``checkpoint`` and ``vae`` its own models, ``clip_skip`` as A1111 counts.
     """
 
     model: str
+    detector: str = "boxes"
+    find: str = ""
+    confidence: float = 0.3
     settings: Mapping[str, Any] = field(default_factory=dict)
     prompt: str = ""
     negative: str = ""
+    checkpoint: str = ""
+    vae: str = ""
+    clip_skip: int = 0
+
+
+#: Detectors → the nodes that they are made of, besides those that every ComfyUI has. ``words`` is SAM 3, in ComfyUI itself since 2026;
+#: the other two are YOLO models in the packs Impact Pack and Impact Subpack.
+DETECTORS: Mapping[str, tuple[str, ...]] = {
+    "boxes": ("UltralyticsDetectorProvider", "BboxDetectorSEGS", "ImpactSEGSToMaskList"),
+    "shapes": ("UltralyticsDetectorProvider", "SegmDetectorSEGS", "ImpactSEGSToMaskList"),
+    "words": ("SAM3_Detect",),
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,8 @@ class Graph:
 
 
 # The columns of the canvas behind template and planner.
-_LOADERS, _GUIDES, _FIRST, _SECOND, _LAST = range(5)
+_LOADERS, _GUIDES, _FIRST, _SECOND, _DETAIL, _LAST = range(6)
+_SAMPLING = ("seed", "steps", "cfg", "sampler_name", "scheduler")
 
 
 def planner(output: str) -> Link:
@@ -137,7 +156,9 @@ def build(recipe: Recipe) -> Graph:
             strength_model=planner("lora_strength"), strength_clip=planner("lora_strength"),
         )  # fmt: skip
         model, clip = [lora, 0], [lora, 1]
+    loaded = model, clip
     model, clip, positive, negative = _texts(g, recipe, model, clip)
+    texts = positive, negative
     sources = _Images(g)
     start = _start(g, recipe, sources, vae)
     for control in recipe.controls:
@@ -162,7 +183,8 @@ def build(recipe: Recipe) -> Graph:
             "KSampler", _SECOND, "Second pass", **common, steps=steps, latent_image=enlarged, denoise=planner("denoise")
         )
         latent = [again, 0]
-    g.put("8", "VAEDecode", _LAST, samples=latent, vae=vae)
+    made = _DETAIL if recipe.details else _LAST
+    g.put("8", "VAEDecode", made, samples=latent, vae=vae)
     image: Link = ["8", 0]
     if start.mask is not None and recipe.second is None:
         inside = {
@@ -173,9 +195,10 @@ def build(recipe: Recipe) -> Graph:
             "resize_source": False,
             "mask": start.mask,
         }
-        image = [g.add("ImageCompositeMasked", _LAST, "Outside the mask as it was", **inside), 0]
+        image = [g.add("ImageCompositeMasked", made, "Outside the mask as it was", **inside), 0]
     for detail in recipe.details:
-        image = _detailed(g, detail, image, model, clip, vae, positive, negative)
+        # A1111's ControlNets follow the whole image, not what is cut out of it.
+        image = _detailed(g, detail, image, _Painter(model, clip, vae, *texts), loaded)
     g.put("9", SAVER, _LAST, images=image, file_name=planner("file_name"), item="")
     return g
 
@@ -296,20 +319,80 @@ def _enlarged(g: Graph, second: SecondPass, latent: Link, vae: Link) -> Link:
     return [g.add("VAEEncode", _SECOND, pixels=target, vae=vae), 0]
 
 
-def _detailed(
-    g: Graph, detail: Detail, image: Link, model: Link, clip: Link, vae: Link, positive: Link, negative: Link
-) -> Link:
-    detector = g.add("UltralyticsDetectorProvider", _LAST, model_name=detail.model)
-    if detail.prompt:
-        positive = [g.add("CLIPTextEncode", _LAST, "Detail prompt", text=detail.prompt, clip=clip), 0]
-    if detail.negative:
-        negative = [g.add("CLIPTextEncode", _LAST, "Detail negative", text=detail.negative, clip=clip), 0]
-    sources = {"image": image, "model": model, "clip": clip, "vae": vae, "positive": positive, "negative": negative}
-    planned = {name: planner(name) for name in ("seed", "steps", "cfg", "sampler_name", "scheduler")}
-    node = {**planned, **detail.settings, **sources, "bbox_detector": [detector, 0]}
-    if detail.model.startswith("segm/"):
-        node["segm_detector_opt"] = [detector, 1]
-    return [g.add("FaceDetailer", _LAST, **node), 0]
+def _found(g: Graph, detail: Detail, image: Link) -> Link:
+    """The masks of what the detector finds."""
+    nodes = DETECTORS[detail.detector]
+    if detail.detector == "words":
+        sam = g.add("CheckpointLoaderSimple", _DETAIL, "Detector", ckpt_name=detail.model)
+        words: Link = [g.add("CLIPTextEncode", _DETAIL, "What to find", text=detail.find, clip=[sam, 1]), 0]
+        how = {"threshold": detail.confidence, "refine_iterations": 2, "individual_masks": True}
+        return [g.add(nodes[0], _DETAIL, model=[sam, 0], image=image, conditioning=words, **how), 0]
+    loader = g.add(nodes[0], _DETAIL, "Detector", model_name=detail.model)
+    by = {"bbox_detector": [loader, 0]} if detail.detector == "boxes" else {"segm_detector": [loader, 1]}
+    # SDGenDetail grows the masks and cuts out what is around them.
+    how = {"threshold": detail.confidence, "dilation": 0, "crop_factor": 1.0, "drop_size": 1}
+    found = g.add(nodes[1], _DETAIL, image=image, **by, **how, labels=detail.find or "all")
+    return [g.add(nodes[2], _DETAIL, segs=[found, 0]), 0]
+
+
+#: How SDGenDetail paints when nobody says: ADetailer's defaults.
+PAINTING: Mapping[str, Any] = {
+    "denoise": 0.4, "padding": 32, "blur": 4, "only_masked": True, "grow": 4, "right": 0, "down": 0, "largest": 0,
+    "largest_by": "size", "min_ratio": 0.0, "max_ratio": 1.0, "merge": "each by itself",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """What an image is painted with."""
+
+    model: Link
+    clip: Link
+    vae: Link
+    positive: Link
+    negative: Link
+
+
+def _detailed(g: Graph, detail: Detail, image: Link, used: _Painter, loaded: tuple[Link, Link]) -> Link:
+    """``loaded`` are model and text encoder without the LoRAs of the image's prompt: a prompt of its own brings its own."""
+    masks = _found(g, detail, image)
+    model, clip, vae, positive, negative = used.model, used.clip, used.vae, used.positive, used.negative
+    own = bool(detail.checkpoint or detail.clip_skip)
+    if detail.checkpoint:
+        loader = g.add("CheckpointLoaderSimple", _DETAIL, "Detail checkpoint", ckpt_name=detail.checkpoint)
+        loaded, vae = ([loader, 0], [loader, 1]), [loader, 2]
+    if detail.vae:
+        vae = [g.add("VAELoader", _DETAIL, vae_name=detail.vae), 0]
+    kind, missing = "SDGenEncodePrompt", "error"
+    if detail.prompt or own:
+        model, clip = loaded
+        text = _with_the_images_prompt(g, "positive", detail.prompt)
+        encoder = g.add(
+            kind, _DETAIL, "Detail prompt", clip=clip, text=text, model=model, loras="apply", missing=missing,
+            clip_skip=detail.clip_skip,
+        )  # fmt: skip
+        model, clip, positive = [encoder, 0], [encoder, 1], [encoder, 2]
+    if detail.negative or own:
+        text = _with_the_images_prompt(g, "negative", detail.negative)
+        rest = {"loras": "leave out", "missing": missing, "clip_skip": 0}
+        negative = [g.add(kind, _DETAIL, "Detail negative", clip=clip, text=text, **rest), 2]
+    with_what = {"model": model, "vae": vae, "positive": positive, "negative": negative}
+    planned = {name: planner(name) for name in (*_SAMPLING, "width", "height")}
+    return [
+        g.add(
+            "SDGenDetail", _DETAIL, image=image, masks=masks, **with_what, **{**planned, **PAINTING, **detail.settings}
+        ),
+        0,
+    ]
+
+
+def _with_the_images_prompt(g: Graph, name: str, text: str) -> Any:
+    """``text`` with ADetailer's ``[PROMPT]`` replaced by the prompt of the image, which also stands for no text."""
+    if not text:
+        return planner(name)
+    if "[PROMPT]" not in text:
+        return text
+    return [g.add("StringReplace", _DETAIL, string=text, find="[PROMPT]", replace=planner(name)), 0]
 
 
 #: The shipped workflows that are made of recipes.
@@ -321,4 +404,5 @@ SHIPPED: Mapping[str, Recipe] = {
     "hires_model_session": Recipe(second=SecondPass(model="RealESRGAN_x4plus.pth")),
     "controlnet_session": Recipe(controls=(Control("control_v11p_sd15_canny.safetensors", preprocessor="canny"),)),
     "lora_session": Recipe(checkpoint=True, lora=True),
+    "detail_session": Recipe(details=(Detail("bbox/face_yolov8n.pt"),)),
 }

@@ -16,7 +16,8 @@ from ..sessions.mix import Mix, plan_of
 from ..templates import Options, load_template, parse_seed_spec, parse_theme_spec
 from ..templates.library import DISTRIBUTIONS, TEXT_BELOW, ChosenTemplate
 from .connection import Remote
-from .graph_choice import Choice, Offers, choose
+from .graph_choice import Choice, choose
+from .graph_inputs import Offers
 from .graphs import build
 from .output import fail
 from .progress import follow

@@ -316,6 +316,15 @@ def sampled(model: Any, seed: int, latent: dict[str, Any], noise_of: Callable[[A
     return out
 
 
+def inpainted(model: Any, vae: Any, pixels: Any, mask: Any, seed: int, **settings: Any) -> Any:
+    """Core's VAE Encode, Set Latent Noise Mask, KSampler and VAE Decode: images [n, h, w, 3] painted where ``mask`` [1, h, w] is.
+    ``settings`` are the other arguments of the KSampler nodes' common function."""
+    nodes = importlib.import_module("nodes")
+    latent = {"samples": vae.encode(pixels[..., :3]), "noise_mask": mask[:, None]}
+    (out,) = nodes.common_ksampler(model, seed, latent=latent, **settings)
+    return vae.decode(out["samples"])
+
+
 def warn(node: str, texts: list[str]) -> None:
     """Tell the user something about a node: in the log once, and on the node in the browser."""
     if len(_warned) > 1000:

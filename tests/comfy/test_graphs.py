@@ -317,7 +317,7 @@ def test_a_batch_chooses_for_each_run(make: Maker) -> None:
     assert sizes == [(64, 64), (128, 128)]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "detail_session"])  # see test_detail
 def test_a_shipped_workflow_runs(make: Maker, root: Path, name: str) -> None:
     file = make.template("denoise: 0.7" if name == "hires_session" else "seed: 1")
     status = make.run(file, "--workflow", root / "workflows" / f"{name}.json", "--session-name", name, "--checkpoint",

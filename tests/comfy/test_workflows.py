@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import os
@@ -11,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from sdgen_core.cli.graphs import DETECTORS, build
 from sdgen_core.cli.graphs import SHIPPED as RECIPES
-from sdgen_core.cli.graphs import build
 from sdgen_core.comfy.layout import to_canvas
 from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.comfy.workflow import to_api
 from sdgen_core.errors import CODES, SDGenError
 from sdgen_core.sessions.compile import PLAN_OUTPUTS, PLANNER, SAVER, compile_graph
 
-NODES = ("SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt")
+NODES = ("SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt", "SDGenDetail")
 LANGUAGES = ("en", "fr")
 BY_HAND = ("txt2img_session", "seed_sweep")
 SHIPPED = (*BY_HAND, *(name for name in RECIPES if name not in BY_HAND))
@@ -30,9 +31,20 @@ WRITE = bool(os.environ.get("SDGEN_WORKFLOWS"))
 
 @pytest.fixture(scope="module")
 def object_info(comfy: ComfyServer) -> dict[str, Any]:
-    """The definitions of all nodes of the running ComfyUI."""
+    """The definitions of all nodes of the running ComfyUI, and those of the detector that a user installs."""
     info: dict[str, Any] = comfy.client.get("/object_info")
-    return info
+    return {**detectors(), **info}
+
+
+def detectors() -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location(
+        "stub_detectors", Path(__file__).parent / "stub_nodes" / "detectors.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, Any] = module.definitions()
+    return found
 
 
 def read(path: Path) -> Any:
@@ -91,7 +103,8 @@ def test_a_shipped_workflow_uses_the_demo_and_nodes_that_every_comfyui_has(
     prompt = read(root / "workflows" / "api" / f"{name}.json")
     for node in prompt.values():
         module = object_info[node["class_type"]]["python_module"]
-        assert module == "nodes" or module.startswith("comfy_extras.") or module.endswith("sdgen"), node
+        stock = module == "nodes" or module.startswith("comfy_extras.") or module.endswith("sdgen")
+        assert stock or (name == "detail_session" and node["class_type"] in DETECTORS["boxes"]), node
     files = object_info["SDGenTemplate"]["input"]["required"]["file"][1]["options"]
     assert prompt["1"]["inputs"]["file"] in files
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from sdgen_core.cli.graph_choice import DETAIL_INPUTS, DETAIL_WITHOUT_EFFECT, Choice, Offers, choose, described
+from sdgen_core.cli.detail_choice import DETAIL_INPUTS, DETAIL_WITHOUT_EFFECT
+from sdgen_core.cli.graph_choice import Choice, choose, described
+from sdgen_core.cli.graph_inputs import Offers
 from sdgen_core.cli.graphs import ALPHA, FROM_PLANNER, SHIPPED, Control, Detail, Recipe, SecondPass, build, planner
 from sdgen_core.cli.images import with_images
 from sdgen_core.errors import SDGenError
@@ -25,31 +27,35 @@ LISTS = {
     ("ControlNetLoader", "control_net_name"): ["sd15/control_v11p_sd15_canny.safetensors", "depth.safetensors"],
     ("UpscaleModelLoader", "model_name"): ["RealESRGAN_x4plus.pth", "4x-UltraSharp.pth"],
     ("UltralyticsDetectorProvider", "model_name"): ["bbox/face_yolov8n.pt", "segm/person_yolov8n-seg.pt"],
+    ("CheckpointLoaderSimple", "ckpt_name"): [
+        "sd15.safetensors",
+        "sam3.safetensors",
+        "inpaint/sd15-inpainting.safetensors",
+    ],
+    ("VAELoader", "vae_name"): ["mse.safetensors"],
     ("KSampler", "sampler_name"): ["euler", "dpmpp_2m"],
     ("KSampler", "scheduler"): ["normal", "karras"],
 }
 
-#: FaceDetailer as Impact Pack defines it: what has a widget, with its default.
-FACE_DETAILER = {
-    "image": ["IMAGE"], "model": ["MODEL"], "clip": ["CLIP"], "vae": ["VAE"],
-    "guide_size": ["FLOAT", {"default": 512, "min": 64, "max": 16384, "step": 8}],
-    "guide_size_for": ["BOOLEAN", {"default": True}],
-    "max_size": ["FLOAT", {"default": 1024, "min": 64, "max": 16384, "step": 8}],
-    "seed": ["INT", {"default": 0}], "steps": ["INT", {"default": 20}], "cfg": ["FLOAT", {"default": 8.0}],
-    "sampler_name": [["euler", "dpmpp_2m"]], "scheduler": [["normal", "karras", "AYS SDXL"]],
-    "positive": ["CONDITIONING"], "negative": ["CONDITIONING"],
-    "denoise": ["FLOAT", {"default": 0.5, "min": 0.0001, "max": 1.0}],
-    "feather": ["INT", {"default": 5, "min": 0, "max": 100}],
-    "noise_mask": ["BOOLEAN", {"default": True}], "force_inpaint": ["BOOLEAN", {"default": True}],
-    "bbox_threshold": ["FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0}],
-    "bbox_dilation": ["INT", {"default": 10, "min": -512, "max": 512}],
-    "bbox_crop_factor": ["FLOAT", {"default": 3.0, "min": 1.0, "max": 10}],
-    "sam_detection_hint": [["center-1", "horizontal-2", "mask-area", "none"]],
-    "sam_dilation": ["INT", {"default": 0}], "sam_threshold": ["FLOAT", {"default": 0.93}],
-    "sam_bbox_expansion": ["INT", {"default": 0}], "sam_mask_hint_threshold": ["FLOAT", {"default": 0.7}],
-    "sam_mask_hint_use_negative": [["False", "Small", "Outter"]],
-    "drop_size": ["INT", {"default": 10, "min": 1}], "bbox_detector": ["BBOX_DETECTOR"],
-    "wildcard": ["STRING", {"multiline": True, "dynamicPrompts": False}], "cycle": ["INT", {"default": 1, "min": 1}],
+#: Nodes that find things, as their packs and newer versions of ComfyUI define them.
+_SEARCH = {
+    "image": ["IMAGE"],
+    "threshold": ["FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01}],
+    "dilation": ["INT", {"default": 10, "min": -512, "max": 512, "step": 1}],
+    "crop_factor": ["FLOAT", {"default": 3.0, "min": 1.0, "max": 100, "step": 0.1}],
+    "drop_size": ["INT", {"min": 1, "max": 16384, "step": 1, "default": 10}],
+    "labels": ["STRING", {"multiline": True, "default": "all"}],
+}
+FINDERS = {
+    "BboxDetectorSEGS": {"bbox_detector": ["BBOX_DETECTOR"], **_SEARCH},
+    "SegmDetectorSEGS": {"segm_detector": ["SEGM_DETECTOR"], **_SEARCH},
+    "ImpactSEGSToMaskList": {"segs": ["SEGS"]},
+    "SAM3_Detect": {
+        "model": ["MODEL", {}], "image": ["IMAGE", {}], "conditioning": ["CONDITIONING", {}],
+        "threshold": ["FLOAT", {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01}],
+        "refine_iterations": ["INT", {"default": 2, "min": 0, "max": 5}],
+        "individual_masks": ["BOOLEAN", {"default": False}],
+    },
 }  # fmt: skip
 
 
@@ -63,8 +69,8 @@ class RecordedServer:
         node = path.rpartition("/")[2]
         if node in self.without:
             return {}
-        if node == "FaceDetailer":
-            return {node: {"input": {"required": FACE_DETAILER}}}
+        if node in FINDERS:
+            return {node: {"input": {"required": FINDERS[node]}}}
         return {node: {"input": {"required": {n: [names] for (k, n), names in LISTS.items() if k == node}}}}
 
 
@@ -202,59 +208,119 @@ def test_settings_that_comfyui_does_not_have_are_said() -> None:
 # ---- detail passes --------------------------------------------------------------------------------------------------
 
 
-def test_a_detector_becomes_a_face_detailer_with_its_settings() -> None:
+def painters(choice: Choice) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The graph, and the inputs of its detail nodes."""
+    prompt = build(choice.recipe).prompt
+    return prompt, [n["inputs"] for n in prompt.values() if n["class_type"] == "SDGenDetail"]
+
+
+def test_a_detector_is_what_it_finds_and_how_that_is_painted() -> None:
     choice = chosen(
         "{adetailer: {ad_model: face_yolov8n.pt, ad_confidence: 0.4, ad_denoising_strength: 0.35, ad_mask_blur: 8,"
-        " ad_dilate_erode: -2, ad_prompt: a sharp face, ad_use_steps: true, ad_steps: 9, ad_use_sampler: true,"
-        " ad_sampler: DPM++ 2M Karras}}"
+        " ad_dilate_erode: -2, ad_mask_k_largest: 2, ad_y_offset: 5, ad_mask_min_ratio: 0.01, ad_use_steps: true,"
+        " ad_steps: 9, ad_use_sampler: true, ad_sampler: DPM++ 2M Karras, ad_mask_merge_invert: Merge}}"
     )
     assert choice.warnings == ()
-    (detail,) = choice.recipe.details
-    assert (detail.model, detail.prompt, detail.negative) == ("bbox/face_yolov8n.pt", "a sharp face", "")
-    prompt = build(choice.recipe).prompt
-    [node] = [n["inputs"] for n in prompt.values() if n["class_type"] == "FaceDetailer"]
+    prompt, [node] = painters(choice)
     expected = {
-        "bbox_threshold": 0.4, "denoise": 0.35, "feather": 8, "bbox_dilation": -2, "steps": 9, "sampler_name": "dpmpp_2m",
-        "scheduler": "karras", "noise_mask": True, "guide_size_for": False, "bbox_crop_factor": 3.0, "guide_size": 512,
+        "denoise": 0.35, "blur": 8, "grow": -2, "largest": 2, "largest_by": "size", "right": 0, "down": -5, "steps": 9,
+        "sampler_name": "dpmpp_2m", "scheduler": "karras", "min_ratio": 0.01, "max_ratio": 1.0, "padding": 32,
+        "only_masked": True, "merge": "together", "width": planner("width"), "height": planner("height"),
+        "seed": planner("seed"), "cfg": planner("cfg"), "image": ["8", 0], "model": ["3", 0], "vae": ["3", 2],
+        "positive": ["4", 0], "negative": ["5", 0],
     }  # fmt: skip
-    assert {name: node[name] for name in expected} == expected
-    assert node["seed"] == planner("seed") and node["cfg"] == planner("cfg")
-    # everything the node wants is there, and nothing else
-    assert set(node) == set(FACE_DETAILER)
-    for name, spec in FACE_DETAILER.items():
-        assert is_link(node[name]) or isinstance(spec[0], list) or spec[0] in ("INT", "FLOAT", "BOOLEAN", "STRING")
-    assert prompt[node["positive"][0]]["inputs"]["text"] == "a sharp face"
-    assert node["negative"] == ["5", 0]
-    assert prompt["9"]["inputs"]["images"][0] in [k for k, n in prompt.items() if n["class_type"] == "FaceDetailer"]
+    assert {name: value for name, value in node.items() if name != "masks"} == expected
+    masks = prompt[node["masks"][0]]
+    found = prompt[masks["inputs"]["segs"][0]]
+    assert masks["class_type"] == "ImpactSEGSToMaskList" and found["class_type"] == "BboxDetectorSEGS"
+    assert set(found["inputs"]) == set(FINDERS["BboxDetectorSEGS"])
+    assert (found["inputs"]["threshold"], found["inputs"]["labels"]) == (0.4, "all")
+    detector, slot = found["inputs"]["bbox_detector"]
+    assert slot == 0 and prompt[detector]["inputs"] == {"model_name": "bbox/face_yolov8n.pt"}
+    assert prompt[prompt["9"]["inputs"]["images"][0]]["class_type"] == "SDGenDetail"
 
 
-def test_a_segmentation_model_gives_its_mask_and_two_detectors_follow_each_other() -> None:
-    choice = chosen("{adetailer: [{ad_model: face_yolov8n.pt}, {ad_model: person_yolov8n-seg.pt, ad_x_offset: 3}]}")
-    assert [w for w in choice.warnings if "ad_x_offset" in w] == list(choice.warnings)
-    prompt = build(choice.recipe).prompt
-    first, second = [k for k, n in prompt.items() if n["class_type"] == "FaceDetailer"]
-    assert prompt[second]["inputs"]["image"] == [first, 0]
-    assert "segm_detector_opt" in prompt[second]["inputs"] and "segm_detector_opt" not in prompt[first]["inputs"]
+def test_a_segmentation_model_gives_shapes_and_two_detectors_follow_each_other() -> None:
+    prompt, [first, second] = painters(
+        chosen(
+            "{adetailer: [{ad_model: face_yolov8n.pt}, {ad_model: person_yolov8n-seg.pt, ad_model_classes: person}]}"
+        )
+    )
+    assert prompt[second["image"][0]]["inputs"] is first
+    found = prompt[prompt[second["masks"][0]]["inputs"]["segs"][0]]
+    assert found["class_type"] == "SegmDetectorSEGS" and found["inputs"]["segm_detector"][1] == 1
+    assert found["inputs"]["labels"] == "person" and found["inputs"]["image"] == second["image"]
+
+
+def test_sam_3_of_comfyui_itself_finds_what_it_is_told() -> None:
+    asked = "{adetailer: {ad_model: sam3, ad_model_classes: face, ad_confidence: 0.6}}"
+    prompt, [node] = painters(chosen(asked, "UltralyticsDetectorProvider"))
+    found = prompt[node["masks"][0]]
+    assert found["class_type"] == "SAM3_Detect" and set(found["inputs"]) == set(FINDERS["SAM3_Detect"])
+    assert found["inputs"]["threshold"] == 0.6 and found["inputs"]["individual_masks"] is True
+    sam = found["inputs"]["model"][0]
+    assert prompt[sam]["inputs"] == {"ckpt_name": "sam3.safetensors"}
+    words = prompt[found["inputs"]["conditioning"][0]]["inputs"]
+    assert words == {"text": "face", "clip": [sam, 1]}
+    assert "ad_model_classes" in refused("{adetailer: {ad_model: sam3.safetensors}}").message
+
+
+def test_a_detail_pass_has_prompts_and_models_of_its_own() -> None:
+    prompt, [node] = painters(
+        chosen("{adetailer: {ad_prompt: 'sharp, [PROMPT]', ad_use_vae: true, ad_vae: mse}}", prompt="a <lora:x:1> cat")
+    )
+    assert prompt[node["vae"][0]]["inputs"] == {"vae_name": "mse.safetensors"}
+    encoder = prompt[node["positive"][0]]
+    assert encoder["class_type"] == "SDGenEncodePrompt" and node["model"][0] == node["positive"][0]
+    assert encoder["inputs"]["model"] == ["3", 0], "without the LoRAs of the image's prompt, which are in the text"
+    text = prompt[encoder["inputs"]["text"][0]]
+    assert text["class_type"] == "StringReplace"
+    assert text["inputs"] == {"string": "sharp, [PROMPT]", "find": "[PROMPT]", "replace": planner("positive")}
+    assert node["negative"] == ["5", 2]
+    prompt, [node] = painters(
+        chosen(
+            "{adetailer: {ad_use_checkpoint: true, ad_checkpoint: sd15-inpainting, ad_use_clip_skip: true, ad_clip_skip: 2}}"
+        )
+    )
+    loader = node["vae"][0]
+    assert prompt[loader]["inputs"] == {"ckpt_name": "inpaint/sd15-inpainting.safetensors"}
+    encoder = prompt[node["positive"][0]]["inputs"]
+    assert (encoder["model"], encoder["text"], encoder["clip_skip"]) == ([loader, 0], planner("positive"), 2)
+    assert prompt[node["negative"][0]]["inputs"]["clip"] == [node["positive"][0], 1]
+
+
+def test_what_no_node_does_is_said() -> None:
+    choice = chosen("{adetailer: {ad_restore_face: true, ad_controlnet_model: tile, ad_prompt: 'a [SEP] b'}}")
+    assert len(choice.warnings) == 2
+    assert "ad_restore_face, ad_controlnet_model" in choice.warnings[0] and "[SEP]" in choice.warnings[1]
+    assert "ad_mask_merge_invert may be none, merge" in refused("{adetailer: {ad_mask_merge_invert: Mix}}").message
 
 
 def test_every_field_of_a_detector_is_placed() -> None:
-    """A field is an input of the node, without effect there, or one of those that steer the others."""
-    steering = {"ad_model", "ad_tab_enable", "ad_prompt", "ad_negative_prompt", "ad_mask_filter_method"}
-    behind = {  # count only together with a field of DETAIL_WITHOUT_EFFECT
-        "ad_checkpoint", "ad_vae", "ad_noise_multiplier", "ad_clip_skip", "ad_controlnet_module", "ad_controlnet_weight",
-        "ad_controlnet_guidance_start", "ad_controlnet_guidance_end",
+    """A field is an input of the node, without effect there, read by name, or counts only together with one of these."""
+    read = {
+        "ad_model", "ad_model_classes", "ad_tab_enable", "ad_prompt", "ad_negative_prompt", "ad_confidence", "ad_y_offset",
+        "ad_mask_filter_method", "ad_mask_merge_invert", "ad_sampler", "ad_scheduler", "ad_checkpoint", "ad_vae", "ad_clip_skip",
+        "ad_steps", "ad_cfg_scale", "ad_inpaint_width", "ad_inpaint_height",
     }  # fmt: skip
-    uses = {"ad_use_steps", "ad_use_cfg_scale", "ad_use_sampler", "ad_use_inpaint_width_height"}
+    behind = {
+        "ad_noise_multiplier", "ad_controlnet_module", "ad_controlnet_weight", "ad_controlnet_guidance_start",
+        "ad_controlnet_guidance_end",
+    }  # fmt: skip
     fields = set(Detector.model_fields)
-    assert fields == {*DETAIL_INPUTS, *DETAIL_WITHOUT_EFFECT, *steering, *behind, *uses}
-    assert set(DETAIL_INPUTS.values()) <= set(FACE_DETAILER)
+    uses = {name for name in fields if name.startswith("ad_use_")} - set(DETAIL_WITHOUT_EFFECT)
+    assert fields == {*DETAIL_INPUTS, *DETAIL_WITHOUT_EFFECT, *read, *behind, *uses}
     for name, plain in DETAIL_WITHOUT_EFFECT.items():
         assert Detector.model_fields[name].default in plain
 
 
 def test_without_a_detector_the_packs_are_named() -> None:
-    error = refused("{adetailer: {ad_model: face_yolov8n.pt}}", "UltralyticsDetectorProvider")
-    assert error.code == "no-detector" and "ComfyUI-Impact-Subpack" in str(error.hint)
+    face = "{adetailer: {ad_model: face_yolov8n.pt}}"
+    for missing in ("UltralyticsDetectorProvider", "BboxDetectorSEGS", "ImpactSEGSToMaskList"):
+        error = refused(face, missing, "SegmDetectorSEGS", "SAM3_Detect")
+        assert error.code == "no-detector" and "ComfyUI-Impact-Subpack" in str(error.hint)
+        assert "SAM 3" not in str(error.hint)
+    assert "SAM 3" in str(refused(face, "UltralyticsDetectorProvider").hint)
     error = refused("{adetailer: {ad_model: face_yolov9c.pt}}")
     assert error.code == "no-detector" and "bbox/face_yolov8n.pt" in error.nearest and "ultralytics" in str(error.hint)
 
@@ -263,7 +329,7 @@ def test_without_a_detector_the_packs_are_named() -> None:
 
 
 def every_recipe() -> list[Recipe]:
-    details = (Detail("bbox/x.pt", {"steps": 3}),)
+    details = (Detail("bbox/x.pt", settings={"steps": 3}), Detail("sam", "words", prompt="a [PROMPT]"))
     out = []
     for image, second, controls, detail, lora in itertools.product(
         ({}, {"image": True}, {"image": True, "mask": "m.png", "mask_blur": 3}),

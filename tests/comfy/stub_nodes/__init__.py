@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from .detectors import NODES
+
 LOADS = 0
 
 
@@ -110,4 +112,4 @@ try:
 except ImportError:  # collected by pytest outside of ComfyUI
     pass
 
-NODE_CLASS_MAPPINGS = {"StubLoader": StubLoader, "StubImage": StubImage, "StubPass": StubPass}
+NODE_CLASS_MAPPINGS = {"StubLoader": StubLoader, "StubImage": StubImage, "StubPass": StubPass, **NODES}
