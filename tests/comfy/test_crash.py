@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from sdgen_core.comfy.feeder import WINDOW
@@ -65,6 +66,7 @@ class Generate:
         return self._process.returncode, out, errors
 
 
+@pytest.mark.timeout(120 + 40 * ROUNDS)
 def test_kills_lose_nothing_and_repeat_little(stub_server, stub_of, tmp_path, monkeypatch):
     log = tmp_path / "executed.txt"
     monkeypatch.setenv("STUB_LOG", str(log))
