@@ -32,14 +32,18 @@ def extend(sessions: Sessions, session_id: str, *, more: int = 0, seeds: Sequenc
     row = sessions.ledger.session(session_id)
     parts = sessions.ledger.parts(row.id)
     plans = [Plan.from_json(part.plan) for part in parts]
-    plan = plans[-1].on_seeds(seeds) if seeds is not None else plans[-1].longer(more)
-    if seeds is None and plan.count <= plans[-1].count:
+    # What was taken out of the plan does not come back by itself: it goes on where the session ends now.
+    numbers = sessions.ledger.numbers(row.id)
+    last = max(part for _, part, _ in numbers)
+    now = plans[last].cut(max(n for _, part, n in numbers if part == last) + 1)
+    plan = now.on_seeds(seeds) if seeds is not None else now.longer(more)
+    if seeds is None and plan.count <= now.count:
         raise SDGenError(
             "empty-plan",
             f"session {row.name} has every combination of its template already",
             hint="Give further seeds, or extend it from a template that has more values.",
         )
-    part = parts[-1]
+    part = parts[last]
     defaults, options = PartOptions.read(part)
     request = SessionRequest(
         plan=plan,

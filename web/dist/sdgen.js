@@ -765,7 +765,7 @@ async function lt(e, t, n) {
     0
   ), u = () => {
     const w = new URLSearchParams({ x: a.select.value, y: o.select.value }).toString();
-    p.href = Be(`${D(e)}/sheet?${w}&form=html`), l.replaceChildren(d("div", "sdgen-dim", t.drawing)), g.update(w);
+    p.href = Be(`${D(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
   };
   a.select.addEventListener("change", u), o.select.addEventListener("change", u);
   const f = H(

@@ -42,8 +42,7 @@ export async function openSheet(session: Session, texts: Texts, closed: () => vo
   const draw = (): void => {
     const query = new URLSearchParams({ x: across.select.value, y: down.select.value }).toString()
     page.href = address(`${route(session)}/sheet?${query}&form=html`)
-    view.replaceChildren(element('div', 'sdgen-dim', texts.drawing))
-    latest.update(query)
+    if (latest.update(query)) view.replaceChildren(element('div', 'sdgen-dim', texts.drawing))
   }
   across.select.addEventListener('change', draw)
   down.select.addEventListener('change', draw)

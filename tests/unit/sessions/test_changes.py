@@ -52,6 +52,20 @@ def test_a_session_gets_longer_by_what_it_would_have_made_next(make, text):
     assert caught.value.code == "empty-plan"
 
 
+@pytest.mark.parametrize("text", [TEMPLATE % 4, RANDOM % 4], ids=["combinatorial", "random"])
+def test_a_session_that_was_shrunk_gets_longer_by_so_many_only(make, text):
+    sessions = make()
+    row = sessions.submit(request(text)).session
+    whole = Plan.build(load_text(text))
+    row, removed = shrink(sessions, row.id, 2)
+    assert removed == 2
+    longer = extend(sessions, row.id, more=1)
+    assert (longer.added, longer.session.total) == (1, 3)
+    row = run(sessions, longer.session)
+    colours = [e["applied_variations"]["Colour"] for e in manifest(row)["images"]]
+    assert colours == [whole.item(n).values["Colour"] for n in range(3)]
+
+
 def test_a_session_gets_more_seeds_and_none_twice(make):
     sessions = make()
     row = run(sessions, sessions.submit(request(TEMPLATE % 2)).session)
