@@ -143,15 +143,17 @@ def generate(
 
 
 def _show_plan(plan: Mix, json: bool) -> None:
-    items = [plan.item(n) for n in range(min(3, plan.count))]
+    items = [(n, plan.item(n)) for n in range(min(3, plan.count))]
     if json:
-        first = [
-            {"index": i.index, "prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed} for i in items
-        ]
+        first = [{"index": n, "prompt": i.prompt, "negative": i.negative, "seed": i.requested_seed} for n, i in items]
         print_json({**plan.summary(), "first": first})
         return
     print(f"{plan.summary()['name']}: {counted(plan.count, 'image')}")
     for placeholder in plan.summary()["placeholders"]:
         print(f"  {placeholder['name']}: {placeholder['selected']} of {placeholder['available']}")
-    for item in items:
-        print(f"{item.index:04d}  seed {item.requested_seed}  {' '.join(item.prompt.split())}")
+    for theme in plan.summary().get("themes", ()):
+        print(f"  theme {theme['theme']}: {counted(theme['images'], 'image')}")
+    for warning in plan.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for n, item in items:
+        print(f"{n:04d}  seed {item.requested_seed}  {' '.join(item.prompt.split())}")

@@ -141,7 +141,8 @@ def attend(sessions: Remote, session: dict[str, Any], *, quiet: bool = False, li
             print(f"not paused: {error}", file=sys.stderr)
         fail(130)
     if status["state"] == "paused":
-        print(f"paused: {status['reason']}; go on with: sdgen sessions resume {status['id']}", file=sys.stderr)
+        again = "retry" if status["failed"] else "resume"
+        print(f"paused: {status['reason']}\n  sdgen sessions {again} {status['id']}", file=sys.stderr)
     return status
 
 

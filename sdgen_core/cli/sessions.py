@@ -267,7 +267,9 @@ def sheet(
         found = read_sheet(folder, parameters=parameters)
         first = x or next(iter(found.axes), "seed")
         second = y or next((a for a in found.axes if a != first), first)
-        target = out or folder / safe_name(f"sheet_{first}_{second}.png")
+        target = out or folder / "sheets" / safe_name(f"{first}_{second}.png")  # apart from the session's own images
+        if out is None:
+            target.parent.mkdir(exist_ok=True)
         if target.suffix.lower() in (".html", ".htm"):
             write_atomic(target, sheet_page(found, x=first, y=second, size=size).encode("utf-8"))
         elif target.suffix.lower() == ".png":

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from sdgen_core.cli import build_app
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions import actions
 from sdgen_core.sessions.plan import Plan
+from sdgen_core.sessions.recovery import verify
 from sdgen_core.sessions.sheet import parse_fixed, read_sheet, sheet_image, sheet_page
 from sdgen_core.templates import load_text
 
@@ -57,6 +60,17 @@ def test_axes_and_pivot(session):
         sheet.axis("colour")
     assert caught.value.nearest == ["Colour"]
     assert parse_fixed(["Light:dawn", "a:b:c"]) == {"Light": "dawn", "a": "b:c"}
+
+
+def test_a_sheet_is_no_image_of_the_session(session):
+    command = ["sessions", "sheet", str(session.folder), "--x", "Colour"]
+    first = CliRunner().invoke(build_app(), command)
+    assert first.exit_code == 0, first.output
+    assert [p.relative_to(session.folder).as_posix() for p in session.folder.rglob("Colour_*.png")] == [
+        "sheets/Colour_Light.png"
+    ]
+    assert verify(session.folder).ok
+    assert CliRunner().invoke(build_app(), command).exit_code == 0
 
 
 def test_the_picture_has_every_image_in_its_place(session):
