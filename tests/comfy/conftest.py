@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sdgen_core.comfy.runtime import ComfyServer
+from sdgen_core.errors import SDGenError
 
 Graph = Mapping[str, Any]
 
@@ -129,10 +130,15 @@ class Stub:
         return wait_for_prompt(self.server, prompt_id)
 
     def refused(self, graph: Graph) -> str:
-        """Queue a graph that cannot become a session; the error's text."""
+        """Queue a graph that cannot become a session; the error's text, from ComfyUI's validation or from the planner."""
         from sdgen_core.comfy.client import failure
 
-        fate = failure(wait_for_prompt(self.server, post_prompt(self.server, graph)))
+        try:
+            prompt_id = post_prompt(self.server, graph)
+        except SDGenError as error:
+            assert error.code == "rejected-prompt", error
+            return str(error)
+        fate = failure(wait_for_prompt(self.server, prompt_id))
         assert fate is not None, "the graph was accepted"
         return fate[1]
 
