@@ -69,6 +69,26 @@ def loose_names(parameters: Mapping[str, Any]) -> list[str]:
     return list(_names({k: v for k, v in parameters.items() if k in LOOSE}))
 
 
+#: Longer ones are images written as base64.
+_LONGEST_PATH = 1024
+
+
+def image_paths(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """``ControlNetImage_<index of the unit>`` -> the path of its image as written: what manifests have always recorded among
+    the variations of an image. Placeholders are recorded under their own names, images written as base64 not at all.
+    """
+    units = (parameters.get("controlnet") or {}).get("units") or ()
+    images = {f"ControlNetImage_{n}": unit.get("image") for n, unit in enumerate(units)}
+    return {
+        name: image
+        for name, image in images.items()
+        if isinstance(image, str)
+        and 0 < len(image) <= _LONGEST_PATH
+        and not image.startswith("data:")
+        and not any(isinstance(t, Placeholder) for t in tokens(image))
+    }
+
+
 def part_of(value: Value, part: str | None) -> str:
     """What ``{X}`` or ``{X:part}`` becomes: ``main``, or the alphabetically first part; a plain text is its own
     ``main``.
