@@ -17,7 +17,7 @@ from itertools import repeat
 from typing import Any
 
 from ..errors import SDGenError
-from ..templates.parameters import ParameterFiller
+from ..templates.parameters import ParameterFiller, image_paths
 from ..templates.render import Renderer
 from ..templates.resolved import ResolvedTemplate, Value, whole
 from ..templates.seeds import seeds_from_json, seeds_to_json
@@ -36,7 +36,8 @@ _FILLED = 4096
 class PlanItem:
     """One image to make; nobody changes it. ``requested_seed`` is -1 when the backend would pick; ``seed`` is always concrete (>= 0).
 
-    ``keys`` is the choice (placeholder -> key, in loop order), ``values`` what the keys mean. ``identity`` is equal
+    ``keys`` is the choice (placeholder -> key, in loop order), ``values`` what the keys mean, and paths of ControlNet images
+    (see ``image_paths``). ``identity`` is equal
     for items of equal keys, seed and parameters.
     """
 
@@ -103,6 +104,7 @@ class Plan:
         self._filled: dict[tuple[str | None, ...], tuple[dict[str, Any], Any]] = {}
         empty = left_out(resolved).union(resolved.removed)
         self._filler = ParameterFiller(resolved.parameters, resolved.values, empty, resolved.images)
+        self._image_paths = image_paths(resolved.parameters)
         self._stream = stream_key(seed_key, "seed")
         self._sorted_names = sorted(self.space.names)
 
@@ -234,7 +236,7 @@ class Plan:
         parameters, beginning = self._parameters(choice)
         identity = self._identity(self._chosen(choice), seed, beginning)
         values = self.resolved.values
-        meant = {name: values[name][key] for name, key in choice.items()}
+        meant = {**{name: values[name][key] for name, key in choice.items()}, **self._image_paths}
         return PlanItem(n, prompt, negative, requested, seed, choice, meant, parameters, identity)
 
     def items(self, start: int = 0, stop: int | None = None) -> Iterator[PlanItem]:
@@ -265,9 +267,8 @@ class Plan:
                 for n in range(max(start, at * each), min(stop, at * each + each)):
                     requested, seed = self.seed_pair(n)
                     identity = self._identity(chosen, seed, beginning)
-                    yield PlanItem(
-                        n, prompt, negative, requested, seed, keys.copy(), meant.copy(), parameters, identity
-                    )
+                    recorded = {**meant, **self._image_paths}
+                    yield PlanItem(n, prompt, negative, requested, seed, keys.copy(), recorded, parameters, identity)
 
     def used(self, n_items: int | None = None) -> dict[str, list[str]]:
         """Per placeholder the keys that the first ``n_items`` items use, in order of first use; renders nothing."""

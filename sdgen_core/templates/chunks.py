@@ -190,9 +190,9 @@ class ChunkBook:
                 edits.append((ref.start, end, Text("")))
                 continue
             self.used[chunk.path] = chunk
-            self._expansions += 1
+            self._expansions += 1 + len(ref.arguments)
             if self._expansions > MAX_EXPANSIONS:
-                message = f"more than {MAX_EXPANSIONS} chunk references in one prompt"
+                message = f"more than {MAX_EXPANSIONS} chunk references and values for them in one prompt"
                 raise SDGenError("too-large", message, place=text.place(ref.start, raw))
             for piece in ref.bad:
                 message = f"{piece[:80]!r} in {raw:.80} has no 'Name:' before it; quote a value that holds a comma"

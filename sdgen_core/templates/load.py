@@ -26,6 +26,7 @@ from .presets import expand_presets
 from .resolved import MARKER, Generation, OutputSettings, ResolvedTemplate
 from .run import Entry, Run, few
 from .styles import styles_of
+from .syntax import placeholders
 from .text import Text
 from .themes import Theme, load_theme, theme_from
 from .validate import UnknownField, strict_problems
@@ -288,6 +289,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
         dressed = dress(run, own_frame(run, frame), None, style)
     _check_style(run, frame.merged, dressed.theme, style)
     values = used_values(run, dressed)
+    _check_theme(run, frame.merged, dressed, values)
     fixed = _fixed(run, values, options, dressed.usable)
     choices = checked_choices(run, values, options.choices, dressed)
     check_selectors(run, dressed, values, fixed, choices)
@@ -332,6 +334,25 @@ def _theme(run: Run, merged: Merged, options: Options, prompt_name: str, style: 
         theme.merge = theme.merge or (merged.themes is not None and merged.themes.merge)
         return theme
     return None
+
+
+def _check_theme(run: Run, merged: Merged, dressed: Dressed, values: Values) -> None:
+    """Remark on a theme that changes nothing because the prompt's own imports win."""
+    theme = dressed.theme
+    if theme is None or run.partial or merged.kind != "prompt":
+        return
+    given = dict.fromkeys((*theme.imports, *theme.removed, *theme.broken))
+    kept = [n for n in given if n in merged.own_imports]
+    used = {*values, *(p.name for text in (dressed.prompt, dressed.negative) for p in placeholders(text.string))}
+    changed = [n for n in given if n not in kept and (n in used or _is_chunk(dressed, n))]
+    if any(n in values for n in kept) and not changed:
+        wins = f"the prompt's own imports ({few(kept)}) win over a theme's, which only replace inherited ones"
+        run.note(f"the theme {theme.name!r} has no effect: {wins}", None, "bad-option")
+
+
+def _is_chunk(dressed: Dressed, name: str) -> bool:
+    pool = dressed.pools.get(name)
+    return pool is not None and bool(pool.chunk or pool.chunks)
 
 
 def _check_style(run: Run, merged: Merged, theme: Theme | None, style: str) -> None:

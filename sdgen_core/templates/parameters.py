@@ -101,6 +101,24 @@ def _image_text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
+#: Longer ones are images written as base64.
+_LONGEST_PATH = 1024
+
+
+def image_paths(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """``ControlNetImage_<index of the unit>`` -> the path of its image as written: what manifests have always recorded among
+    the variations of an image. Placeholders are recorded under their own names, images written as base64 not at all.
+    """
+    return {
+        f"ControlNetImage_{path[2]}": text
+        for path, text in image_texts(parameters)
+        if len(path) == 4
+        and len(text) <= _LONGEST_PATH
+        and not text.startswith("data:")
+        and not any(isinstance(t, Placeholder) for t in tokens(text))
+    }
+
+
 def part_of(value: Value, part: str | None) -> str:
     """What ``{X}`` or ``{X:part}`` becomes: ``main``, or the alphabetically first part; a plain text is its own
     ``main``.

@@ -167,8 +167,9 @@ class _Check:
         if size > schema.get("maxProperties", size):
             self.add(path, node, "has too many entries")
         keys = {key for key, _, _ in pairs}
+        meant = {_MEANT.get((self.kind, key), "").rstrip(":") for key in keys} if not path else set()
         for name in schema.get("required", ()):
-            if name not in keys:
+            if name not in keys and name not in meant:
                 self.add((*path, name), node if path else None, "is missing")
         for key, key_node, value in pairs:
             here = (*path, key)

@@ -132,7 +132,7 @@ class Stub:
         return wait_for_prompt(self.server, prompt_id)
 
     def refused(self, graph: Graph) -> str:
-        """Queue a graph that cannot become a session; the error's text."""
+        """Queue a graph that cannot become a session; the error's text, from ComfyUI's validation or from the planner."""
         from sdgen_core.comfy.client import failure
 
         try:

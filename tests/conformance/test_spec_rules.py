@@ -1296,11 +1296,17 @@ def test_controlnet_image_makes_no_more_prompts(expand: Expand) -> None:
     assert [image_of(out.rows[0])] == out.values("Img")
 
 
-@pytest.mark.xfail(strict=True, reason="nothing records the path of a ControlNet image among the variations")
 def test_controlnet_image_path_is_recorded(expand: Expand) -> None:
     block = {"controlnet": {"units": [{"model": "m"}, {"model": "n", "image": "poses/a.png"}]}}
     out = expand(leaf("{Light[Dawn]}", parameters=block))
     assert out.rows[0]["variations"] == {"Light": "dawn light", "ControlNetImage_1": "poses/a.png"}
+
+
+@pytest.mark.parametrize("image", ["{Img}", "data:image/png;base64,iVBORw0KGgo=", "iVBORw0KGgo" * 200, None])
+def test_other_controlnet_images_are_recorded_under_no_name_of_their_own(expand: Expand, image: str | None) -> None:
+    block = {"controlnet": {"units": [{"model": "m", "image": image}]}}
+    out = expand(leaf("an owl", {"Img": ["a.png"]}, parameters=block))
+    assert "ControlNetImage_0" not in out.rows[0]["variations"]
 
 
 def test_detector_prompts_are_filled(expand: Expand) -> None:

@@ -11,11 +11,13 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from sdgen_core.sessions import plan as plans
 from sdgen_core.sessions.plan import Plan
 from sdgen_core.templates import (
     Generation,
@@ -28,6 +30,7 @@ from sdgen_core.templates import (
     normalise,
     one_line,
     parse_choice_spec,
+    render,
     streams,
 )
 from sdgen_core.templates.columns import loop, numbers, type_code
@@ -159,12 +162,15 @@ def test_many_at_once_are_the_same_as_one_by_one(template, seed, start, count):
     resolved = template.load()
     plan = Plan.build(resolved, variation_seed=seed, seeds=[3, -1, 3] if seed % 2 else None)
     stop = min(plan.count, start + count)
-    assert list(plan.items(start, stop)) == [plan.item(n) for n in range(start, stop)]
-    assert [plan.identity(n) for n in range(start, stop)] == [i.identity for i in plan.items(start, stop)]
+    one_by_one = [plan.item(n) for n in range(start, stop)]
+    assert [plan.identity(n) for n in range(start, stop)] == [item.identity for item in one_by_one]
+    with patch.object(plans, "_FEW", 0), patch.object(plans, "_BLOCK", 7):
+        assert list(plan.items(start, stop)) == one_by_one
     space, renderer = Space(resolved, seed), Renderer(resolved)
     stop = min(space.size, start + count)
-    one_by_one = [renderer.render(space.choice(i)) for i in range(start, stop)]
-    assert list(renderer.render_many(Space(resolved, seed), start, stop)) == one_by_one
+    rendered = [renderer.render(space.choice(i)) for i in range(start, stop)]
+    with patch.object(render, "_BLOCK", 11), patch.object(render, "_TABLE", 300 if seed % 2 else 1 << 18):
+        assert list(renderer.render_many(Space(resolved, seed), start, stop)) == rendered
 
 
 # ---- numbers and combinations ----------------------------------------------------------------------------------------

@@ -28,6 +28,13 @@ WRONG: list[tuple[str, str, str, int, str]] = [
     ("prompt", PROMPT + "prompt: 'a {prompt}'\n", "prompt", 4, "{prompt}"),
     ("prompt", PROMPT + "prompt: x\nbase_path: ..\n", "base_path", 5, "unknown"),
     ("prompt", PROMPT + "prompt: x\ntemplate: y\n", "template", 5, "write 'prompt:'"),
+    (
+        "prompt",
+        PROMPT + "template: y\n",
+        "template",
+        4,
+        "write 'prompt:'",
+    ),  # that prompt: is missing goes without saying
     ("prompt", PROMPT + "prompt: x\nvariations: {A: a}\n", "variations", 5, "write 'imports:'"),
     ("prompt", PROMPT + "prompt: x\nversion: '3.0'\n", "version", 5, "'2.0'"),
     ("prompt", PROMPT + "prompt: x\nimplements: a.template\n", "implements", 5, ".yaml"),

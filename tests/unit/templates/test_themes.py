@@ -64,6 +64,14 @@ def test_the_leaf_wins(project):
     assert project.prompts(theme="forest") == ["x, own coat, own shoe, belt"]
 
 
+def test_a_theme_that_changes_nothing_says_why(project):
+    themed(project, text="{prompt}, {Coat}", imports={"Coat": "own.yaml"}).put({"own.yaml": "A: own coat\n"})
+    (said,) = project.load(theme="forest", strict=True).warnings
+    assert "the theme 'forest' has no effect" in said and "(Coat)" in said
+    themed(project, text="{prompt}, {Coat}, {Place}", imports={"Coat": "own.yaml"})
+    assert not project.load(theme="forest").warnings  # it has: the place
+
+
 def test_what_is_recorded(project):
     resolved = themed(project).load(theme="forest", style="winter")
     assert (resolved.theme, resolved.style, resolved.removed) == ("forest", "winter", ("Belt",))
