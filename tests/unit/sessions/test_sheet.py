@@ -64,13 +64,13 @@ def test_axes_and_pivot(session):
 
 def test_a_sheet_is_no_image_of_the_session(session):
     command = ["sessions", "sheet", str(session.folder), "--x", "Colour"]
-    first = CliRunner().invoke(build_app(command), command)
+    first = CliRunner().invoke(build_app("sessions"), command)
     assert first.exit_code == 0, first.output
     assert [p.relative_to(session.folder).as_posix() for p in session.folder.rglob("Colour_*.png")] == [
         "sheets/Colour_Light.png"
     ]
     assert verify(session.folder).ok
-    assert CliRunner().invoke(build_app(command), command).exit_code == 0
+    assert CliRunner().invoke(build_app("sessions"), command).exit_code == 0
 
 
 def test_the_picture_has_every_image_in_its_place(session):
