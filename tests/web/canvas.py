@@ -131,8 +131,15 @@ def drop_file(page: Page, path: Path) -> None:
 
 def forgive_refusals(page_errors: list[Any]) -> None:
     """The browser itself prints a line for each template that the server refuses; a test that types wrong ones forgives them."""
+    forgive(page_errors, "/sdgen/templates/")
+
+
+def forgive(page_errors: list[Any], route: str) -> None:
+    """The same for another of our routes."""
     ours = page_errors[0].ours
-    ours[:] = [text for text in ours if not ("400 (Bad Request)" in text and "/sdgen/templates/" in text)]
+    ours[:] = [
+        text for text in ours if not (route in text and ("400 (Bad Request)" in text or "404 (Not Found)" in text))
+    ]
 
 
 def wait(condition: Callable[[], bool], page: Page, timeout: float = PATIENCE_MS) -> None:

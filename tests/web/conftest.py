@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ BROWSER_FLAGS = [
     "--disable-sync",
 ]
 START_TIMEOUT_MS = 90_000
+STUBS = Path(__file__).resolve().parents[1] / "comfy" / "stub_nodes"
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +57,15 @@ def web_comfy(
     _new_server: Callable[..., ComfyServer],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ComfyServer]:
-    """The running ComfyUI behind ``page``."""
+    """The running ComfyUI behind ``page``: with nodes that fail when they are told to, and a folder that sessions may move to."""
     root: Path | None = request.getfixturevalue("newest_frontend") if frontend == "newest" else None
-    with _new_server(tmp_path_factory.mktemp(f"web-{frontend}"), frontend=root) as server:
+    base = tmp_path_factory.mktemp(f"web-{frontend}")
+    shutil.copytree(STUBS, base / "custom_nodes" / "stub_nodes", ignore=shutil.ignore_patterns("__pycache__"))
+    settings = base / "user" / "sdgen" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    (base / "archive").mkdir()
+    settings.write_text(json.dumps({"session_folders": [str(base / "archive")]}), encoding="utf-8")
+    with _new_server(base, frontend=root) as server:
         yield server
 
 

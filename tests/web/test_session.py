@@ -18,8 +18,9 @@ from . import canvas
 def small_session(name: str, limit: int) -> dict[str, Any]:
     """The shipped seed sweep, with so many images only."""
     workflow = canvas.shipped("seed_sweep")
-    canvas.node(workflow, "SDGenTemplate")["widgets_values"][5] = limit
-    canvas.node(workflow, "SDGenSessionPlan")["widgets_values"][0] = name
+    canvas.node(workflow, "SDGenTemplate")["widgets_values"][5] = 0
+    planner = canvas.node(workflow, "SDGenSessionPlan")["widgets_values"]
+    planner[0], planner[2] = name, limit
     return workflow
 
 

@@ -13,13 +13,13 @@ class C extends Error {
     return new C(t ?? "server-error", n ?? a, s ?? "", o);
   }
 }
-function je(e, t, n) {
+function qe(e, t, n) {
   S.registerExtension({ name: "SDGen", setup: e, nodeCreated: t, refreshComboInNodes: n });
 }
-function q(e) {
+function z(e) {
   return e.comfyClass ?? e.type ?? "";
 }
-const qe = 20;
+const ze = 20;
 function me(e, t, n) {
   const s = e.addDOMWidget("sdgen_panel", "sdgen_panel", t, {
     serialize: !1,
@@ -27,7 +27,7 @@ function me(e, t, n) {
     getValue: () => "",
     setValue: () => {
     },
-    getMinHeight: () => n() + qe
+    getMinHeight: () => n() + ze
   });
   s.serialize = !1, t.addEventListener("wheel", (i) => {
     t.scrollHeight > t.clientHeight + 1 && !i.ctrlKey ? i.stopPropagation() : (i.preventDefault(), S.canvas?.processMouseWheel?.(i));
@@ -36,7 +36,7 @@ function me(e, t, n) {
 function ge(e, t) {
   t.isConnected || e.graph !== S.canvas?.graph || document.querySelector(`[data-node-id="${e.id}"] .sdgen-panel`)?.replaceWith(t);
 }
-function B(e) {
+function U(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
@@ -54,11 +54,11 @@ function fe(e, t) {
 function F(e, t, n) {
   const s = e.widgets?.find((a) => a.name === t);
   if (!s) return;
-  s.value = n, s.callback?.(n), B(e);
+  s.value = n, s.callback?.(n), U(e);
   const i = S.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
-function ze(e, t, n) {
+function Ve(e, t, n) {
   const s = e.widgets?.find((i) => i.name === t);
   s?.options && (s.options.values = n);
 }
@@ -69,7 +69,7 @@ function N(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
   let s = ne(e, n);
-  for (let i = 0; s && q(s) === "Reroute" && i < 50; i++) s = ne(s, 0);
+  for (let i = 0; s && z(s) === "Reroute" && i < 50; i++) s = ne(s, 0);
   return s;
 }
 function ne(e, t) {
@@ -79,7 +79,7 @@ function ne(e, t) {
     return null;
   }
 }
-function Ve(e) {
+function je(e) {
   const t = e.graph?.nodes?.find((n) => E(n, "ckpt_name") && !N(n, "ckpt_name"));
   return t ? E(t, "ckpt_name") : "";
 }
@@ -99,10 +99,10 @@ function we(e, t) {
     n?.call(e), t();
   };
 }
-function j(e) {
+function q(e) {
   return be(e, { cache: "no-store" });
 }
-function U(e, t, n) {
+function B(e, t, n) {
   return be(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
@@ -114,7 +114,7 @@ async function We(e, t) {
   const n = await M.fetchApi(e, { cache: "no-store", signal: t });
   return n.ok || await ve(n), n.blob();
 }
-function Be(e) {
+function Ue(e) {
   return M.apiURL?.(e) ?? e;
 }
 async function be(e, t) {
@@ -136,7 +136,7 @@ function Q(e, t) {
     t(n.detail);
   });
 }
-function Ue(e, t) {
+function Be(e, t) {
   const n = M.dispatchCustomEvent?.bind(M);
   n && (M.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
@@ -170,7 +170,7 @@ class Je {
     if (!(!t && this.rest-- > 0)) {
       this.rest = 0;
       try {
-        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await j(n);
+        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await q(n);
         this.version = s, i && (this.files = [He, ...i]), (i || t) && this.changed();
       } catch {
         this.rest = Ke;
@@ -552,7 +552,7 @@ function $e(e, t) {
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
 async function Z(e, t) {
-  return await U("/sdgen/templates/preview", e, t);
+  return await B("/sdgen/templates/preview", e, t);
 }
 function Ze(e, t, n, s = {}) {
   const i = [
@@ -570,7 +570,10 @@ function Ze(e, t, n, s = {}) {
     ...e.left_out.map((o) => ie(o, d("i", "", t.leftOut), s))
   ];
   if (a.length && i.push(d("div", "sdgen-chips", ...a)), i.push(d("div", "sdgen-total", ...et(e, t))), e.themes) {
-    const o = e.themes.map((r) => `${[r.theme, r.style].filter(Boolean).join(":")} ${c(r.images, n)}`);
+    const o = e.themes.map(({ theme: r, style: l, images: p }) => {
+      const h = r ?? t.noTheme;
+      return `${l && l !== "default" ? `${h}/${l}` : h} ${c(p, n)}`;
+    });
     i.push(d("div", "sdgen-dim", t.sharedBy(o.join(" · "))));
   }
   if (e.removed.length && i.push(d("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => d("div", "sdgen-warning", o))), e.first.length) {
@@ -647,7 +650,7 @@ class nt {
     const n = this.known.get(t);
     if (n) return n;
     try {
-      const s = await j(D({ id: t }));
+      const s = await q(D({ id: t }));
       return this.known.set(t, s), s;
     } catch {
       return;
@@ -655,15 +658,15 @@ class nt {
   }
   /** Do something to a session. Throws `ServerError`. */
   async act(t, n, s = {}) {
-    return this.took(await U(`${D(t)}/${n}`, s));
+    return this.took(await B(`${D(t)}/${n}`, s));
   }
   /** Write a session into ledger and manifest again from its folder. Throws `ServerError`. */
   async rebuild(t) {
-    return this.took(await U("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
+    return this.took(await B("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
   }
   /** Where a session may be moved to. Throws `ServerError`. */
   async places(t) {
-    return (await j(D(t))).places;
+    return (await q(D(t))).places;
   }
   took(t) {
     return this.receive(t), t;
@@ -677,7 +680,7 @@ class nt {
   }
   async list() {
     try {
-      const { sessions: t } = await j("/sdgen/sessions");
+      const { sessions: t } = await q("/sdgen/sessions");
       for (const n of t) (O.includes(n.state) || this.known.has(n.id)) && this.receive(n);
     } catch {
     }
@@ -746,7 +749,7 @@ function Ae(e, t) {
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
 async function lt(e, t, n) {
-  const { axes: s } = await j(`${D(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], a = oe(t.across, i, i[0]), o = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
+  const { axes: s } = await q(`${D(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], a = oe(t.across, i, i[0]), o = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
   r.className = "sdgen-sheet";
   const l = d("div", "sdgen-sheet-view");
   l.tabIndex = 0;
@@ -765,7 +768,7 @@ async function lt(e, t, n) {
     0
   ), u = () => {
     const w = new URLSearchParams({ x: a.select.value, y: o.select.value }).toString();
-    p.href = Be(`${D(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
+    p.href = Ue(`${D(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
   };
   a.select.addEventListener("change", u), o.select.addEventListener("change", u);
   const f = H(
@@ -1316,16 +1319,16 @@ class Ct {
       i.textContent = Ot(s, t), i.parentElement?.classList.toggle("sdgen-changed", s.changed), i.parentElement?.classList.toggle("sdgen-left-out", !s.picked.size || s.unknown.length > 0);
     this.reset.toggleAttribute("disabled", !this.row.changed), this.drawing.checked = this.row.draw !== null;
     const n = [
-      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => z(t.notThere(s.name, s.unknown.join(", ")))),
+      ...this.choosing.rows.filter((s) => s.unknown.length).map((s) => V(t.notThere(s.name, s.unknown.join(", ")))),
       ...[...this.choosing.strangers].map(([s, i]) => this.stranger(s, i)),
-      ...this.choosing.unread.map((s) => z(t.notRead(s))),
-      ...this.row.picked.size || this.row.unknown.length ? [] : [z(t.leftOutNote(this.row.name))]
+      ...this.choosing.unread.map((s) => V(t.notRead(s))),
+      ...this.row.picked.size || this.row.unknown.length ? [] : [V(t.leftOutNote(this.row.name))]
     ];
     this.notes.replaceChildren(...n), this.latest.update(this.choosing.text) && this.total.classList.add("sdgen-stale");
   }
   /** A choice for a placeholder that the template does not have; it can be removed. */
   stranger(t, n) {
-    const s = z(this.texts.notThere(`${t}[${n}]`, t)), i = v(this.texts.remove, () => {
+    const s = V(this.texts.notThere(`${t}[${n}]`, t)), i = v(this.texts.remove, () => {
       this.choosing.strangers.delete(t), this.changed();
     });
     return s.append(i), s;
@@ -1357,7 +1360,7 @@ function Rt(e) {
 function Ot(e, t) {
   return e.picked.size ? e.draw !== null && e.draw < e.picked.size ? t.drawnFrom(e.draw, e.picked.size) : t.selected(e.picked.size, e.values.length) : e.unknown.length ? t.selected(0, e.values.length) : t.leftOut;
 }
-function z(e) {
+function V(e) {
   return d("div", "sdgen-warning", d("span", "", e));
 }
 const Dt = ["file", "text", "theme", "style", "mode", "limit", "choices", "distribution"];
@@ -1417,7 +1420,7 @@ class Pt {
       },
       unfolded: this.unfolded,
       resized: () => {
-        B(this.node);
+        U(this.node);
       }
     };
     this.show(this.tools(), ...Ze(t, y(x()), x(), n)), X(this.node, this.panel.root, !1);
@@ -1484,7 +1487,7 @@ class Pt {
   /** Undefined when there is no answer, or when something was opened meanwhile. */
   async ask(t, n) {
     try {
-      const s = await U(`/sdgen/templates/${t}`, n);
+      const s = await B(`/sdgen/templates/${t}`, n);
       return this.open || !Y(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
@@ -1492,10 +1495,10 @@ class Pt {
     }
   }
   show(...t) {
-    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), B(this.node);
+    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), U(this.node);
   }
 }
-const _t = "SDGenTemplate", jt = "SDGenSeedSweep";
+const _t = "SDGenTemplate", qt = "SDGenSeedSweep";
 function ue(e) {
   if (typeof e != "string" || !e.trim()) return null;
   try {
@@ -1510,7 +1513,7 @@ class Re {
     this.node = t, this.sessions = n, fe(t, "item"), me(t, this.panel.root, () => this.panel.height()), this.latest = new G(
       Z,
       (i) => {
-        this.expect(qt(i, y(x())));
+        this.expect(zt(i, y(x())));
       },
       (i) => {
         this.expect(P(i, y(x()), 1));
@@ -1556,12 +1559,12 @@ class Re {
   plan() {
     const t = N(this.node, "template");
     if (!t) return { say: "connectTemplate" };
-    if (q(t) !== _t) return { say: "otherSource" };
+    if (z(t) !== _t) return { say: "otherSource" };
     const n = W(t);
     if ("linked" in n) return n;
     if (N(this.node, "count")) return { linked: "count" };
     const s = N(this.node, "sweep");
-    if (s && (q(s) !== jt || N(s, "seeds"))) return { linked: "seeds" };
+    if (s && (z(s) !== qt || N(s, "seeds"))) return { linked: "seeds" };
     const i = s ? E(s, "seeds") : "", a = ["width", "height", "steps", "checkpoint"].some((r) => N(this.node, r)), o = Number(E(this.node, "count"));
     return { question: { ...n, seeds: i, count: o, ...!a && { planner: this.own() } } };
   }
@@ -1573,7 +1576,7 @@ class Re {
       height: t("height"),
       steps: t("steps"),
       checkpoint: E(this.node, "checkpoint"),
-      graph_checkpoint: Ve(this.node)
+      graph_checkpoint: je(this.node)
     };
   }
   expect(t) {
@@ -1605,8 +1608,8 @@ class Re {
       ...n ? this.pinned(n, t) : this.expected,
       ...this.session && !n ? Ft(this.session, t, x(), this.deeds(this.session, t)) : [],
       ...this.session && !n ? this.said : [],
-      ...this.report && !n ? Vt(this.report, t) : []
-    ), B(this.node);
+      ...this.report && !n ? jt(this.report, t) : []
+    ), U(this.node);
   }
   deeds(t, n) {
     return {
@@ -1633,7 +1636,7 @@ class Re {
     ];
   }
 }
-function qt(e, t) {
+function zt(e, t) {
   return [
     d(
       "div",
@@ -1641,17 +1644,17 @@ function qt(e, t) {
       d("b", "sdgen-images", t.ready(t.images(e.images))),
       d("span", "sdgen-dim", ee(e, t))
     ),
-    ...zt(e, t)
+    ...Vt(e, t)
   ];
 }
-function zt(e, t) {
+function Vt(e, t) {
   const n = [
     e.model_loads && e.model_loads > 1 && t.modelLoads(e.model_loads),
     e.seconds && e.like && t.takesAbout($e(e.seconds, t), e.like)
   ].filter(Boolean);
   return n.length > 0 ? [d("div", "sdgen-dim", n.join(" · "))] : [];
 }
-function Vt(e, t) {
+function jt(e, t) {
   const n = t.action[e.action];
   return [
     ...n ? [d("div", "sdgen-dim", n(e.added))] : [],
@@ -1697,26 +1700,26 @@ function Wt(e, t, n) {
   ].filter(Boolean).join(" · ");
 }
 const pe = [137, 80, 78, 71, 13, 10, 26, 10];
-function Bt(e) {
+function Ut(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
   if (pe.some((i, a) => t[a] !== i)) return n;
   const s = new DataView(e);
   for (let i = pe.length; i + 12 <= t.length; ) {
-    const a = s.getUint32(i), o = V(t.subarray(i + 4, i + 8)), r = t.subarray(i + 8, i + 8 + a);
+    const a = s.getUint32(i), o = j(t.subarray(i + 4, i + 8)), r = t.subarray(i + 8, i + 8 + a);
     if (r.length < a || o === "IEND") break;
     const l = r.indexOf(0);
-    if (l > 0 && o === "tEXt") n.set(V(r.subarray(0, l)), V(r.subarray(l + 1)));
+    if (l > 0 && o === "tEXt") n.set(j(r.subarray(0, l)), j(r.subarray(l + 1)));
     else if (l > 0 && o === "iTXt" && r[l + 1] === 0) {
       const p = r.indexOf(0, l + 3), h = p < 0 ? -1 : r.indexOf(0, p + 1);
-      h > 0 && n.set(V(r.subarray(0, l)), new TextDecoder().decode(r.subarray(h + 1)));
+      h > 0 && n.set(j(r.subarray(0, l)), new TextDecoder().decode(r.subarray(h + 1)));
     }
     i += 12 + a;
   }
   return n;
 }
-async function Ut(e) {
+async function Bt(e) {
   if (e.type !== "image/png") return null;
-  const t = Bt(await e.arrayBuffer()), n = t.get("workflow");
+  const t = Ut(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1725,7 +1728,7 @@ async function Ut(e) {
     return null;
   }
 }
-function V(e) {
+function j(e) {
   let t = "";
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
@@ -1735,14 +1738,14 @@ const Gt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radiu
     De(e), t.refresh();
 });
 function De(e) {
-  I.files && q(e) === "SDGenTemplate" && ze(e, "file", I.files);
+  I.files && z(e) === "SDGenTemplate" && Ve(e, "file", I.files);
 }
 function Jt() {
   if (!document.hidden)
     for (const [e, t] of T) Y(e) && t.tick();
 }
 function Xt(e) {
-  const t = q(e);
+  const t = z(e);
   if (t === "SDGenTemplate")
     T.set(e, new Pt(e, () => {
       I.look(!0);
@@ -1758,15 +1761,15 @@ function Xt(e) {
 }
 function Qt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = Gt, document.head.append(e), Oe.start(), Ge(Ut), setInterval(Jt, Ht), setInterval(() => {
+  e.dataset.sdgen = "", e.textContent = Gt, document.head.append(e), Oe.start(), Ge(Bt), setInterval(Jt, Ht), setInterval(() => {
     !document.hidden && [...T.keys()].some(Y) && I.look();
   }, Kt), Q("reconnected", () => {
     I.look(!0);
   }), window.addEventListener("focus", () => {
     I.look(!0);
-  }), Ue("progress_text", (t) => {
+  }), Be("progress_text", (t) => {
     const n = t?.nodeId ?? "";
     return [...T].some(([s, i]) => i instanceof Re && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-je(Qt, Xt, () => I.look(!0));
+qe(Qt, Xt, () => I.look(!0));

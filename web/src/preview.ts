@@ -88,7 +88,10 @@ export function previewElements(preview: Preview, texts: Texts, language: string
   if (chips.length) lines.push(element('div', 'sdgen-chips', ...chips))
   lines.push(element('div', 'sdgen-total', ...total(preview, texts)))
   if (preview.themes) {
-    const shares = preview.themes.map((one) => `${[one.theme, one.style].filter(Boolean).join(':')} ${number(one.images, language)}`)
+    const shares = preview.themes.map(({ theme, style, images }) => {
+      const name = theme ?? texts.noTheme
+      return `${style && style !== 'default' ? `${name}/${style}` : name} ${number(images, language)}`
+    })
     lines.push(element('div', 'sdgen-dim', texts.sharedBy(shares.join(' · '))))
   }
   if (preview.removed.length) lines.push(element('div', 'sdgen-dim', texts.removed(preview.removed.join(', '))))

@@ -46,6 +46,19 @@ it('shows what the template would make, texts as texts', () => {
   expect(box.querySelector('.sdgen-prompt')?.textContent).toContain('<img src=x onerror=alert(1)> a cat')
 })
 
+it('shows how several themes share the images, and values of which they have different numbers', () => {
+  const box = document.createElement('div')
+  const themes = [
+    { theme: 'gala', style: 'default', images: 1200 },
+    { theme: 'pirates', style: 'dark', images: 2 },
+    { theme: null, style: 'default', images: 3 }
+  ]
+  const placeholders = [{ name: 'Hat', available: 5, selected: 3, weight: 1, least: 1 }]
+  box.append(...previewElements({ ...preview, themes, placeholders }, en, 'en'))
+  expect(box.textContent).toContain('Themes: gala 1,200 · pirates/dark 2 · No theme 3')
+  expect(box.querySelector('.sdgen-chip')?.textContent).toBe('Hat1–3 of 5')
+})
+
 it('shows an error with its hint and code', () => {
   const box = document.createElement('div')
   box.append(...errorElements(new ServerError('bad-selector', 'text:1:2: no', 'Write it so.'), en))
