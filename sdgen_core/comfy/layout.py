@@ -15,6 +15,7 @@ from .workflow_widgets import InputSpec, followers, input_specs
 
 #: Sizes of nodes that show more than their widgets, in pixels; the others are computed.
 _SIZES = {TEMPLATE: (420, 530), PLANNER: (340, 680), SAVER: (330, 280), "LoadImage": (330, 340)}
+_SIZES["ImpactSEGSToMaskList"] = (330, 80)  # shows the pack that it comes from
 _TEXTS = ("CLIPTextEncode",)
 _WIDTH, _GAP, _TOP, _BETWEEN = 330, 60, 80, 60
 _COLOURS = {"Positive prompt": ("#232", "#353"), "Negative prompt": ("#322", "#533")}
@@ -132,6 +133,7 @@ def _node(node_id: str, node: Mapping[str, Any], definition: Mapping[str, Any], 
         values += ["image"] if spec.options.get("image_upload") else ["fixed"] * followers(spec)
     rows = max(len(inputs) - len(widgets), len(outputs))
     computed = 20 * rows + (24 * len(values) + 14 if values else 6)
+    computed += 80 * sum(bool(spec.options.get("multiline")) for spec in widgets)
     size = _SIZES.get(kind, (_WIDTH, 100 if kind in _TEXTS else computed))
     out: dict[str, Any] = {
         "id": int(node_id), "type": kind, "pos": [0, 0], "size": list(size), "flags": {}, "order": 0, "mode": 0,
