@@ -17,6 +17,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,13 +126,24 @@ class Sessions:
     ) -> list[Path]:
         if len(images) != len(items):
             raise SDGenError("not-batchable", f"a batch of {len(items)} items came with {len(images)} images")
-        files: list[Path] = []
+        # They came together, so each has its share of the time.
         begun, now = loaded.last_saved, time.monotonic()
-        for n, (item, image) in enumerate(zip(items, images, strict=True), 1):
-            own = loaded.child(item, item.attempts)
+        share = (now - begun) / len(items)
+
+        def write(item: ItemRow, image: Image, own: Child, model_hash: str | None) -> list[dict[str, Any]]:
             chunks = {**extra_pnginfo, **own.extra_data["extra_pnginfo"]}
-            # They came together, so each has its share of the time.
-            files += self._save(loaded, item, [image], own.prompt, chunks, begun + (now - begun) * n / len(items))
+            return loaded.write(item, [image], own.prompt, chunks, model_hash, round(share, 4))
+
+        own = [(loaded.child(item, item.attempts), self._model_hash(loaded, item)) for item in items]
+        # Most of writing is waiting for the disk: that is done for all at once.
+        with ThreadPoolExecutor(len(items), "sdgen-save") as pool:
+            written = [pool.submit(write, i, image, *what) for i, image, what in zip(items, images, own, strict=True)]
+        files: list[Path] = []
+        for n, (item, entries) in enumerate(zip(items, written, strict=True), 1):
+            if entries.exception() is None:
+                files += self._record(loaded, item, entries.result(), share, begun + share * n)
+        for entries in written:
+            entries.result()  # what could be written is recorded; then the first failure is raised
         return files
 
     def _save(
@@ -144,11 +156,19 @@ class Sessions:
         now: float,
     ) -> list[Path]:
         """Save one item that was ready at ``now``, in seconds of the monotonic clock."""
-        part = loaded.parts[item.part]
-        checkpoint = loaded.checkpoint(item)
-        model_hash = self.models.wait(checkpoint, timeout=120) if checkpoint else None
-        seconds = now - loaded.last_saved
+        model_hash, seconds = self._model_hash(loaded, item), now - loaded.last_saved
         entries = loaded.write(item, images, prompt, extra_pnginfo, model_hash, round(seconds, 4))
+        return self._record(loaded, item, entries, seconds, now)
+
+    def _model_hash(self, loaded: LoadedSession, item: ItemRow) -> str | None:
+        checkpoint = loaded.checkpoint(item)
+        return self.models.wait(checkpoint, timeout=120) if checkpoint else None
+
+    def _record(
+        self, loaded: LoadedSession, item: ItemRow, entries: list[dict[str, Any]], seconds: float, now: float
+    ) -> list[Path]:
+        """Note that an item's files are there, in journal and ledger."""
+        part = loaded.parts[item.part]
         for entry in entries:
             loaded.manifest.image(entry)
         loaded.last_saved = now
