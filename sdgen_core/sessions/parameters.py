@@ -126,7 +126,9 @@ def find_file(kind: str, name: str, known: Sequence[str]) -> str:
         for path in known:
             stems.setdefault(_stem(path.replace("\\", "/")), path)
         nearest = [stems[stem] for stem in nearest_names(_stem(name.replace("\\", "/")), stems)]
-        raise SDGenError("bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest)
+        folder = "input" if kind == "input" else f"models/{kind}"
+        hint = f"Put the file into ComfyUI's {folder}, or correct its name in the template's `parameters` or in the planner."
+        raise SDGenError("bad-parameter", f"there is no {_KIND_WORDS[kind]} {name!r}", nearest=nearest, hint=hint)
     if len(found) > 1:
         raise SDGenError(
             "bad-parameter", f"{name!r} may be any of {', '.join(found)}", hint="Write it with its folder."
