@@ -120,12 +120,14 @@ def extend(
     session: SessionArgument,
     server: ServerOption = None,
     user_dir: UserDirOption = None,
-    more: Annotated[int, typer.Option("--more", min=1, help="So many further images of the same template.")] = 0,
+    more: Annotated[
+        int | None, typer.Option("--more", min=1, help="So many further images of the same template.")
+    ] = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Every combination on further seeds: 1-4, 7,42, 20#1000.")] = "",
     json: JsonOption = False,
 ) -> None:
     """Add images to a session. For other values or themes: `sdgen generate FILE --extend SESSION`."""
-    _print(access(server, user_dir).act(session, "extend", more=more, seeds=seeds), json, "added")
+    _print(access(server, user_dir).act(session, "extend", more=more or 0, seeds=seeds), json, "added")
 
 
 @app.command()
