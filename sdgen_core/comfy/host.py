@@ -19,11 +19,13 @@ from typing import Any
 from ..errors import SDGenError, shown
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
+from ..sessions.parameters import files_called
 from ..sessions.service import Sessions, duration, status_text
 from ..sessions.upkeep import recover
 from ..templates.library import Listings, TemplateLibrary
 from .client import ComfyClient
 from .feeder import Feeder
+from .lora_files import files_trained_as
 from .settings import Settings
 
 log = logging.getLogger("sdgen")
@@ -49,6 +51,7 @@ class Engine:
                 version(),
                 metadata=not _args().disable_metadata,
                 files=model_files,
+                lora_path=lora_path,
             ),
             user_dir=user_dir,
             places=self.settings.places(),
@@ -222,6 +225,13 @@ def model_files(kind: str) -> list[str]:
 
 
 _IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
+
+def lora_path(name: str) -> Path | None:
+    """The one LoRA that a file name or a prompt's tag means; None when there is none or may be several."""
+    known = model_files("loras")
+    found = files_called(name, known) or files_trained_as(name, known, lambda file: model_path("loras", file))
+    return model_path("loras", found[0]) if len(found) == 1 else None
 
 
 def version() -> str:

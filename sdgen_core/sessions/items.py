@@ -18,6 +18,7 @@ from .batching import BatchGraph, batch_graph
 from .compile import CompiledGraph, Prompt, WorkflowPin, compile_graph, standalone
 from .files import make_folder, sha256_file, write_atomic
 from .ledger import ItemRow, Part, SessionRow
+from .loras import lora_hashes, loras_used
 from .manifest import ManifestWriter, image_entry
 from .metadata import encode_png, is_whole_png, read_sdgen_chunk, sdgen_record, strict_json
 from .naming import FileNames
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Host:
     """What the engine asks of the ComfyUI it runs in. ``checkpoint_path`` gives None for names that are no file,
-    ``files`` the names of a kind of ``parameters.FILES``.
+    ``files`` the names of a kind of ``parameters.FILES``, ``lora_path`` the file of a LoRA's name or of a tag's.
     """
 
     samplers: Callable[[], list[str]]
@@ -41,6 +42,7 @@ class Host:
     version: str = ""
     metadata: bool = True
     files: Callable[[str], Sequence[str]] | None = None
+    lora_path: Callable[[str], Path | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,9 @@ class LoadedSession:
         record["checkpoint"]["hash"] = model_hash
         chunks: dict[str, str] = {}
         if self._host.metadata:
-            chunks["parameters"] = _parameters_text(record)
+            find = self._host.lora_path
+            loras = lora_hashes({name: find(name) for name in loras_used(prompt)}) if find else ""
+            chunks["parameters"] = _parameters_text(record, loras)
             chunks["prompt"] = strict_json(standalone(prompt))
             chunks |= {name: strict_json(value) for name, value in extra_pnginfo.items() if name != "sdgen"}
         hashes: dict[int, str] = {}
@@ -318,7 +322,7 @@ def literals_of(item: PlanItem, parameters: Parameters, file_name: str) -> dict[
     }
 
 
-def _parameters_text(record: Mapping[str, Any]) -> str:
+def _parameters_text(record: Mapping[str, Any], loras: str) -> str:
     """The A1111 text of an image, from its ``sdgen`` record."""
     parameters = record["parameters"]
     model = record["checkpoint"]["name"]
@@ -335,4 +339,5 @@ def _parameters_text(record: Mapping[str, Any]) -> str:
         denoise=parameters["denoise"],
         model=PurePath(model.replace("\\", "/")).stem if model else None,
         model_hash=record["checkpoint"]["hash"],
+        extra={"Lora hashes": loras},
     )

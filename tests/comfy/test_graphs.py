@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from sdgen_core.cli.graphs import SHIPPED
 from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.errors import SDGenError
+from sdgen_core.sessions.loras import short_hash
 from sdgen_core.sessions.samplers import SAMPLERS, SCHEDULERS, comfy_sampler, comfy_scheduler
 
 CONTROLNET, UPSCALER, LORA = "control_v11p_sd15_canny.safetensors", "RealESRGAN_x4plus.pth", "tiny.safetensors"
@@ -272,13 +273,19 @@ def test_a_lora_of_strength_0_is_none(make: Maker) -> None:
     assert far(plain, on) > 1
 
 
-def test_lora_tags_in_the_prompt_are_applied(make: Maker) -> None:
+def test_lora_tags_in_the_prompt_are_applied_and_listed_with_their_hashes(make: Maker) -> None:
     [plain] = make("seed: 1")
-    off, on = make(
-        "seed: 1",
-        prompt="a red circle on a white background <lora:tiny:{Strength}>",
-        imports="{Strength: {off: '0', on: '1'}}",
+    status = make.run(
+        make.template(
+            "seed: 1",
+            prompt="a red circle on a white background <lora:tiny:{Strength}>",
+            imports="{Strength: {off: '0', on: '1'}}",
+        )
     )
+    off, on = (Image.open(path) for path in sorted(Path(status["folder"]).glob("*.png")))
+    digest = short_hash(make.server.base / "models" / "loras" / LORA)
+    assert "Lora hashes" not in off.info["parameters"]
+    assert f'Lora hashes: "tiny: {digest}"' in on.info["parameters"]
     assert far(plain, off) == 0
     assert far(plain, on) > 1
 
