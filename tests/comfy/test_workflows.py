@@ -194,4 +194,4 @@ def test_the_help_page_tells_every_input_and_output(comfy: ComfyServer, object_i
 def test_the_page_loads_one_small_script(comfy: ComfyServer) -> None:
     ours = [path for path in comfy.client.get("/extensions") if "/sdgen/" in path]
     assert ours == ["/extensions/sdgen/sdgen.js"]
-    assert len(fetch(comfy, ours[0])) < 60_000
+    assert len(fetch(comfy, ours[0])) < 90_000  # a third of it on the wire
