@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 _GAP = 6  # pixels between cells
 _PAGE = Path(__file__).with_name("sheet.html")
+
+VARIES = "varies"  # what an axis is fixed to when it is not
 
 MAX_SIDE = 30_000  # pixels of a sheet: what Pillow, viewers and printers still take
 
@@ -55,8 +56,12 @@ class Sheet:
 
     @property
     def axes(self) -> list[str]:
-        """The axes that have more than one value, those with the most first."""
-        return sorted((a for a, v in self.values.items() if len(v) > 1), key=lambda a: -len(self.values[a]))
+        """The axes that have more than one value, those with the most first; last one with another value for each image."""
+
+        def rank(axis: str) -> tuple[bool, int]:
+            return len(self.values[axis]) == len(self.cells), -len(self.values[axis])
+
+        return sorted((a for a, v in self.values.items() if len(v) > 1), key=rank)
 
     def axis(self, name: str) -> str:
         """``name`` as an axis. Raises ``bad-option`` with the nearest ones."""
@@ -72,8 +77,9 @@ class Sheet:
     def pivot(self, x: str, y: str, fixed: Mapping[str, str]) -> tuple[dict[tuple[str, str], Cell], dict[str, str]]:
         """(x value, y value) → image, and what the rest was fixed to.
 
-        What ``fixed`` leaves open is fixed to the values that most of the remaining images have, axis by axis, so that as many
-        cells as possible are filled with comparable images. Raises ``bad-option`` for values that do not occur.
+        What ``fixed`` leaves open is fixed to the value that fills most cells, axis by axis, so that images are comparable. An axis
+        that would empty more than half of the cells is left alone (``VARIES``): a seed of each image's own, a drawn placeholder.
+        Raises ``bad-option`` for values that do not occur.
         """
         left = self.cells
         rest: dict[str, str] = {}
@@ -86,9 +92,14 @@ class Sheet:
         for axis in self.axes:
             if axis in (x, y) or axis in rest:
                 continue
-            found = Counter(c.at.get(axis, "") for c in left)
+            found: dict[str, set[tuple[str, str]]] = {}
+            for cell in left:
+                found.setdefault(cell.at.get(axis, ""), set()).add((cell.at.get(x, ""), cell.at.get(y, "")))
             if len(found) > 1:
-                value = found.most_common(1)[0][0]
+                value = max(found, key=lambda v: len(found[v]))
+                if 2 * len(found[value]) < len(set().union(*found.values())):
+                    rest[axis] = VARIES
+                    continue
                 left = [c for c in left if c.at.get(axis, "") == value]
                 rest[axis] = value
         out: dict[tuple[str, str], Cell] = {}

@@ -213,6 +213,9 @@ def test_failed_images_are_retried_left_out_and_taken_back(page: Page, web_comfy
     )
     prompt["2"]["inputs"]["name"] = name
     page.evaluate("prompt => app.loadApiJson(prompt, 'stub')", prompt)
+    show = "node => { app.canvas.ds.scale = 0.7; app.canvas.ds.offset = [300 - node.pos[0], 150 - node.pos[1]] }"
+    canvas.on_node(page, "SDGenSessionPlan", show)
+    page.evaluate("() => app.canvas.setDirty(true, true)")
     canvas.shows(page, "plan", "Run makes 3 images")
     canvas.press_run(page)
     plan = canvas.panel(page, "plan")

@@ -145,13 +145,45 @@ def write_pictures(page: Page, name: str) -> None:
     web, workflows = canvas.ROOT / "web" / "docs" / "images", canvas.ROOT / "workflows"
     page.wait_for_timeout(9000)  # the message that the session is complete goes by itself
     if name == "seed_sweep":
-        view(page, 0.76, 80, 130)
+        view(page, 0.7, 80, 130)
         web.mkdir(parents=True, exist_ok=True)
         save(page, web / "canvas.png")
+        show_menu(page, web)
+    else:
+        show_sheet(page, web)
     page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
     view(page, 0.84, 10, 10)
     save(page, workflows / f"{name}.jpg", width=1440, height=800, scale=0.6)
     page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+
+
+def show_menu(page: Page, folder: Path) -> None:
+    """Write the picture of a session's menu."""
+    view(page, 0.9, -320, -330)
+    canvas.panel(page, "plan").locator(".sdgen-more").dispatch_event("click")
+    boxes = [canvas.panel(page, "plan").bounding_box(), page.locator(".sdgen-menu").bounding_box()]
+    left, top = (round(min(box[side] for box in boxes if box)) - 12 for side in ("x", "y"))
+    right, bottom = (
+        round(max(box[side] + box[size] for box in boxes if box)) + 12
+        for side, size in (("x", "width"), ("y", "height"))
+    )
+    save(page, folder / "session_menu.png", right - left, min(bottom, 900) - top, left=left, top=top)
+    page.keyboard.press("Escape")
+
+
+def show_sheet(page: Page, folder: Path) -> None:
+    """Write the picture of the sheet that the menu opens."""
+    canvas.panel(page, "plan").locator(".sdgen-more").dispatch_event("click")
+    page.get_by_role("menuitem").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("img.sdgen-sheet")).to_be_visible(timeout=canvas.PATIENCE_MS)
+    page.wait_for_timeout(1500)
+    box = dialog.bounding_box()
+    assert box
+    save(
+        page, folder / "sheet.png", round(box["width"]), round(box["height"]), left=round(box["x"]), top=round(box["y"])
+    )
+    page.keyboard.press("Escape")
 
 
 def view(page: Page, scale: float, left: int, top: int) -> None:
@@ -164,9 +196,11 @@ def view(page: Page, scale: float, left: int, top: int) -> None:
     page.wait_for_timeout(1500)
 
 
-def save(page: Page, target: Path, width: int = 1440, height: int = 900, scale: float = 1.0) -> None:
-    """Save what the page shows."""
-    clip: Any = {"x": 0, "y": 0, "width": width, "height": height}
+def save(
+    page: Page, target: Path, width: int = 1440, height: int = 900, scale: float = 1.0, left: int = 0, top: int = 0
+) -> None:
+    """Save what the page shows, or a part of it."""
+    clip: Any = {"x": left, "y": top, "width": width, "height": height}
     with Image.open(io.BytesIO(page.screenshot(clip=clip))) as shot:
         picture = shot.convert("RGB").resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
     picture.save(target, quality=82, optimize=True)

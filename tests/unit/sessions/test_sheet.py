@@ -14,7 +14,7 @@ from sdgen_core.errors import SDGenError
 from sdgen_core.sessions import actions
 from sdgen_core.sessions.plan import Plan
 from sdgen_core.sessions.recovery import verify
-from sdgen_core.sessions.sheet import parse_fixed, read_sheet, sheet_image, sheet_page
+from sdgen_core.sessions.sheet import VARIES, parse_fixed, read_sheet, sheet_image, sheet_page
 from sdgen_core.templates import load_text
 
 from .conftest import make_item, request
@@ -71,6 +71,20 @@ def test_a_sheet_is_no_image_of_the_session(session):
     ]
     assert verify(session.folder).ok
     assert CliRunner().invoke(build_app("sessions"), command).exit_code == 0
+
+
+def test_what_is_another_for_each_image_does_not_empty_the_sheet(make):
+    sessions = make()
+    row = sessions.submit(
+        request(plan=Plan.build(load_text(TEXT.replace("seed: 7", "seed: 7, seed_mode: progressive"))))
+    ).session
+    for item in sessions.ledger.items(row.id):
+        make_item(sessions, row.id, item.idx)
+    sheet = read_sheet(sessions.finish_if_done(row.id).folder)
+    assert sheet.axes == ["Colour", "Light", "seed"]  # the seed has six values, one an image
+    found, rest = sheet.pivot("Colour", "Light", {})
+    assert len(found) == 6 and rest == {"seed": VARIES}
+    assert len(sheet.pivot("Colour", "Light", {"seed": "7"})[0]) == 1
 
 
 def test_the_picture_has_every_image_in_its_place(session):
