@@ -65,6 +65,13 @@ def _path(session: str) -> str:
     return f"/sdgen/sessions/{quote(session, safe='')}"
 
 
+class _Everything(list[str]):
+    """The samplers and schedulers of a ComfyUI that does not run: an order's names were checked when it was made."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 class Offline:
     """Sessions of a ledger whose ComfyUI does not run. A resumed session starts when ComfyUI does."""
 
@@ -78,7 +85,7 @@ class Offline:
             raise SDGenError(
                 "missing-file", f"there is no SDGen ledger in {shown(user_dir)}", hint="Name ComfyUI's user folder."
             )
-        host = Host(samplers=list, schedulers=list, checkpoint_path=lambda name: None)
+        host = Host(samplers=_Everything, schedulers=_Everything, checkpoint_path=lambda name: None)
         self._sessions = Sessions(Ledger(ledger), ledger.parent, host, user_dir=ledger.parent)
 
     def list(self, state: str | None) -> list[dict[str, Any]]:

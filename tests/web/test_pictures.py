@@ -152,7 +152,8 @@ def write_pictures(page: Page, name: str) -> None:
     else:
         show_sheet(page, web)
     page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
-    view(page, 0.84, 10, 10)
+    page.mouse.move(1420, 790)  # no tooltip where a click was
+    view(page, 0.72, 10, 10)
     save(page, workflows / f"{name}.jpg", width=1440, height=800, scale=0.6)
     page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
 
