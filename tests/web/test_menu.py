@@ -56,7 +56,7 @@ def paused(page: Page, server: ComfyServer, name: str, images: int) -> Locator:
     canvas.shows(page, "plan", f"Run makes {images} images")
     canvas.press_run(page)
     plan = canvas.panel(page, "plan")
-    plan.get_by_role("button", name="Pause").click(timeout=canvas.PATIENCE_MS)
+    plan.get_by_role("button", name="Pause", exact=True).click(timeout=canvas.PATIENCE_MS)
     expect(plan.locator(".sdgen-is-paused")).to_be_visible(timeout=canvas.PATIENCE_MS)
     canvas.wait(lambda: state_of(server, name)["state"] == "paused", page)
     return plan
@@ -91,7 +91,7 @@ def test_a_session_is_changed_at_its_panel(
     status = state_of(web_comfy, name)
     assert status["planned"] == 12 and status["left"] == 12 - status["done"]
 
-    plan.get_by_role("button", name="Resume").click()
+    plan.get_by_role("button", name="Resume", exact=True).click()
     expect(plan.locator(".sdgen-is-completed")).to_be_visible(timeout=canvas.SESSION_MS)
 
     # extend: by images, and by seeds; nothing is refused silently

@@ -85,13 +85,13 @@ def test_pause_and_resume_in_the_node(page: Page, web_comfy: ComfyServer, fronte
     canvas.shows(page, "plan", "Run makes 24 images")
     canvas.press_run(page)
     plan = canvas.panel(page, "plan")
-    plan.get_by_role("button", name="Pause").click(timeout=canvas.PATIENCE_MS)
+    plan.get_by_role("button", name="Pause", exact=True).click(timeout=canvas.PATIENCE_MS)
     expect(plan.locator(".sdgen-is-paused")).to_be_visible(timeout=canvas.PATIENCE_MS)
     expect(canvas.toast(page, f"Session {name} is paused")).to_be_visible()
     expect(plan.locator(".sdgen-warning")).to_contain_text("paused")
     [session] = [s for s in web_comfy.client.get("/sdgen/sessions")["sessions"] if s["name"] == name]
     assert session["state"] == "paused"
     assert session["left"] > 0
-    plan.get_by_role("button", name="Resume").click()
+    plan.get_by_role("button", name="Resume", exact=True).click()
     expect(plan.locator(".sdgen-is-completed")).to_be_visible(timeout=canvas.SESSION_MS)
     assert len(images_of(web_comfy, name)) == 24
