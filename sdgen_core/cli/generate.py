@@ -81,6 +81,9 @@ def generate(
     checkpoint: Annotated[
         str | None, typer.Option("--checkpoint", help="Checkpoint to use in place of the workflow's.")
     ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, max=64, help="Images that go through the sampler at once.")
+    ] = None,
     on_existing: Annotated[
         str, typer.Option("--on-existing", help=f"When the same order exists: {', '.join(ON_EXISTING)}.")
     ] = "resume",
@@ -127,7 +130,7 @@ def generate(
             print(f"graph: {described(choice.recipe)}", file=sys.stderr)
     if extend:
         session_name, on_existing = Remote(client).show(extend)["id"], "extend"
-    wanted = Order(order, session_name, on_existing, count, seeds, checkpoint)
+    wanted = Order(order, session_name, on_existing, count, seeds, checkpoint, batch)
     session = place(client, graph, wanted)
     for warning in session["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)

@@ -52,7 +52,8 @@ def graph_for(chosen: ChosenTemplate, client: ComfyClient) -> tuple[Prompt, Choi
 
 @dataclass(frozen=True)
 class Order:
-    """What one session is to be made of. ``seeds`` as in ``parse_seed_spec``; ``name`` may be an older session's id."""
+    """What one session is to be made of. ``seeds`` as in ``parse_seed_spec``; ``name`` may be an older session's id, ``batch`` how
+    many images go through the sampler at once (None: as the workflow says)."""
 
     chosen: ChosenTemplate
     name: str = ""
@@ -60,6 +61,7 @@ class Order:
     count: int | None = None
     seeds: str | None = None
     checkpoint: str | None = None
+    batch: int | None = None
 
 
 def place(client: ComfyClient, graph: Prompt, order: Order) -> dict[str, Any]:
@@ -79,6 +81,8 @@ def place(client: ComfyClient, graph: Prompt, order: Order) -> dict[str, Any]:
         out["sdgen_seeds"] = {"class_type": SEED_SWEEP, "inputs": {"seeds": order.seeds}}
         inputs["sweep"] = ["sdgen_seeds", 0]
     inputs |= {"name": order.name, "on_existing": order.on_existing, "count": order.count or 0, "item": ""}
+    if order.batch is not None:
+        inputs["batch"] = order.batch
     if order.checkpoint:
         _set_checkpoint(out, order.checkpoint)
     return submit(client, out, planner)
