@@ -1,5 +1,5 @@
-"""Faults of the disk and careless hands: full disk, read-only folder, files deleted, cut off or edited in the middle. Nothing is lost,
-and each says what to do."""
+"""Faults of the disk and careless hands: full disk, read-only folder, files deleted, cut off or edited in the middle, two
+ComfyUIs on one user folder. Nothing is lost, and each says what to do."""
 
 import json
 import os
@@ -82,6 +82,16 @@ def test_a_manifest_edited_by_hand_in_the_middle(stub, done, whole):
     assert '"mine",' in path.with_name("manifest.json.broken").read_text(encoding="utf-8")
     (advice,) = stub.act(report["id"], "verify")["verify"]["advice"]
     assert "manifest.json.broken" in advice
+
+
+def test_a_second_comfyui_on_the_same_user_folder_refuses_to_feed(stub_server, stub_of):
+    first = stub_server()
+    second = stub_server(extra_args=["--user-directory", str(first.base / "user")])
+    with first, second:
+        text = stub_of(second).refused(stub_of(second).graph(2))
+        assert "[ledger-locked]" in text and "Close the other ComfyUI" in text
+        stub = stub_of(first)
+        stub.wait(stub.press(stub.graph(2))["id"])
 
 
 def test_unusable_settings_are_told_and_do_not_break_comfyui(stub_server, stub_of, settings):

@@ -1,4 +1,4 @@
-"""ComfyUI stopped and started again: unfinished sessions, a second ComfyUI, a clock that goes back, older and newer surroundings.
+"""ComfyUI stopped and started again: unfinished sessions, a clock that goes back, older and newer surroundings.
 Nothing is lost or made twice, and each says what to do."""
 
 import shutil
@@ -6,16 +6,6 @@ import sqlite3
 from pathlib import Path
 
 SESSION_1 = Path(__file__).parents[1] / "data" / "ledgers" / "session1"
-
-
-def test_a_second_comfyui_on_the_same_user_folder_refuses_to_feed(stub_server, stub_of):
-    first = stub_server()
-    second = stub_server(extra_args=["--user-directory", str(first.base / "user")])
-    with first, second:
-        text = stub_of(second).refused(stub_of(second).graph(2))
-        assert "[ledger-locked]" in text and "Close the other ComfyUI" in text
-        stub = stub_of(first)
-        stub.wait(stub.press(stub.graph(2))["id"])
 
 
 def test_unfinished_sessions_after_a_start(stub_server, stub_of, settings, done, whole):
