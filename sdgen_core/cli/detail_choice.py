@@ -39,6 +39,8 @@ DETAIL_WITHOUT_EFFECT: Mapping[str, Sequence[Any]] = {
     "ad_restore_face": (False,),
     "ad_controlnet_model": ("None", None),
 }
+#: Fields that may hold placeholders: SDGen Encode Prompt fills them image by image.
+_PROMPTS = ("ad_prompt", "ad_negative_prompt")
 _JUDGES = {"area": JUDGE[0], "confidence": JUDGE[1]}
 _MERGES = {"none": MERGE[0], "merge": MERGE[1], "merge and invert": MERGE[2]}
 
@@ -51,11 +53,11 @@ def chosen_details(reader: Reader, given: Mapping[str, Any], offers: Offers, war
     detectors = [d for d in (given.get("adetailer") or {}).get("detectors") or () if d["ad_tab_enable"]]
     for number, detector in enumerate(detectors):
         label = f"adetailer detector {number}"
-        values = {name: reader.one(f"{label}: {name}", value) for name, value in detector.items()}
+        values = {n: v if n in _PROMPTS else reader.one(f"{label}: {n}", v) for n, v in detector.items()}
         idle = [name for name, plain in DETAIL_WITHOUT_EFFECT.items() if values[name] not in plain]
         if idle:
             warnings.append(f"{label}: there is no node for {', '.join(idle)}")
-        texts = [str(values[name] or "") for name in ("ad_prompt", "ad_negative_prompt")]
+        texts = [str(values[name] or "") for name in _PROMPTS]
         if any(mark in text for text in texts for mark in ("[SEP]", "[SKIP]")):
             warnings.append(f"{label}: [SEP] and [SKIP] have no effect: all regions have one prompt")
         kind, model = _detector(label, values, offers)

@@ -366,14 +366,14 @@ def _detailed(g: Graph, detail: Detail, image: Link, used: _Painter, loaded: tup
     kind, missing = "SDGenEncodePrompt", "error"
     if detail.prompt or own:
         model, clip = loaded
-        text = _with_the_images_prompt(g, "positive", detail.prompt)
+        text = _with_the_images_prompt("positive", detail.prompt)
         encoder = g.add(
             kind, _DETAIL, "Detail prompt", clip=clip, text=text, model=model, loras="apply", missing=missing,
             clip_skip=detail.clip_skip,
         )  # fmt: skip
         model, clip, positive = [encoder, 0], [encoder, 1], [encoder, 2]
     if detail.negative or own:
-        text = _with_the_images_prompt(g, "negative", detail.negative)
+        text = _with_the_images_prompt("negative", detail.negative)
         rest = {"loras": "leave out", "missing": missing, "clip_skip": 0}
         negative = [g.add(kind, _DETAIL, "Detail negative", clip=clip, text=text, **rest), 2]
     with_what = {"model": model, "vae": vae, "positive": positive, "negative": negative}
@@ -386,13 +386,11 @@ def _detailed(g: Graph, detail: Detail, image: Link, used: _Painter, loaded: tup
     ]
 
 
-def _with_the_images_prompt(g: Graph, name: str, text: str) -> Any:
-    """``text`` with ADetailer's ``[PROMPT]`` replaced by the prompt of the image, which also stands for no text."""
+def _with_the_images_prompt(name: str, text: str) -> Any:
+    """``text`` with ADetailer's ``[PROMPT]`` as the prompt of the image, which also stands for no text."""
     if not text:
         return planner(name)
-    if "[PROMPT]" not in text:
-        return text
-    return [g.add("StringReplace", _DETAIL, string=text, find="[PROMPT]", replace=planner(name)), 0]
+    return text.replace("[PROMPT]", "{prompt}" if name == "positive" else "{negative_prompt}")
 
 
 #: The shipped workflows that are made of recipes.

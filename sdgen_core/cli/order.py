@@ -94,10 +94,11 @@ def _set_checkpoint(graph: Prompt, checkpoint: str) -> None:
         node["inputs"]["checkpoint"] = checkpoint
     if any(is_link(node["inputs"].get("ckpt_name")) for node in graph.values()):
         return  # the planner gives it
-    loaders = [node for node in graph.values() if isinstance(node["inputs"].get("ckpt_name"), str)]
-    if not loaders:
+    main = compile_graph(graph, nodes_of(graph, PLANNER)[0]).checkpoint
+    loaders = [node for node in graph.values() if node["inputs"].get("ckpt_name") == main]
+    if main is None or not loaders:
         raise SDGenError("bad-graph", "the workflow has no checkpoint loader to set --checkpoint in")
-    for node in loaders:
+    for node in loaders:  # others, of detectors and later passes, keep theirs
         node["inputs"]["ckpt_name"] = checkpoint
 
 

@@ -93,7 +93,7 @@ class BatchGraph:
         tags = [tuple((tag.name, tag.model, tag.text_encoder) for tag in text.loras) for text in texts]
         weights = [tuple(part.weight for part in text.parts) for text in texts]
         shared = [(output, literals[output]) for output in sorted(self.graph.outputs & literals.keys() - _OWN)]
-        return tuple(tags), tuple(weights), tuple(shared)
+        return tuple(tags), tuple(weights), tuple(shared), tuple(self.graph.filled(literals))
 
     def prompt(self, items: Sequence[Mapping[str, Any]], token: str) -> Prompt:
         """The API prompt of several items with equal keys. ``items`` are their literals, ``token`` names them to the save node."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SDGenError
+from ..templates.parameters import filled_text
 
 Prompt = dict[str, dict[str, Any]]
 
@@ -34,6 +35,9 @@ PLAN_OUTPUTS = (
 #: Outputs that came later, and what they give to items of images made before.
 _LATER_OUTPUTS: Mapping[str, Any] = {"checkpoint": "", "vae": "", "lora": "", "lora_strength": 1.0, "image": ""}
 _FIRST_OUTPUTS = tuple(name for name in PLAN_OUTPUTS if name not in _LATER_OUTPUTS)
+
+#: Texts of our own nodes in which a graph may name placeholders of the template: class → input.
+_FILLED: Mapping[str, str] = {"SDGenEncodePrompt": "text"}
 
 #: Inputs of loaders that name the model file: what PNG readers call the model.
 _CHECKPOINT_INPUTS = ("ckpt_name", "unet_name")
@@ -90,13 +94,15 @@ def descendants(prompt: Prompt, start: str) -> set[str]:
 
 @dataclass(frozen=True)
 class CompiledGraph:
-    """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save node, and the
-    checkpoint written in it (None: there is none, or the planner gives it)."""
+    """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save node, the
+    checkpoint written in it (None: there is none, or the planner gives it), and ``texts`` (node, input, text) that are written
+    in it with placeholders."""
 
     nodes: Prompt
     slots: tuple[tuple[str, str, str], ...]
     saver: str
     checkpoint: str | None
+    texts: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def outputs(self) -> frozenset[str]:
@@ -104,19 +110,26 @@ class CompiledGraph:
         return frozenset(output for _, _, output in self.slots)
 
     def child(self, literals: Mapping[str, Any], token: str = "") -> Prompt:
-        """The API prompt of one item. ``literals``: planner output → value; ``token`` names the attempt to the save node.
+        """The API prompt of one item. ``literals``: planner output → value, and ``values``, name → text, for ``texts``;
+        ``token`` names the attempt to the save node.
 
         Only nodes with a slot are copied; the others are shared between children and must not be changed.
         """
         out = dict(self.nodes)
         fresh: set[str] = set()
-        for node_id, name, output in (*self.slots, (self.saver, "item", "")):
+        given = ((node_id, name, literals[output]) for node_id, name, output in self.slots)
+        for node_id, name, value in (*given, *self.filled(literals), (self.saver, "item", token)):
             if node_id not in fresh:
                 fresh.add(node_id)
                 node = out[node_id]
                 out[node_id] = {**node, "inputs": dict(node["inputs"])}
-            out[node_id]["inputs"][name] = literals[output] if output else token
+            out[node_id]["inputs"][name] = value
         return out
+
+    def filled(self, literals: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        """``texts`` for one item; what is no placeholder stays."""
+        values = literals.get("values", {})
+        return [(node_id, name, filled_text(text, values)) for node_id, name, text in self.texts]
 
 
 def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
@@ -164,13 +177,19 @@ def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
         if node_id in kept:
             # `is_changed` is the executor's note to itself; it may hold NaN, which is no JSON.
             nodes[node_id] = {key: value for key, value in node.items() if key != "is_changed"}
-    return CompiledGraph(nodes, tuple(sorted(slots)), savers[0], checkpoint_name(nodes, savers[0]))
+    found = (
+        (n, _FILLED[k], nodes[n]["inputs"].get(_FILLED[k])) for n in nodes if (k := nodes[n]["class_type"]) in _FILLED
+    )
+    texts = tuple(sorted((n, name, text) for n, name, text in found if isinstance(text, str) and "{" in text))
+    return CompiledGraph(nodes, tuple(sorted(slots)), savers[0], checkpoint_name(nodes, savers[0]), texts)
 
 
 def checkpoint_name(prompt: Prompt, saver: str) -> str | None:
-    """The model file that the saved image comes from: the nearest loader above the save node."""
+    """The model file that the saved image comes from: of the first sampler above the save node, else of the node itself, the
+    nearest loader. Later passes may have models of their own, and detectors are loaded like checkpoints.
+    """
     seen: set[str] = set()
-    level = [saver]
+    level = [_first_sampler(prompt, saver)]
     while level:
         following: list[str] = []
         for node_id in level:
@@ -185,6 +204,21 @@ def checkpoint_name(prompt: Prompt, saver: str) -> str | None:
             following += [v[0] for v in inputs.values() if is_link(v)]
         level = following
     return None
+
+
+def _first_sampler(prompt: Prompt, saver: str) -> str:
+    """The sampler above ``saver`` that no other one is above; ``saver`` when there is none."""
+    found, seen, todo = saver, {saver}, [saver]
+    while todo:
+        node_id = todo.pop(0)
+        inputs = prompt[node_id]["inputs"]
+        if is_link(inputs.get("latent_image")):
+            found, todo = node_id, []
+        for value in inputs.values():
+            if is_link(value) and value[0] in prompt and value[0] not in seen:
+                seen.add(value[0])
+                todo.append(value[0])
+    return found
 
 
 def standalone(prompt: Mapping[str, Mapping[str, Any]]) -> Prompt:

@@ -112,6 +112,15 @@ class LoadedPart:
             found = replace(found, lora=known[0], lora_strength=0.0)
         return found
 
+    def literals(self, planned: PlanItem, parameters: Parameters, file_name: str) -> dict[str, Any]:
+        """What goes into the graph for one item: the planner's outputs, and for texts with placeholders their values, besides the
+        ``prompt`` and ``negative_prompt`` of the image."""
+        literals = literals_of(planned, parameters, file_name)
+        if self.graph.texts:
+            prompts = {"prompt": literals["positive"], "negative_prompt": literals["negative"]}
+            literals["values"] = {**prompts, **dict.fromkeys(self.plan.empty, ""), **planned.values}
+        return literals
+
     def checkpoint(self, parameters: Parameters) -> str | None:
         """The checkpoint of an item: the graph's own, or the planner's."""
         if "checkpoint" in self.graph.outputs:
@@ -200,7 +209,7 @@ class LoadedSession:
     def _literals(self, item: ItemRow) -> dict[str, Any]:
         part = self.parts[item.part]
         planned = part.plan.item(item.n)
-        return literals_of(planned, part.parameters(planned), part.names(planned, item.idx))
+        return part.literals(planned, part.parameters(planned), part.names(planned, item.idx))
 
     def child_of(self, items: Sequence[ItemRow], attempts: Mapping[int, int]) -> Child:
         """The prompt of an item, or the common one of a group. ``attempts`` are the attempts by item index."""
@@ -220,7 +229,7 @@ class LoadedSession:
         planned = part.plan.item(item.n)
         parameters = part.parameters(planned)
         name = part.names(planned, item.idx)
-        literals = literals_of(planned, parameters, name)
+        literals = part.literals(planned, parameters, name)
         prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
         extra: dict[str, Any] = {"sdgen": self._record(item.idx, part, planned, name, parameters)}
         if part.pin is not None:

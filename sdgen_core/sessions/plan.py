@@ -102,8 +102,9 @@ class Plan:
         self.count: int = total if count is None else min(total, count)
         self.warnings = warnings
         self._filled: dict[tuple[str | None, ...], tuple[dict[str, Any], Any]] = {}
-        empty = left_out(resolved).union(resolved.removed)
-        self._filler = ParameterFiller(resolved.parameters, resolved.values, empty, resolved.images)
+        #: Names that become empty text.
+        self.empty = left_out(resolved).union(resolved.removed)
+        self._filler = ParameterFiller(resolved.parameters, resolved.values, self.empty, resolved.images)
         self._image_paths = image_paths(resolved.parameters)
         self._stream = stream_key(seed_key, "seed")
         self._sorted_names = sorted(self.space.names)

@@ -132,6 +132,18 @@ def part_of(value: Value, part: str | None) -> str:
     return value[min(value)] if value else ""
 
 
+def filled_text(text: str, values: Mapping[str, Value]) -> str:
+    """``text`` with what its placeholders mean in ``values``; other names stay as they are."""
+    return "".join(
+        part_of(values[t.name], t.part)
+        if isinstance(t, Placeholder) and t.name in values
+        else t
+        if isinstance(t, str)
+        else t.raw
+        for t in tokens(text)
+    )
+
+
 class ParameterFiller:
     """Fills a parameters block per image; without placeholders it returns the same mapping every time (do not change
     it). ``names`` are the placeholders that the result depends on; ``empty`` ones are filled with nothing. ``images`` are

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sdgen_core.comfy.runtime import ComfyServer
+from sdgen_core.sessions.metadata import read_png_chunks
 
 TEMPLATE = """
 name: {name}
@@ -50,11 +51,11 @@ class Maker:
         self.server, self.folder = server, folder
         self._number = 0
 
-    def run(self, parameters: str, *options: object) -> dict[str, Any]:
+    def run(self, parameters: str, *options: object, more: str = "") -> dict[str, Any]:
         self._number += 1
         name = f"{self.folder.name}{self._number}"
         file = self.folder / f"{name}.prompt.yaml"
-        file.write_text(TEMPLATE.format(name=name, parameters=parameters), encoding="utf-8")
+        file.write_text(TEMPLATE.format(name=name, parameters=parameters) + more, encoding="utf-8")
         command = [
             sys.executable,
             "-m",
@@ -104,6 +105,19 @@ def test_what_was_found_is_painted_again_and_nothing_else(make: Maker) -> None:
     assert where[inside].mean() > 0.5
     before, after = (image[inside].mean(0) for image in (plain, painted))
     assert before[0] > before[2] and after[2] > after[0], "it was red and is blue"
+
+
+def test_its_prompt_takes_the_choices_of_the_image(make: Maker) -> None:
+    own = BLUE.replace("a blue square on a white background", "'a {Colour} square on a white background'")
+    asked = f"adetailer: {{{own}, ad_dilate_erode: 0}}"
+    status = make.run(asked, "--use-fixed", "Colour:g", more="imports: {Colour: {b: blue, g: green}}\n")
+    [file] = Path(status["folder"]).glob("*.png")
+    prompt = json.loads(read_png_chunks(file)["prompt"])
+    texts = [node["inputs"]["text"] for node in prompt.values() if node["class_type"] == "SDGenEncodePrompt"]
+    assert texts == ["a green square on a white background"]
+    pixels = np.asarray(Image.open(file).convert("RGB"), np.int16)
+    middle = pixels[28:36, 28:36].mean((0, 1))
+    assert middle.argmax() == 1, middle
 
 
 def test_nothing_found_or_nothing_to_change_leaves_the_image_alone(make: Maker) -> None:

@@ -273,9 +273,7 @@ def test_a_detail_pass_has_prompts_and_models_of_its_own() -> None:
     encoder = prompt[node["positive"][0]]
     assert encoder["class_type"] == "SDGenEncodePrompt" and node["model"][0] == node["positive"][0]
     assert encoder["inputs"]["model"] == ["3", 0], "without the LoRAs of the image's prompt, which are in the text"
-    text = prompt[encoder["inputs"]["text"][0]]
-    assert text["class_type"] == "StringReplace"
-    assert text["inputs"] == {"string": "sharp, [PROMPT]", "find": "[PROMPT]", "replace": planner("positive")}
+    assert encoder["inputs"]["text"] == "sharp, {prompt}"
     assert node["negative"] == ["5", 2]
     prompt, [node] = painters(
         chosen(

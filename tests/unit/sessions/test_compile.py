@@ -60,6 +60,33 @@ def test_child_is_the_graph_a_person_would_build():
     assert not any(is_link(v) and v[0] not in child for n in child.values() for v in n["inputs"].values())
 
 
+def test_the_checkpoint_is_that_of_the_first_pass():
+    made = graph()
+    made["30"] = node("CheckpointLoaderSimple", ckpt_name="sam.safetensors")
+    made["31"] = node("Detector", model=["30", 0], image=["8", 0])
+    made["32"] = node("CheckpointLoaderSimple", ckpt_name="refiner.safetensors")
+    made["33"] = node("KSampler", model=["32", 0], latent_image=["7", 0])
+    made["34"] = node("SDGenDetail", masks=["31", 0], image=["8", 0], model=["32", 0])
+    made["8"]["inputs"]["samples"] = ["33", 0]
+    made["9"]["inputs"]["images"] = ["34", 0]
+    assert compile_graph(made, "2").checkpoint == "m.safetensors"
+
+
+def test_texts_of_the_graph_take_the_values_of_the_image():
+    made = graph()
+    made["20"] = node("SDGenEncodePrompt", clip=["3", 1], text="{Mood:face}, {prompt}, {a|b} {Nope}")
+    made["21"] = node("CLIPTextEncode", clip=["3", 1], text="{Mood}")
+    made["9"]["inputs"] |= {"more": ["20", 2], "other": ["21", 0]}
+    compiled = compile_graph(made, "2")
+    assert [t[:2] for t in compiled.texts] == [("20", "text")]
+    child = compiled.child(
+        {**LITERALS, "values": {"Mood": {"main": "glad", "face": "a smile"}, "prompt": "a cat"}}, "s/0/1"
+    )
+    assert child["20"]["inputs"]["text"] == "a smile, a cat, {a|b} {Nope}"
+    assert child["21"]["inputs"]["text"] == "{Mood}", "a node of others says what it says"
+    assert compiled.child(LITERALS, "s/0/1")["20"]["inputs"]["text"] == made["20"]["inputs"]["text"]
+
+
 def test_children_do_not_change_each_other_or_the_graph():
     original = graph()
     before = copy.deepcopy(original)
