@@ -56,7 +56,7 @@ class Template(io.ComfyNode):
                     default=0,
                     min=-1,
                     max=1_000_000,
-                    tooltip="At most so many images (with a seed sweep: combinations), in place of the template's max_images. 0: as written, -1: all.",
+                    tooltip="At most so many images (of a sweep: combinations), not the template's max_images. 0: as written, -1: all.",
                 ),
                 # Last and optional: workflows and prompts saved before there were choices stay valid.
                 io.String.Input(
