@@ -142,8 +142,6 @@ class LoadedSession:
         self.folder = row.folder
         self.created = datetime.fromtimestamp(row.created)
         self.parts = [LoadedPart(part, host, row.prefix) for part in parts]
-        #: Whether images must say which theme they are of.
-        self.mixed = len({(p.plan.resolved.theme, p.plan.resolved.style) for p in self.parts}) > 1
         self.manifest = ManifestWriter(row.folder)
         self.last_saved = time.monotonic()
         #: The keys of items that wait: the feeder looks further ahead than it posts.
@@ -296,8 +294,9 @@ class LoadedSession:
     ) -> dict[str, Any]:
         """An image's entry in the manifest."""
         extra: dict[str, Any] = {"batch_index": batch_index} if batch_index else {}
-        if self.mixed:
-            extra |= {"theme": part.plan.resolved.theme, "style": part.plan.resolved.style}
+        resolved = part.plan.resolved
+        if resolved.theme or resolved.style not in (None, "default"):  # others may be added to the session later
+            extra |= {"theme": resolved.theme, "style": resolved.style}
         return image_entry(
             filename=name,
             seed=planned.seed,

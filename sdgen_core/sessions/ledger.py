@@ -311,10 +311,10 @@ class Ledger:
         """End a session that has nothing left to do. False when it has got new work meanwhile, or has ended so already."""
         with self._transaction() as db:
             sql = (
-                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state NOT IN ('completed',?)"
+                "UPDATE session SET state=?, reason=?, updated=? WHERE id=? AND state != 'completed' AND NOT (state=? AND reason=?)"
                 " AND total = done + failed + skipped"
             )
-            return db.execute(sql, (state, reason, time.time(), session_id, state)).rowcount > 0
+            return db.execute(sql, (state, reason, time.time(), session_id, state, reason)).rowcount > 0
 
     def relocate(self, session_id: str, folder: Path, name: str) -> None:
         """The session has a new folder or name; the names of its files keep their beginning."""

@@ -196,10 +196,13 @@ class Sessions:
     def finish_if_done(self, session_id: str) -> SessionRow:
         """Close a session that has nothing left to do: completed, or failed when items failed."""
         row = self.ledger.session(session_id)
-        if row.left == 0 and (row.state not in ("completed", "failed") or (row.state == "failed" and not row.failed)):
-            state, reason = "completed", ""
-            if row.failed:
-                state, reason = "failed", f"{row.failed} of {row.total} images failed"
+        state, reason = "completed", ""
+        if row.failed:
+            state, reason = "failed", f"{row.failed} of {row.total} images failed"
+        # one that had failed may have fewer failures now: some were skipped
+        if row.left == 0 and (
+            row.state not in ("completed", "failed") or (row.state == "failed" and row.reason != reason)
+        ):
             # The manifest first: whoever reads "completed" finds it whole, and after a crash in between this is done again.
             # The word is the predecessor's for a run that came to its end; the failed items are listed beside it.
             with manifest_may_wait(row.folder):

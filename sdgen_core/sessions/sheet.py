@@ -131,7 +131,7 @@ def read_sheet(folder: Path, *, parameters: bool = False) -> Sheet:
             at[name] = key if key and not _is_hash(key) else text
         at["seed"] = str(entry.get("seed"))
         if own.get("theme") or own.get("style"):
-            at |= {"theme": str(own.get("theme") or ""), "style": str(own.get("style") or "default")}
+            at |= _themed(own.get("theme"), own.get("style"))
         if parameters and path.suffix.lower() == ".png":
             record = read_sdgen_chunk(path) or {}
             at |= {k: str(v) for k, v in (record.get("parameters") or {}).items() if v not in ("", None)}
@@ -139,10 +139,17 @@ def read_sheet(folder: Path, *, parameters: bool = False) -> Sheet:
         cells.append(Cell(entry["filename"], at))
     if not cells:
         raise SDGenError("no-manifest", f"no image of {shown(folder)} is there")
+    if any("theme" in cell.at for cell in cells):  # one of several may be none
+        of_all = _themed(None, None)
+        cells = [c if "theme" in c.at else Cell(c.file, {**c.at, **of_all}) for c in cells]
     block = snapshot.get("sdgen")
     template = block.get("template") if isinstance(block, Mapping) else None
     name = template.get("name") if isinstance(template, Mapping) else None
     return Sheet(folder, f"{name}: {folder.name}" if name else folder.name, cells)
+
+
+def _themed(theme: object, style: object) -> dict[str, str]:
+    return {"theme": str(theme or "no theme"), "style": str(style or "default")}
 
 
 def _is_hash(key: str) -> bool:

@@ -137,6 +137,20 @@ def test_skipped_items_are_left_out_until_they_are_wanted(make):
     assert (row.state, again, run(sessions, row).done) == ("running", 2, 4)
 
 
+def test_failures_that_are_skipped_are_no_longer_counted(make):
+    sessions = make()
+    row = sessions.submit(request()).session
+    make_item(sessions, row.id, 0)
+    for idx in (1, 2, 3):
+        sessions.ledger.mark_queued(row.id, {idx: "p"})
+        sessions.item_failed(row.id, idx, "node-error", "it broke")
+    assert sessions.finish_if_done(row.id).reason == "3 of 4 images failed"
+    row, _ = sessions.skip(row.id, [1])
+    assert (row.state, row.reason) == ("failed", "2 of 4 images failed")
+    row, _ = sessions.skip(row.id, [2, 3])
+    assert (row.state, row.reason) == ("completed", "")
+
+
 @pytest.mark.parametrize("other_disk", [False, True])
 def test_a_session_gets_another_name_and_place(make, tmp_path, monkeypatch, other_disk):
     sessions = make()

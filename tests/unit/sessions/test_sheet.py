@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,19 @@ def test_the_picture_has_every_image_in_its_place(session):
     with pytest.raises(SDGenError) as caught:
         sheet_image(sheet, "Colour", "nothing")
     assert caught.value.code == "bad-option"
+
+
+def test_a_theme_compares_with_none(make):
+    sessions = make()
+    plain = load_text(TEXT)
+    for resolved in (plain, replace(plain, theme="gala", parameters={**plain.parameters, "steps": 8})):
+        asked = request(plan=Plan.build(resolved, count=2), name="cats", on_existing="extend")
+        row = sessions.submit(asked).session
+        for item in sessions.ledger.items(row.id, "todo"):
+            make_item(sessions, row.id, item.idx)
+    sheet = read_sheet(row.folder)
+    assert sheet.values["theme"] == ["no theme", "gala"]
+    assert len(sheet.pivot("theme", "seed", {"Light": "dawn"})[0]) == 2
 
 
 def test_the_page_stands_alone(session):
