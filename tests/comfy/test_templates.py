@@ -38,7 +38,9 @@ def file_graph(stub: Any, file: str, **template: Any) -> dict[str, Any]:
 def listed(stub: Any) -> bool:
     """Whether the new template is among what the node offers."""
     info = stub.client.get("/object_info/SDGenTemplate")["SDGenTemplate"]["input"]
-    assert list(info["optional"]) == ["choices"]
+    assert list(info["optional"]) == ["choices", "distribution"], (
+        "what came later stays behind what older workflows have"
+    )
     return "templates/new/fruit.prompt.yaml" in info["required"]["file"][1]["options"]
 
 
@@ -67,14 +69,17 @@ def test_a_prompt_of_before_there_were_choices_runs(stub: Any, new_template: Pat
     assert stub.press(graph)["planned"] == 6
 
 
-def test_a_canvas_of_before_there_were_choices_is_converted(stub: Any, root: Path) -> None:
+@pytest.mark.parametrize("later", [[("distribution", "weighted")], [("distribution", "weighted"), ("choices", "")]])
+def test_a_canvas_of_before_there_was_an_input_is_converted(stub: Any, root: Path, later: Any) -> None:
     canvas = json.loads((root / "workflows" / "txt2img_session.json").read_text(encoding="utf-8"))
     info = stub.client.get("/object_info")
     now = to_api(canvas, info)
     [template] = [n for n in canvas["nodes"] if n["type"] == "SDGenTemplate"]
-    assert (template["widgets_values"].pop(), template["inputs"].pop()["name"]) == ("", "choices")
+    for name, value in later:
+        assert (template["inputs"].pop()["name"], template["widgets_values"].pop()) == (name, value)
     before = to_api(canvas, info)
-    assert now["1"]["inputs"].pop("choices") == before["1"]["inputs"].pop("choices", "") == ""
+    for name, value in later:
+        assert now["1"]["inputs"].pop(name) == before["1"]["inputs"].pop(name, value) == value
     assert before == now
 
 
