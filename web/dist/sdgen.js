@@ -1,7 +1,7 @@
 import { app as Pe } from "../../scripts/app.js";
 import { api as _e } from "../../scripts/api.js";
-const S = Pe, M = _e;
-class C extends Error {
+const S = Pe, I = _e;
+class R extends Error {
   constructor(t, n, s, i = []) {
     super(n), this.code = t, this.hint = s, this.errors = i;
   }
@@ -9,8 +9,8 @@ class C extends Error {
   hint;
   errors;
   static from({ error: t, message: n, hint: s, errors: i }, a) {
-    const o = (i ?? []).map((r) => C.from(r, a));
-    return new C(t ?? "server-error", n ?? a, s ?? "", o);
+    const o = (i ?? []).map((r) => R.from(r, a));
+    return new R(t ?? "server-error", n ?? a, s ?? "", o);
   }
 }
 function qe(e, t, n) {
@@ -99,7 +99,7 @@ function we(e, t) {
     n?.call(e), t();
   };
 }
-function q(e) {
+function D(e) {
   return be(e, { cache: "no-store" });
 }
 function B(e, t, n) {
@@ -111,14 +111,14 @@ function B(e, t, n) {
   });
 }
 async function We(e, t) {
-  const n = await M.fetchApi(e, { cache: "no-store", signal: t });
+  const n = await I.fetchApi(e, { cache: "no-store", signal: t });
   return n.ok || await ve(n), n.blob();
 }
 function Ue(e) {
-  return M.apiURL?.(e) ?? e;
+  return I.apiURL?.(e) ?? e;
 }
 async function be(e, t) {
-  return ve(await M.fetchApi(e, t));
+  return ve(await I.fetchApi(e, t));
 }
 async function ve(e) {
   const t = await e.text();
@@ -126,19 +126,19 @@ async function ve(e) {
   try {
     n = JSON.parse(t);
   } catch {
-    throw new C("server-error", `${e.status} ${e.statusText}`, "");
+    throw new R("server-error", `${e.status} ${e.statusText}`, "");
   }
   if (e.ok) return n;
-  throw C.from(n, e.statusText);
+  throw R.from(n, e.statusText);
 }
 function Q(e, t) {
-  M.addEventListener(e, (n) => {
+  I.addEventListener(e, (n) => {
     t(n.detail);
   });
 }
 function Be(e, t) {
-  const n = M.dispatchCustomEvent?.bind(M);
-  n && (M.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
+  const n = I.dispatchCustomEvent?.bind(I);
+  n && (I.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
 function Ge(e) {
   const [t, n] = [S.handleFile?.bind(S), S.loadGraphData?.bind(S)];
@@ -170,7 +170,7 @@ class Je {
     if (!(!t && this.rest-- > 0)) {
       this.rest = 0;
       try {
-        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await q(n);
+        const n = `/sdgen/templates?since=${encodeURIComponent(this.version)}`, { version: s, templates: i } = await D(n);
         this.version = s, i && (this.files = [He, ...i]), (i || t) && this.changed();
       } catch {
         this.rest = Ke;
@@ -606,8 +606,8 @@ function ee(e, t) {
   const n = e.seeds ?? 1, s = Math.ceil(e.images / Math.max(n, 1)), i = s < e.combinations ? t.combinationsOf(s, e.combinations) : t.combinations(e.combinations);
   return e.seeds === null || e.seeds < 2 ? i : `${i} × ${t.seeds(e.seeds)}`;
 }
-function P(e, t, n = 1 / 0) {
-  if (!(e instanceof C)) return [d("div", "sdgen-error", t.noAnswer)];
+function _(e, t, n = 1 / 0) {
+  if (!(e instanceof R)) return [d("div", "sdgen-error", t.noAnswer)];
   const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), a = s.slice(0, n).map((o) => {
     const r = i.has(o.hint) ? "" : o.hint;
     return i.add(o.hint), d(
@@ -620,8 +620,8 @@ function P(e, t, n = 1 / 0) {
   });
   return s.length > 1 ? [d("div", "sdgen-dim", t.problems(s.length)), ...a] : a;
 }
-const O = ["planned", "running"], Se = "sdgen.planners", tt = 100;
-function D({ id: e }) {
+const P = ["planned", "running"], Se = "sdgen.planners", tt = 100;
+function M({ id: e }) {
   return `/sdgen/sessions/${encodeURIComponent(e)}`;
 }
 class nt {
@@ -630,6 +630,8 @@ class nt {
   }
   texts;
   known = /* @__PURE__ */ new Map();
+  /** How often each session was heard of: what was asked for before and comes after is old. */
+  heard = /* @__PURE__ */ new Map();
   listeners = /* @__PURE__ */ new Set();
   /** Begin to listen; sessions that run already are asked for, so that their end is noticed. */
   start() {
@@ -650,7 +652,7 @@ class nt {
     const n = this.known.get(t);
     if (n) return n;
     try {
-      const s = await q(D({ id: t }));
+      const s = await D(M({ id: t }));
       return this.known.set(t, s), s;
     } catch {
       return;
@@ -658,30 +660,50 @@ class nt {
   }
   /** Do something to a session. Throws `ServerError`. */
   async act(t, n, s = {}) {
-    return this.took(await B(`${D(t)}/${n}`, s));
+    return this.took(t.id, () => B(`${M(t)}/${n}`, s));
   }
   /** Write a session into ledger and manifest again from its folder. Throws `ServerError`. */
   async rebuild(t) {
-    return this.took(await B("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
+    return this.took(t.id, () => B("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
   }
   /** Where a session may be moved to. Throws `ServerError`. */
   async places(t) {
-    return (await q(D(t))).places;
+    return (await D(M(t))).places;
   }
-  took(t) {
-    return this.receive(t), t;
+  /** What a press of Run reported; its messages may have overtaken it. */
+  reported(t) {
+    this.receive(t), this.refresh(t.id);
+  }
+  /** Take over the session that `ask` answers with, unless messages told of it meanwhile: then it is asked for anew. */
+  async took(t, n) {
+    const s = this.heard.get(t), i = await n();
+    return this.heard.get(t) === s ? this.receive(i) : this.refresh(t), i;
+  }
+  /** Ask for a session until no message came while the answer was on its way. */
+  async refresh(t) {
+    for (let n = 0; n < 5; n++) {
+      const s = this.heard.get(t);
+      try {
+        const i = await D(M({ id: t }));
+        if (this.heard.get(t) !== s) continue;
+        this.receive(i);
+      } catch {
+      }
+      return;
+    }
   }
   receive(t) {
+    this.heard.set(t.id, (this.heard.get(t.id) ?? 0) + 1);
     const n = this.known.get(t.id);
     this.known.set(t.id, t);
-    const s = n && O.includes(n.state) && !O.includes(t.state) ? st(t, this.texts()) : void 0;
+    const s = n && P.includes(n.state) && !P.includes(t.state) ? st(t, this.texts()) : void 0;
     s && xe(s.severity, s.summary, s.detail);
     for (const i of this.listeners) i(t);
   }
   async list() {
     try {
-      const { sessions: t } = await q("/sdgen/sessions");
-      for (const n of t) (O.includes(n.state) || this.known.has(n.id)) && this.receive(n);
+      const { sessions: t } = await D("/sdgen/sessions");
+      for (const n of t) (P.includes(n.state) || this.known.has(n.id)) && this.receive(n);
     } catch {
     }
   }
@@ -749,7 +771,7 @@ function Ae(e, t) {
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
 async function lt(e, t, n) {
-  const { axes: s } = await q(`${D(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], a = oe(t.across, i, i[0]), o = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
+  const { axes: s } = await D(`${M(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], a = oe(t.across, i, i[0]), o = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
   r.className = "sdgen-sheet";
   const l = d("div", "sdgen-sheet-view");
   l.tabIndex = 0;
@@ -758,17 +780,17 @@ async function lt(e, t, n) {
   const m = () => {
     r.src && URL.revokeObjectURL(r.src);
   }, g = new G(
-    (w, b) => We(`${D(e)}/sheet?${w}`, b),
+    (w, b) => We(`${M(e)}/sheet?${w}`, b),
     (w) => {
       m(), r.src = URL.createObjectURL(w), r.alt = `${t.compare}: ${a.select.value} × ${o.select.value}`, h.href = r.src, h.download = `${e.name}_${a.select.value}_${o.select.value}.png`, l.replaceChildren(r);
     },
     (w) => {
-      l.replaceChildren(...P(w, t));
+      l.replaceChildren(..._(w, t));
     },
     0
   ), u = () => {
     const w = new URLSearchParams({ x: a.select.value, y: o.select.value }).toString();
-    p.href = Ue(`${D(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
+    p.href = Ue(`${M(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
   };
   a.select.addEventListener("change", u), o.select.addEventListener("change", u);
   const f = H(
@@ -799,7 +821,7 @@ function ct(e, t, n, s, i, a) {
     n.act(t, k, $).then((A) => {
       i([L(A)]);
     }, a);
-  }, h = !O.includes(t.state), m = async () => {
+  }, h = !P.includes(t.state), m = async () => {
     l(bt(t, n, s, await n.places(t)))();
   }, g = [
     { label: s.compare, press: () => {
@@ -860,7 +882,7 @@ function ht(e, t, n, s, i) {
         u.close(), n(e.said(b));
       },
       (b) => {
-        l.disabled = !1, r.replaceChildren(...P(b, t)), s(b);
+        l.disabled = !1, r.replaceChildren(..._(b, t)), s(b);
       }
     );
   });
@@ -880,12 +902,12 @@ function ut(e) {
 function pt(e) {
   return !(e instanceof HTMLInputElement) || e.type !== "checkbox" ? e.value.trim() : e.checked ? "1" : "";
 }
-function R(e, t) {
+function O(e, t) {
   return `${e.replace(/ …$/, "")}: ${t.name}`;
 }
 function mt(e, t, n) {
   return {
-    title: R(n.extend, e),
+    title: O(n.extend, e),
     note: n.extendNote,
     fields: [
       { name: "more", label: n.extendMore, kind: "number" },
@@ -897,7 +919,7 @@ function mt(e, t, n) {
 }
 function gt(e, t, n) {
   return {
-    title: R(n.shrink, e),
+    title: O(n.shrink, e),
     note: n.shrinkNote,
     fields: [{ name: "count", label: n.shrinkTo, kind: "number", value: String(e.planned) }],
     send: ({ count: s }) => t.act(e, "shrink", { count: Number(s) }),
@@ -906,7 +928,7 @@ function gt(e, t, n) {
 }
 function ft(e, t, n) {
   return {
-    title: R(n.skip, e),
+    title: O(n.skip, e),
     note: n.skipNote,
     fields: [{ name: "items", label: n.skipItems, kind: "text" }],
     send: ({ items: s }) => t.act(e, "skip", { items: s }),
@@ -915,7 +937,7 @@ function ft(e, t, n) {
 }
 function wt(e, t, n) {
   return {
-    title: R(n.rename, e),
+    title: O(n.rename, e),
     note: n.renameNote,
     fields: [{ name: "name", label: n.newName, kind: "text", value: e.name }],
     send: ({ name: s }) => t.act(e, "rename", { name: s }),
@@ -924,7 +946,7 @@ function wt(e, t, n) {
 }
 function bt(e, t, n, s) {
   return {
-    title: R(n.move, e),
+    title: O(n.move, e),
     note: n.moveNote,
     fields: [{ name: "to", label: n.moveTo, kind: "select", options: s }],
     send: ({ to: i }) => t.act(e, "move", { to: i }),
@@ -933,7 +955,7 @@ function bt(e, t, n, s) {
 }
 function vt(e, t, n) {
   return {
-    title: R(n.verify, e),
+    title: O(n.verify, e),
     note: n.verifyNote,
     fields: [
       { name: "hashes", label: n.verifyHashes, kind: "checkbox" },
@@ -945,7 +967,7 @@ function vt(e, t, n) {
 }
 function xt(e, t, n) {
   return {
-    title: R(n.rebuild, e),
+    title: O(n.rebuild, e),
     note: n.rebuildNote,
     fields: [],
     send: () => t.rebuild(e),
@@ -960,7 +982,7 @@ function kt({ verify: e }, t) {
   });
   return [e.ok ? t.agree : t.disagree, ...n, ...e.advice ?? []];
 }
-const re = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, Ne = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, _ = /^\d{1,18}$/;
+const re = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, Ne = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, q = /^\d{1,18}$/;
 function Me(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
@@ -991,7 +1013,7 @@ function de(e, t) {
     if (r?.[1] !== void 0 && r[2] !== void 0) {
       const [p, h] = [r[1].toLowerCase(), r[2].trim()];
       if (p === "random" || p === "limit") {
-        _.test(h) ? n.draw = Number(h) : n.unknown.push(o);
+        q.test(h) ? n.draw = Number(h) : n.unknown.push(o);
         continue;
       }
       if (p.startsWith("key")) {
@@ -1005,8 +1027,8 @@ function de(e, t) {
       /^[+-]?\d{1,18}$/.test(l) && (n.weight = Math.max(0, Number(l)));
     else if (o.startsWith("#")) {
       const [p, h, ...m] = l.split("-").map((u) => u.trim()), g = l.split(",").map((u) => u.trim());
-      p && h && _.test(p) && _.test(h) && !m.length && Number(p) <= Number(h) ? (s = ce(Number(p), Math.min(Number(h), t.length - 1)), s.length || n.unknown.push(o)) : g.every((u) => _.test(u)) ? (n.unknown = g.filter((u) => Number(u) >= t.length).map((u) => `#${u}`), s = g.map(Number).filter((u) => u < t.length)) : n.unknown.push(o);
-    } else _.test(o) ? a = Number(o) : i = le(o);
+      p && h && q.test(p) && q.test(h) && !m.length && Number(p) <= Number(h) ? (s = ce(Number(p), Math.min(Number(h), t.length - 1)), s.length || n.unknown.push(o)) : g.every((u) => q.test(u)) ? (n.unknown = g.filter((u) => Number(u) >= t.length).map((u) => `#${u}`), s = g.map(Number).filter((u) => u < t.length)) : n.unknown.push(o);
+    } else q.test(o) ? a = Number(o) : i = le(o);
   }
   if (s) n.picked = s;
   else if (i) {
@@ -1181,7 +1203,7 @@ class Ct {
         this.outcome(`${ee(h, i)} → `, d("b", "sdgen-images", i.images(h.images)));
       },
       (h) => {
-        this.outcome(...P(h, i));
+        this.outcome(..._(h, i));
       },
       200
     ), this.buildNames();
@@ -1426,7 +1448,7 @@ class Pt {
     this.show(this.tools(), ...Ze(t, y(x()), x(), n)), X(this.node, this.panel.root, !1);
   }
   failed(t) {
-    this.show(this.tools(), ...P(t, y(x()))), X(this.node, this.panel.root, t instanceof C);
+    this.show(this.tools(), ..._(t, y(x()))), X(this.node, this.panel.root, t instanceof R);
   }
   tools() {
     const t = y(x()), n = (s, i, a) => {
@@ -1516,7 +1538,7 @@ class Re {
         this.expect(zt(i, y(x())));
       },
       (i) => {
-        this.expect(P(i, y(x()), 1));
+        this.expect(_(i, y(x()), 1));
       }
     );
     const s = n.listen((i) => {
@@ -1592,7 +1614,7 @@ class Re {
   }
   executed(t) {
     const [n] = Array.isArray(t.sdgen) ? t.sdgen : [];
-    n?.id && (this.report = n, this.said = [], this.wanted = n.id, it(se(this.node), n.id), this.sessions.receive(n));
+    n?.id && (this.report = n, this.said = [], this.wanted = n.id, it(se(this.node), n.id), this.sessions.reported(n));
   }
   async follow(t) {
     this.wanted = t;
@@ -1625,7 +1647,7 @@ class Re {
     this.said = t.map((n) => d("div", "sdgen-said", n)), this.draw();
   };
   failed = (t) => {
-    this.said = P(t, y(x())), this.draw();
+    this.said = _(t, y(x())), this.draw();
   };
   pinned(t, n) {
     const s = this.itemSession?.name ?? t.session, i = () => {
@@ -1677,9 +1699,9 @@ function Ft(e, t, n, s) {
     "sdgen-head",
     d("b", "sdgen-name", e.name),
     h,
-    O.includes(e.state) && l(t.pause, "pause"),
+    P.includes(e.state) && l(t.pause, "pause"),
     ["paused", "stopped"].includes(e.state) && e.left > 0 && l(t.resume, "resume"),
-    (O.includes(e.state) || e.state === "paused") && l(t.stop, "stop"),
+    (P.includes(e.state) || e.state === "paused") && l(t.stop, "stop"),
     e.state === "failed" && e.failed > 0 && l(t.retry, "retry"),
     p
   ), g = e.state !== "running" && e.state !== "failed" && e.reason;
@@ -1733,12 +1755,12 @@ function j(e) {
   for (let n = 0; n < e.length; n += 8192) t += String.fromCharCode(...e.subarray(n, n + 8192));
   return t;
 }
-const Gt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}.sdgen-head .sdgen-button+.sdgen-button{margin-left:0}.sdgen-said{border-left:3px solid #4a90d9;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-panel :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-menu{position:fixed;box-sizing:border-box;max-width:320px;max-height:90vh;margin:0;overflow:hidden auto;padding:4px;border:1px solid var(--border-color, #4e4e4e);border-radius:8px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 8px 28px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-menu::backdrop{background:none}.sdgen-menu .sdgen-button{display:block;width:100%;margin:0;padding:4px 12px;border:none;background:none;text-align:left}.sdgen-menu .sdgen-button:hover:not([disabled]),.sdgen-menu .sdgen-button:focus{outline:none;background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-menu .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-session-dialog{width:min(460px,94vw);height:fit-content;max-height:88vh}.sdgen-form{display:flex;flex-direction:column;gap:10px;overflow:hidden auto;padding:2px 14px 14px}.sdgen-field{display:flex;flex-direction:column;gap:3px}.sdgen-field.sdgen-checkbox{flex-direction:row;align-items:center;gap:8px}.sdgen-field input:not([type=checkbox]),.sdgen-field select{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-form-notes:empty{display:none}.sdgen-sheet-dialog{width:min(1000px,94vw);height:fit-content;min-height:240px;max-height:92vh}.sdgen-sheet-axes{display:flex;flex:none;flex-wrap:wrap;align-items:center;gap:8px 14px;padding:0 14px 10px}.sdgen-sheet-axes .sdgen-field{flex-direction:row;align-items:center;gap:6px}.sdgen-sheet-axes a{text-decoration:none}.sdgen-sheet-axes a:first-of-type{margin-left:auto}.sdgen-sheet-view{flex:1;overflow:auto;min-height:0;padding:10px 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-sheet{display:block;border-radius:4px}", Ht = 150, Kt = 3e3, Oe = new nt(() => y(x())), T = /* @__PURE__ */ new Map(), I = new Je(() => {
+const Gt = ".sdgen-panel{box-sizing:border-box;overflow:hidden auto;border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:12px/1.45 Inter,Arial,sans-serif;text-align:left;scrollbar-width:thin}.sdgen-content{display:flex;flex-direction:column;gap:5px;padding:7px 9px}.sdgen-stale .sdgen-content{opacity:.55}.sdgen-dim{color:var(--descrip-text, #999)}.sdgen-head,.sdgen-expect,.sdgen-pinned{display:flex;align-items:center;gap:8px}.sdgen-expect{flex-wrap:wrap;gap:0 8px}.sdgen-name{flex:0 1 auto;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-chips{display:flex;flex-wrap:wrap;gap:4px}.sdgen-chip{display:inline-flex;gap:5px;padding:0 7px;border:1px solid var(--border-color, #4e4e4e);border-radius:9px;white-space:nowrap}.sdgen-drawn{border-style:dashed}.sdgen-chip i{color:var(--descrip-text, #999)}.sdgen-prompts{display:flex;flex-direction:column;border-top:1px solid var(--border-color, #4e4e4e);padding-top:4px}.sdgen-prompt{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.sdgen-prompt .sdgen-dim{display:inline-block;min-width:14px}.sdgen-warning,.sdgen-error,.sdgen-pinned{border-left:3px solid #d9a520;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-error{border-color:var(--error-text, #ff4444);background:color-mix(in srgb,var(--error-text, #ff4444) 14%,transparent)}.sdgen-error .sdgen-message{color:var(--error-text, #ff4444);font-weight:600;white-space:pre-wrap}.sdgen-pinned{flex-wrap:wrap;justify-content:space-between}.sdgen-button{flex:none;margin-left:auto;padding:0 8px;border:1px solid var(--border-color, #4e4e4e);border-radius:5px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);font:inherit;cursor:pointer}.sdgen-button:hover{filter:brightness(1.15)}.sdgen-state{flex:none;padding:0 7px;border-radius:9px;background:#5a5a5a;color:#fff;font-size:11px}.sdgen-is-running{background:#2468b4}.sdgen-is-completed{background:#2c7a3f}.sdgen-is-paused{background:#8a6410}.sdgen-is-failed{background:#a83232}.sdgen-bar{display:flex;height:6px;overflow:hidden;border-radius:3px;background:color-mix(in srgb,var(--input-text, #ddd) 18%,transparent)}.sdgen-bar .sdgen-done{background:#3fa05a;transition:width .2s linear}.sdgen-bar .sdgen-failed{background:#d04848}.sdgen-toolbar{display:flex;gap:6px}.sdgen-toolbar .sdgen-button{margin:0}.sdgen-toolbar .sdgen-button:last-child{margin-left:auto}button.sdgen-chip{background:none;color:inherit;font:inherit;line-height:inherit;cursor:pointer}button.sdgen-chip:hover{border-color:var(--input-text, #ddd)}.sdgen-chosen{border-color:#4a90d9;background:color-mix(in srgb,#4a90d9 22%,transparent)!important}.sdgen-prompt summary{cursor:pointer;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;list-style:none}.sdgen-prompt[open]{white-space:normal}.sdgen-prompt[open] summary{overflow-wrap:anywhere;white-space:normal}[data-node-id]:has(.sdgen-panel.sdgen-wrong){outline:2px solid #e0443e;outline-offset:4px;border-radius:16px}.sdgen-modal{box-sizing:border-box;width:min(880px,94vw);height:min(640px,88vh);margin:auto;padding:0;border:1px solid var(--border-color, #4e4e4e);border-radius:10px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 12px 40px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-modal[open]{display:flex;flex-direction:column}.sdgen-modal::backdrop{background:#00000073}.sdgen-modal-head,.sdgen-modal-foot{display:flex;flex:none;align-items:center;gap:8px;padding:10px 14px}.sdgen-modal-head b{overflow:hidden;font-size:14px;text-overflow:ellipsis;white-space:nowrap}.sdgen-modal-foot{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-modal .sdgen-button{margin:0;padding:3px 12px;border-radius:6px;background:var(--comfy-input-bg, #222)}.sdgen-modal .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-modal .sdgen-cross{margin-left:auto;padding:3px 8px;border:none;background:none}.sdgen-modal .sdgen-main{border-color:#2468b4;background:#2468b4;color:#fff}.sdgen-modal :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-modal input[type=checkbox],.sdgen-modal input[type=radio]{flex:none;width:14px;height:14px;margin:0;accent-color:#2f7fd6}.sdgen-modal-body{display:flex;flex:1;min-height:0;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-names{flex:0 0 230px;overflow:hidden auto;padding:6px;border-right:1px solid var(--border-color, #4e4e4e);scrollbar-width:thin}.sdgen-name-row{display:flex;align-items:center;gap:8px;padding:5px 8px;border-radius:6px;cursor:pointer}.sdgen-name-row:hover,.sdgen-value:hover,.sdgen-theme:hover{background:color-mix(in srgb,var(--input-text, #ddd) 9%,transparent)}.sdgen-name-row:has(:checked){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-name-row:has(:focus-visible){outline:2px solid #4a90d9;outline-offset:-2px}.sdgen-name-row input{position:absolute;opacity:0;pointer-events:none}.sdgen-name-row .sdgen-name{flex:1}.sdgen-count{flex:none;color:var(--descrip-text, #999);font-size:12px}.sdgen-changed .sdgen-count{color:var(--input-text, #ddd);font-weight:600}.sdgen-left-out .sdgen-count{color:color-mix(in srgb,#d99a10 72%,var(--input-text, #ddd))}.sdgen-side{display:flex;flex:1;flex-direction:column;min-width:0}.sdgen-tools{display:flex;flex:none;flex-direction:column;gap:8px;padding:10px;border-bottom:1px solid var(--border-color, #4e4e4e)}.sdgen-bulk{display:flex;flex-wrap:wrap;align-items:center;gap:6px}.sdgen-search,.sdgen-draw input[type=number]{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-search{width:100%}.sdgen-draw{display:flex;align-items:center;gap:6px;margin-left:auto}.sdgen-draw input[type=number]{width:62px;padding:2px 6px}.sdgen-values,.sdgen-themes{flex:1;overflow:hidden auto;min-height:0;padding:6px;scrollbar-width:thin}.sdgen-value{display:flex;align-items:center;gap:9px;min-height:26px;padding:0 8px;border-radius:6px;content-visibility:auto;contain-intrinsic-size:auto 26px;cursor:pointer;user-select:none}.sdgen-value:has(:focus-visible){background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-key{flex:0 0 auto;overflow:hidden;max-width:45%;text-overflow:ellipsis;white-space:nowrap}.sdgen-key+.sdgen-text{color:var(--descrip-text, #999)}.sdgen-text{overflow:hidden;min-width:0;text-overflow:ellipsis;white-space:nowrap}.sdgen-notes{display:flex;flex:none;flex-direction:column;gap:4px;overflow:hidden auto;max-height:136px;padding:0 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-notes:empty{display:none}.sdgen-notes>:first-child{margin-top:8px}.sdgen-notes>:last-child{margin-bottom:8px}.sdgen-notes .sdgen-warning{display:flex;align-items:center;gap:8px}.sdgen-outcome{flex:1;overflow:hidden auto;max-height:96px}.sdgen-outcome.sdgen-stale{opacity:.55}.sdgen-theme-dialog{width:min(560px,94vw);height:fit-content;max-height:88vh}.sdgen-theme-dialog>.sdgen-search{flex:none;width:auto;margin:0 14px 8px}.sdgen-themes{border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-theme{display:flex;align-items:baseline;gap:10px;width:100%;min-height:28px;padding:3px 10px;border:none;border-radius:6px;background:none;color:inherit;font:inherit;text-align:left;cursor:pointer}.sdgen-style{padding-left:30px}.sdgen-theme[aria-current]{background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-theme .sdgen-dim{overflow:hidden;font-size:12px;text-overflow:ellipsis;white-space:nowrap}.sdgen-bad{color:var(--error-text, #ff4444);font-size:12px}.sdgen-head .sdgen-button+.sdgen-button{margin-left:0}.sdgen-said{border-left:3px solid #4a90d9;padding:2px 0 2px 7px;overflow-wrap:anywhere}.sdgen-panel :focus-visible{outline:2px solid #4a90d9;outline-offset:-1px}.sdgen-menu{position:fixed;box-sizing:border-box;max-width:320px;max-height:90vh;margin:0;overflow:hidden auto;padding:4px;border:1px solid var(--border-color, #4e4e4e);border-radius:8px;background:var(--comfy-menu-bg, #353535);color:var(--input-text, #ddd);box-shadow:0 8px 28px #00000073;font:13px/1.45 Inter,Arial,sans-serif}.sdgen-menu::backdrop{background:none}.sdgen-menu .sdgen-button{display:block;width:100%;margin:0;padding:4px 12px;border:none;background:none;text-align:left}.sdgen-menu .sdgen-button:hover:not([disabled]),.sdgen-menu .sdgen-button:focus{outline:none;background:color-mix(in srgb,#4a90d9 30%,transparent)}.sdgen-menu .sdgen-button[disabled]{opacity:.45;cursor:default}.sdgen-session-dialog{width:min(460px,94vw);height:fit-content;max-height:88vh}.sdgen-form{display:flex;flex-direction:column;gap:10px;overflow:hidden auto;padding:2px 14px 14px}.sdgen-field{display:flex;flex-direction:column;gap:3px}.sdgen-field.sdgen-checkbox{flex-direction:row;align-items:center;gap:8px}.sdgen-field input:not([type=checkbox]),.sdgen-field select{box-sizing:border-box;padding:5px 9px;border:1px solid var(--border-color, #4e4e4e);border-radius:6px;background:var(--comfy-input-bg, #222);color:var(--input-text, #ddd);font:inherit}.sdgen-form-notes:empty{display:none}.sdgen-sheet-dialog{width:min(1000px,94vw);height:fit-content;min-height:240px;max-height:92vh}.sdgen-sheet-axes{display:flex;flex:none;flex-wrap:wrap;align-items:center;gap:8px 14px;padding:0 14px 10px}.sdgen-sheet-axes .sdgen-field{flex-direction:row;align-items:center;gap:6px}.sdgen-sheet-axes a{text-decoration:none}.sdgen-sheet-axes a:first-of-type{margin-left:auto}.sdgen-sheet-view{flex:1;overflow:auto;min-height:0;padding:10px 14px;border-top:1px solid var(--border-color, #4e4e4e)}.sdgen-sheet{display:block;border-radius:4px}", Ht = 150, Kt = 3e3, Oe = new nt(() => y(x())), T = /* @__PURE__ */ new Map(), C = new Je(() => {
   for (const [e, t] of T)
     De(e), t.refresh();
 });
 function De(e) {
-  I.files && z(e) === "SDGenTemplate" && Ve(e, "file", I.files);
+  C.files && z(e) === "SDGenTemplate" && Ve(e, "file", C.files);
 }
 function Jt() {
   if (!document.hidden)
@@ -1748,7 +1770,7 @@ function Xt(e) {
   const t = z(e);
   if (t === "SDGenTemplate")
     T.set(e, new Pt(e, () => {
-      I.look(!0);
+      C.look(!0);
     })), De(e);
   else if (t === "SDGenSessionPlan") T.set(e, new Re(e, Oe));
   else {
@@ -1762,14 +1784,14 @@ function Xt(e) {
 function Qt() {
   const e = document.createElement("style");
   e.dataset.sdgen = "", e.textContent = Gt, document.head.append(e), Oe.start(), Ge(Bt), setInterval(Jt, Ht), setInterval(() => {
-    !document.hidden && [...T.keys()].some(Y) && I.look();
+    !document.hidden && [...T.keys()].some(Y) && C.look();
   }, Kt), Q("reconnected", () => {
-    I.look(!0);
+    C.look(!0);
   }), window.addEventListener("focus", () => {
-    I.look(!0);
+    C.look(!0);
   }), Be("progress_text", (t) => {
     const n = t?.nodeId ?? "";
     return [...T].some(([s, i]) => i instanceof Re && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });
 }
-qe(Qt, Xt, () => I.look(!0));
+qe(Qt, Xt, () => C.look(!0));

@@ -160,7 +160,7 @@ export class PlanPanel {
     this.said = []
     this.wanted = report.id
     remember(lastingId(this.node), report.id)
-    this.sessions.receive(report)
+    this.sessions.reported(report)
   }
 
   private async follow(id: string): Promise<void> {

@@ -51,6 +51,8 @@ export function route({ id }: { id: string }): string {
 
 export class Sessions {
   private readonly known = new Map<string, Session>()
+  /** How often each session was heard of: what was asked for before and comes after is old. */
+  private readonly heard = new Map<string, number>()
   private readonly listeners = new Set<(session: Session) => void>()
 
   constructor(private readonly texts: () => Texts) {}
@@ -88,12 +90,12 @@ export class Sessions {
 
   /** Do something to a session. Throws `ServerError`. */
   async act(session: Session, action: Action, body: object = {}): Promise<Answer> {
-    return this.took(await post(`${route(session)}/${action}`, body))
+    return this.took(session.id, () => post(`${route(session)}/${action}`, body))
   }
 
   /** Write a session into ledger and manifest again from its folder. Throws `ServerError`. */
   async rebuild(session: Session): Promise<Answer> {
-    return this.took(await post('/sdgen/sessions', { folder: session.folder.replace(/^.*[\\/]/, '') }))
+    return this.took(session.id, () => post('/sdgen/sessions', { folder: session.folder.replace(/^.*[\\/]/, '') }))
   }
 
   /** Where a session may be moved to. Throws `ServerError`. */
@@ -101,12 +103,38 @@ export class Sessions {
     return ((await get(route(session))) as { places: string[] }).places
   }
 
-  private took(answer: unknown): Answer {
-    this.receive(answer as Session)
-    return answer as Answer
+  /** What a press of Run reported; its messages may have overtaken it. */
+  reported(report: Report): void {
+    this.receive(report)
+    void this.refresh(report.id)
   }
 
-  receive(session: Session): void {
+  /** Take over the session that `ask` answers with, unless messages told of it meanwhile: then it is asked for anew. */
+  private async took(id: string, ask: () => Promise<unknown>): Promise<Answer> {
+    const before = this.heard.get(id)
+    const answer = (await ask()) as Answer
+    if (this.heard.get(id) === before) this.receive(answer)
+    else void this.refresh(id)
+    return answer
+  }
+
+  /** Ask for a session until no message came while the answer was on its way. */
+  private async refresh(id: string): Promise<void> {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const before = this.heard.get(id)
+      try {
+        const session = (await get(route({ id }))) as Session
+        if (this.heard.get(id) !== before) continue
+        this.receive(session)
+      } catch {
+        // The next message tells.
+      }
+      return
+    }
+  }
+
+  private receive(session: Session): void {
+    this.heard.set(session.id, (this.heard.get(session.id) ?? 0) + 1)
     const before = this.known.get(session.id)
     this.known.set(session.id, session)
     const text = before && ACTIVE.includes(before.state) && !ACTIVE.includes(session.state) ? ending(session, this.texts()) : undefined
