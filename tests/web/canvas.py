@@ -42,11 +42,12 @@ def draw_nodes_with(page: Page, renderer: str) -> None:
     page.evaluate("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", renderer == "vue")
 
 
-def load(page: Page, workflow: dict[str, Any]) -> None:
+def load(page: Page, workflow: dict[str, Any], scale: float = 0.7) -> None:
     """Open a workflow and show all of it."""
     page.evaluate("workflow => app.loadGraphData(workflow)", workflow)
     page.evaluate(
-        "() => { app.canvas.ds.scale = 0.7; app.canvas.ds.offset = [110, 130]; app.canvas.setDirty(true, true) }"
+        "scale => { app.canvas.ds.scale = scale; app.canvas.ds.offset = [110, 130]; app.canvas.setDirty(true, true) }",
+        scale,
     )
 
 

@@ -81,11 +81,19 @@ def test_run_watch_reload_and_drag_back(page: Page, web_comfy: ComfyServer, fron
 def test_pause_and_resume_in_the_node(page: Page, web_comfy: ComfyServer, frontend: str, renderer: str) -> None:
     name = f"pause_{frontend}"
     canvas.draw_nodes_with(page, renderer)
-    canvas.load(page, small_session(name, 24))
-    canvas.shows(page, "plan", "Run makes 24 images")
+    # so small that ComfyUI's own toast about the way nodes are drawn does not lie over the panel
+    canvas.load(page, small_session(name, 60), scale=0.6)
+    canvas.shows(page, "plan", "Run makes 60 images")
     canvas.press_run(page)
     plan = canvas.panel(page, "plan")
-    plan.get_by_role("button", name="Pause", exact=True).click(timeout=canvas.PATIENCE_MS)
+    pause = plan.get_by_role("button", name="Pause", exact=True)
+    expect(plan.locator(".sdgen-is-running")).to_be_visible(timeout=canvas.PATIENCE_MS)
+    pause.evaluate("button => { button.marked = true }")
+    counts = plan.locator(".sdgen-counts")
+    before = counts.inner_text()
+    expect(counts).not_to_have_text(before, timeout=canvas.PATIENCE_MS)
+    assert pause.evaluate("button => button.marked")  # new figures do not replace the button under the pointer
+    pause.click(timeout=canvas.PATIENCE_MS)
     expect(plan.locator(".sdgen-is-paused")).to_be_visible(timeout=canvas.PATIENCE_MS)
     expect(canvas.toast(page, f"Session {name} is paused")).to_be_visible()
     expect(plan.locator(".sdgen-warning")).to_contain_text("paused")
@@ -94,4 +102,4 @@ def test_pause_and_resume_in_the_node(page: Page, web_comfy: ComfyServer, fronte
     assert session["left"] > 0
     plan.get_by_role("button", name="Resume", exact=True).click()
     expect(plan.locator(".sdgen-is-completed")).to_be_visible(timeout=canvas.SESSION_MS)
-    assert len(images_of(web_comfy, name)) == 24
+    assert len(images_of(web_comfy, name)) == 60

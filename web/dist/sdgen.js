@@ -8,9 +8,9 @@ class R extends Error {
   code;
   hint;
   errors;
-  static from({ error: t, message: n, hint: s, errors: i }, a) {
-    const o = (i ?? []).map((r) => R.from(r, a));
-    return new R(t ?? "server-error", n ?? a, s ?? "", o);
+  static from({ error: t, message: n, hint: s, errors: i }, o) {
+    const a = (i ?? []).map((r) => R.from(r, o));
+    return new R(t ?? "server-error", n ?? o, s ?? "", a);
   }
 }
 function qe(e, t, n) {
@@ -36,7 +36,7 @@ function me(e, t, n) {
 function ge(e, t) {
   t.isConnected || e.graph !== S.canvas?.graph || document.querySelector(`[data-node-id="${e.id}"] .sdgen-panel`)?.replaceWith(t);
 }
-function U(e) {
+function B(e) {
   const t = e.flags?.collapsed ? 0 : e.computeSize()[1];
   e.size[1] < t && e.setSize([e.size[0], t]), e.setDirtyCanvas?.(!0, !0);
 }
@@ -52,9 +52,9 @@ function fe(e, t) {
   n && (n.hidden = !0, n.options && (n.options.hidden = !0));
 }
 function F(e, t, n) {
-  const s = e.widgets?.find((a) => a.name === t);
+  const s = e.widgets?.find((o) => o.name === t);
   if (!s) return;
-  s.value = n, s.callback?.(n), U(e);
+  s.value = n, s.callback?.(n), B(e);
   const i = S.extensionManager?.workflow?.activeWorkflow?.changeTracker;
   i?.captureCanvasState ? i.captureCanvasState() : i?.checkState?.();
 }
@@ -65,7 +65,7 @@ function Ve(e, t, n) {
 function X(e, t, n) {
   t.classList.toggle("sdgen-wrong", n), e.strokeStyles && (e.strokeStyles.sdgen = () => n ? { color: "#e0443e", lineWidth: 3, padding: 8 } : void 0), e.setDirtyCanvas?.(!0, !0);
 }
-function N(e, t) {
+function A(e, t) {
   const n = e.inputs?.findIndex((i) => i.name === t) ?? -1;
   if (n < 0) return null;
   let s = ne(e, n);
@@ -80,7 +80,7 @@ function ne(e, t) {
   }
 }
 function je(e) {
-  const t = e.graph?.nodes?.find((n) => E(n, "ckpt_name") && !N(n, "ckpt_name"));
+  const t = e.graph?.nodes?.find((n) => E(n, "ckpt_name") && !A(n, "ckpt_name"));
   return t ? E(t, "ckpt_name") : "";
 }
 function se(e) {
@@ -102,7 +102,7 @@ function we(e, t) {
 function D(e) {
   return be(e, { cache: "no-store" });
 }
-function B(e, t, n) {
+function U(e, t, n) {
   return be(e, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-SDGen": "1" },
@@ -114,7 +114,7 @@ async function We(e, t) {
   const n = await I.fetchApi(e, { cache: "no-store", signal: t });
   return n.ok || await ve(n), n.blob();
 }
-function Ue(e) {
+function Be(e) {
   return I.apiURL?.(e) ?? e;
 }
 async function be(e, t) {
@@ -136,15 +136,15 @@ function Q(e, t) {
     t(n.detail);
   });
 }
-function Be(e, t) {
+function Ue(e, t) {
   const n = I.dispatchCustomEvent?.bind(I);
   n && (I.dispatchCustomEvent = (s, i) => s === e && t(i) ? !0 : n(s, i));
 }
 function Ge(e) {
   const [t, n] = [S.handleFile?.bind(S), S.loadGraphData?.bind(S)];
   !t || !n || (S.handleFile = async (s, ...i) => {
-    const a = await e(s);
-    await (a ? n(a, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
+    const o = await e(s);
+    await (o ? n(o, !0, !0, s.name.replace(/\.\w+$/, "")) : t(s, ...i));
   });
 }
 function xe(e, t, n) {
@@ -218,16 +218,24 @@ class ke {
     });
   };
   /**
-   * Show `children` instead of what is there. A session that runs shows new figures many times a second: a button that is being
-   * pressed stays until its click has come, and the keyboard stays at the button it was at.
+   * Show `children` instead of what is there. A session that runs shows new figures many times a second: a child that would look the
+   * same stays in its place with its buttons (so what they do must not depend on when they were made), a button that is being pressed
+   * stays until its click has come, and the keyboard stays at the button it was at.
    */
   show(...t) {
     if (this.pressed) {
       this.waiting = t;
       return;
     }
-    const n = this.content.contains(document.activeElement) ? document.activeElement?.textContent : void 0;
-    this.content.replaceChildren(...t.filter((s) => !!s)), n && [...this.content.querySelectorAll("button")].find((s) => s.textContent === n)?.focus({ preventScroll: !0 });
+    const n = this.content.contains(document.activeElement) ? document.activeElement?.textContent : void 0, s = [...this.content.childNodes], i = t.filter((o) => !!o).map((o) => {
+      const a = typeof o == "string" ? document.createTextNode(o) : o, r = s.findIndex((l) => l.isEqualNode(a));
+      return s.splice(r, r < 0 ? 0 : 1)[0] ?? a;
+    });
+    for (const o of s) o.remove();
+    i.forEach((o, a) => {
+      const r = this.content.childNodes[a];
+      r !== o && this.content.insertBefore(o, r ?? null);
+    }), n && [...this.content.querySelectorAll("button")].find((o) => o.textContent === n)?.focus({ preventScroll: !0 });
   }
   /** The height that the content needs, in the node's own pixels. */
   height() {
@@ -552,7 +560,7 @@ function $e(e, t) {
   return n < 90 ? t.minutes(n) : t.hours(Math.floor(n / 60), n % 60);
 }
 async function Z(e, t) {
-  return await B("/sdgen/templates/preview", e, t);
+  return await U("/sdgen/templates/preview", e, t);
 }
 function Ze(e, t, n, s = {}) {
   const i = [
@@ -562,41 +570,41 @@ function Ze(e, t, n, s = {}) {
       d("b", "sdgen-name", e.name),
       d("span", "sdgen-dim", t.mode[e.mode] ?? e.mode)
     )
-  ], a = [
-    ...e.placeholders.map((o) => {
-      const r = o.least ?? o.selected, l = r < o.selected ? t.between(r, o.selected, o.available) : t.selected(o.selected, o.available), p = d("b", "", l), h = ie(o.name, p, s, o.weight === 0 && d("i", "", t.drawn));
-      return h.classList.toggle("sdgen-drawn", o.weight === 0), o.weight === 0 && (h.title = t.drawnTip), h;
+  ], o = [
+    ...e.placeholders.map((a) => {
+      const r = a.least ?? a.selected, l = r < a.selected ? t.between(r, a.selected, a.available) : t.selected(a.selected, a.available), p = d("b", "", l), h = ie(a.name, p, s, a.weight === 0 && d("i", "", t.drawn));
+      return h.classList.toggle("sdgen-drawn", a.weight === 0), a.weight === 0 && (h.title = t.drawnTip), h;
     }),
-    ...e.left_out.map((o) => ie(o, d("i", "", t.leftOut), s))
+    ...e.left_out.map((a) => ie(a, d("i", "", t.leftOut), s))
   ];
-  if (a.length && i.push(d("div", "sdgen-chips", ...a)), i.push(d("div", "sdgen-total", ...et(e, t))), e.themes) {
-    const o = e.themes.map(({ theme: r, style: l, images: p }) => {
+  if (o.length && i.push(d("div", "sdgen-chips", ...o)), i.push(d("div", "sdgen-total", ...et(e, t))), e.themes) {
+    const a = e.themes.map(({ theme: r, style: l, images: p }) => {
       const h = r ?? t.noTheme;
       return `${l && l !== "default" ? `${h}/${l}` : h} ${c(p, n)}`;
     });
-    i.push(d("div", "sdgen-dim", t.sharedBy(o.join(" · "))));
+    i.push(d("div", "sdgen-dim", t.sharedBy(a.join(" · "))));
   }
-  if (e.removed.length && i.push(d("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((o) => d("div", "sdgen-warning", o))), e.first.length) {
-    const o = e.first.map((r, l) => Ye(r, l, n, s));
-    i.push(d("div", "sdgen-prompts", ...o));
+  if (e.removed.length && i.push(d("div", "sdgen-dim", t.removed(e.removed.join(", ")))), i.push(...e.warnings.map((a) => d("div", "sdgen-warning", a))), e.first.length) {
+    const a = e.first.map((r, l) => Ye(r, l, n, s));
+    i.push(d("div", "sdgen-prompts", ...a));
   }
   return i;
 }
 function ie(e, t, n, ...s) {
-  const { choose: i, chosen: a } = n, r = i ? v("", () => {
+  const { choose: i, chosen: o } = n, r = i ? v("", () => {
     i?.(e);
   }) : d("span", "");
-  return r.className = a?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", r.append(d("span", "", e), t, ...s.filter((l) => !!l)), r;
+  return r.className = o?.has(e) ? "sdgen-chip sdgen-chosen" : "sdgen-chip", r.append(d("span", "", e), t, ...s.filter((l) => !!l)), r;
 }
 function Ye(e, t, n, s) {
-  const { unfolded: i, resized: a } = s, o = document.createElement("details");
-  o.className = "sdgen-prompt", o.open = i?.has(t) ?? !1;
+  const { unfolded: i, resized: o } = s, a = document.createElement("details");
+  a.className = "sdgen-prompt", a.open = i?.has(t) ?? !1;
   const r = d("summary", "", d("span", "sdgen-dim", c(t + 1, n)), e.prompt);
   return r.addEventListener("pointerdown", (l) => {
     l.stopPropagation();
-  }), o.append(r), e.negative && o.append(d("div", "sdgen-dim", `− ${e.negative}`)), o.addEventListener("toggle", () => {
-    o.open ? i?.add(t) : i?.delete(t), a?.();
-  }), o;
+  }), a.append(r), e.negative && a.append(d("div", "sdgen-dim", `− ${e.negative}`)), a.addEventListener("toggle", () => {
+    a.open ? i?.add(t) : i?.delete(t), o?.();
+  }), a;
 }
 function et(e, t) {
   const n = d("b", "sdgen-images", t.images(e.images));
@@ -608,17 +616,17 @@ function ee(e, t) {
 }
 function _(e, t, n = 1 / 0) {
   if (!(e instanceof R)) return [d("div", "sdgen-error", t.noAnswer)];
-  const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), a = s.slice(0, n).map((o) => {
-    const r = i.has(o.hint) ? "" : o.hint;
-    return i.add(o.hint), d(
+  const s = e.errors.length ? e.errors : [e], i = /* @__PURE__ */ new Set(), o = s.slice(0, n).map((a) => {
+    const r = i.has(a.hint) ? "" : a.hint;
+    return i.add(a.hint), d(
       "div",
       "sdgen-error",
-      d("div", "sdgen-message", o.message),
+      d("div", "sdgen-message", a.message),
       r && d("div", "", r),
-      d("div", "sdgen-dim", o.code)
+      d("div", "sdgen-dim", a.code)
     );
   });
-  return s.length > 1 ? [d("div", "sdgen-dim", t.problems(s.length)), ...a] : a;
+  return s.length > 1 ? [d("div", "sdgen-dim", t.problems(s.length)), ...o] : o;
 }
 const P = ["planned", "running"], Se = "sdgen.planners", tt = 100;
 function M({ id: e }) {
@@ -660,11 +668,11 @@ class nt {
   }
   /** Do something to a session. Throws `ServerError`. */
   async act(t, n, s = {}) {
-    return this.took(t.id, () => B(`${M(t)}/${n}`, s));
+    return this.took(t.id, () => U(`${M(t)}/${n}`, s));
   }
   /** Write a session into ledger and manifest again from its folder. Throws `ServerError`. */
   async rebuild(t) {
-    return this.took(t.id, () => B("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
+    return this.took(t.id, () => U("/sdgen/sessions", { folder: t.folder.replace(/^.*[\\/]/, "") }));
   }
   /** Where a session may be moved to. Throws `ServerError`. */
   async places(t) {
@@ -736,29 +744,29 @@ function Ee() {
 }
 const at = ["keydown", "keyup", "keypress", "copy", "cut", "paste", "wheel", "dragover", "drop", "contextmenu"], rt = ["pointerdown", "pointermove", "pointerup", "mousedown"];
 function H(e, t, n, s, i) {
-  const a = v("✕", () => {
-    o.close();
+  const o = v("✕", () => {
+    a.close();
   });
-  a.classList.add("sdgen-cross"), a.title = s, a.setAttribute("aria-label", s);
-  const o = Te(`sdgen-modal sdgen-${e}`, t, [d("div", "sdgen-modal-head", d("b", "", t), a), ...n], i);
-  return o;
+  o.classList.add("sdgen-cross"), o.title = s, o.setAttribute("aria-label", s);
+  const a = Te(`sdgen-modal sdgen-${e}`, t, [d("div", "sdgen-modal-head", d("b", "", t), o), ...n], i);
+  return a;
 }
 function Te(e, t, n, s) {
   const i = document.createElement("dialog");
   i.className = e, i.setAttribute("aria-label", t), i.append(...n);
-  for (const a of [...at, ...rt])
-    i.addEventListener(a, (o) => {
-      o.stopPropagation();
+  for (const o of [...at, ...rt])
+    i.addEventListener(o, (a) => {
+      a.stopPropagation();
     });
-  return i.addEventListener("mousedown", (a) => {
-    a.target === i && !dt(i, a) && i.close();
+  return i.addEventListener("mousedown", (o) => {
+    o.target === i && !dt(i, o) && i.close();
   }), i.addEventListener("close", () => {
     i.remove(), s();
   }), document.body.append(i), i.showModal(), i;
 }
 function dt(e, { clientX: t, clientY: n }) {
-  const { left: s, right: i, top: a, bottom: o } = e.getBoundingClientRect();
-  return t >= s && t <= i && n >= a && n <= o;
+  const { left: s, right: i, top: o, bottom: a } = e.getBoundingClientRect();
+  return t >= s && t <= i && n >= o && n <= a;
 }
 function Le(e, t) {
   const n = document.createElement("input");
@@ -766,12 +774,12 @@ function Le(e, t) {
     s.key !== "Escape" || !n.value || (s.preventDefault(), n.value = "", t());
   }), n;
 }
-function Ae(e, t) {
+function Ne(e, t) {
   const n = e.toLocaleLowerCase();
   return t.toLocaleLowerCase().split(/\s+/).every((s) => n.includes(s));
 }
 async function lt(e, t, n) {
-  const { axes: s } = await D(`${M(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], a = oe(t.across, i, i[0]), o = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
+  const { axes: s } = await D(`${M(e)}/axes`), i = Object.keys(s).length > 0 ? Object.keys(s) : ["seed"], o = oe(t.across, i, i[0]), a = oe(t.down, i, i[1] ?? i[0]), r = document.createElement("img");
   r.className = "sdgen-sheet";
   const l = d("div", "sdgen-sheet-view");
   l.tabIndex = 0;
@@ -782,27 +790,27 @@ async function lt(e, t, n) {
   }, g = new G(
     (w, b) => We(`${M(e)}/sheet?${w}`, b),
     (w) => {
-      m(), r.src = URL.createObjectURL(w), r.alt = `${t.compare}: ${a.select.value} × ${o.select.value}`, h.href = r.src, h.download = `${e.name}_${a.select.value}_${o.select.value}.png`, l.replaceChildren(r);
+      m(), r.src = URL.createObjectURL(w), r.alt = `${t.compare}: ${o.select.value} × ${a.select.value}`, h.href = r.src, h.download = `${e.name}_${o.select.value}_${a.select.value}.png`, l.replaceChildren(r);
     },
     (w) => {
       l.replaceChildren(..._(w, t));
     },
     0
   ), u = () => {
-    const w = new URLSearchParams({ x: a.select.value, y: o.select.value }).toString();
-    p.href = Ue(`${M(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
+    const w = new URLSearchParams({ x: o.select.value, y: a.select.value }).toString();
+    p.href = Be(`${M(e)}/sheet?${w}&form=html`), g.update(w) && l.replaceChildren(d("div", "sdgen-dim", t.drawing));
   };
-  a.select.addEventListener("change", u), o.select.addEventListener("change", u);
+  o.select.addEventListener("change", u), a.select.addEventListener("change", u);
   const f = H(
     "sheet-dialog",
     `${t.compare.replace(/ …$/, "")}: ${e.name}`,
-    [d("div", "sdgen-sheet-axes", a.label, o.label, p, h), l],
+    [d("div", "sdgen-sheet-axes", o.label, a.label, p, h), l],
     t.cancel,
     () => {
       g.clear(), m(), n();
     }
   );
-  return u(), a.select.focus(), f;
+  return u(), o.select.focus(), f;
 }
 function oe(e, t, n = "") {
   const s = document.createElement("select");
@@ -812,20 +820,20 @@ function ae(e) {
   const t = document.createElement("a");
   return t.className = "sdgen-button", t.textContent = e, t;
 }
-function ct(e, t, n, s, i, a) {
-  const o = e.closest(".sdgen-panel"), r = () => {
-    o?.querySelector(".sdgen-more")?.focus({ preventScroll: !0 });
+function ct(e, t, n, s, i, o) {
+  const a = e.closest(".sdgen-panel"), r = () => {
+    a?.querySelector(".sdgen-more")?.focus({ preventScroll: !0 });
   }, l = (k) => () => {
-    ht(k, s, i, a, r);
+    ht(k, s, i, o, r);
   }, p = (k, $, L) => () => {
-    n.act(t, k, $).then((A) => {
-      i([L(A)]);
-    }, a);
+    n.act(t, k, $).then((N) => {
+      i([L(N)]);
+    }, o);
   }, h = !P.includes(t.state), m = async () => {
     l(bt(t, n, s, await n.places(t)))();
   }, g = [
     { label: s.compare, press: () => {
-      lt(t, s, r).catch(a);
+      lt(t, s, r).catch(o);
     }, can: t.done > 0 },
     { label: s.extend, press: l(mt(t, n, s)) },
     { label: s.shrink, press: l(gt(t, n, s)) },
@@ -843,15 +851,15 @@ function ct(e, t, n, s, i, a) {
     { label: s.verify, press: l(vt(t, n, s)) },
     { label: s.rename, press: l(wt(t, n, s)), can: h },
     { label: s.move, press: () => {
-      m().catch(a);
+      m().catch(o);
     }, can: h },
     { label: s.rebuild, press: l(xt(t, n, s)), can: h }
   );
   const u = g.map(({ label: k, press: $, can: L = !0 }) => {
-    const A = v(k, () => {
+    const N = v(k, () => {
       f.close(), $();
     });
-    return A.setAttribute("role", "menuitem"), A.disabled = !L, !L && !h && (A.title = s.pauseFirst), A;
+    return N.setAttribute("role", "menuitem"), N.disabled = !L, !L && !h && (N.title = s.pauseFirst), N;
   }), f = Te("sdgen-menu", s.moreOf(t.name), u, r);
   f.setAttribute("role", "menu"), f.addEventListener("keydown", (k) => {
     const $ = u.filter((J) => !J.disabled), L = $.findIndex((J) => J === document.activeElement), te = { ArrowDown: L + 1, ArrowUp: L - 1, Home: 0, End: -1 }[k.key];
@@ -861,7 +869,7 @@ function ct(e, t, n, s, i, a) {
   return f.style.left = `${Math.max(4, Math.min(w.right - b, innerWidth - b - 4))}px`, f.style.top = `${Math.max(4, Math.min(w.bottom + 2, innerHeight - K - 4))}px`, u.find((k) => !k.disabled)?.focus(), f;
 }
 function ht(e, t, n, s, i) {
-  const a = e.fields.map((f) => [f, ut(f)]), o = a.map(([f, w]) => {
+  const o = e.fields.map((f) => [f, ut(f)]), a = o.map(([f, w]) => {
     const b = d("span", "", f.label);
     return d("label", `sdgen-field sdgen-${f.kind}`, ...f.kind === "checkbox" ? [w, b] : [b, w]);
   }), r = d("div", "sdgen-form-notes");
@@ -872,11 +880,11 @@ function ht(e, t, n, s, i) {
   l.classList.add("sdgen-main");
   const p = v(t.cancel, () => {
     u.close();
-  }), h = d("form", "sdgen-form", d("div", "sdgen-dim", e.note), ...o, r);
+  }), h = d("form", "sdgen-form", d("div", "sdgen-dim", e.note), ...a, r);
   h.noValidate = !0, h.addEventListener("submit", (f) => {
     if (f.preventDefault(), l.disabled) return;
     l.disabled = !0;
-    const w = Object.fromEntries(a.map(([b, K]) => [b.name, pt(K)]));
+    const w = Object.fromEntries(o.map(([b, K]) => [b.name, pt(K)]));
     e.send(w).then(
       (b) => {
         u.close(), n(e.said(b));
@@ -889,7 +897,7 @@ function ht(e, t, n, s, i) {
   const m = document.createElement("input");
   m.type = "submit", m.hidden = !0, h.append(m);
   const g = d("div", "sdgen-modal-foot", d("span", "sdgen-outcome"), p, l), u = H("session-dialog", e.title, [h, g], t.cancel, i);
-  return (a[0]?.[1] ?? l).focus(), u;
+  return (o[0]?.[1] ?? l).focus(), u;
 }
 function ut(e) {
   if (e.kind === "select") {
@@ -977,12 +985,12 @@ function xt(e, t, n) {
 function kt({ verify: e }, t) {
   if (!e) return [];
   const n = Object.entries(t.found).flatMap(([s, i]) => {
-    const a = e[s];
-    return !Array.isArray(a) || !a.length ? [] : [`${i}: ${a.length} (${a.slice(0, 3).join(", ")}${a.length > 3 ? " …" : ""})`];
+    const o = e[s];
+    return !Array.isArray(o) || !o.length ? [] : [`${i}: ${o.length} (${o.slice(0, 3).join(", ")}${o.length > 3 ? " …" : ""})`];
   });
   return [e.ok ? t.agree : t.disagree, ...n, ...e.advice ?? []];
 }
-const re = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, Ne = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, q = /^\d{1,18}$/;
+const re = /\s*([\p{L}\p{N}_]+)\[([^\]]{1,400000})\]\s*/uy, Ae = /^(random|limit|keys?|index|indexes|indices|weight|range)\s*:\s*(.*)$/isu, q = /^\d{1,18}$/;
 function Me(e) {
   const t = /* @__PURE__ */ new Map(), n = [];
   let s = 0;
@@ -991,11 +999,11 @@ function Me(e) {
 ;|,`.includes(e.charAt(s))) s += 1;
     else {
       re.lastIndex = s;
-      const i = re.exec(e), [a, o, r] = i ?? [];
-      if (a && o && r && !t.has(o))
-        t.set(o, r), s += a.length;
+      const i = re.exec(e), [o, a, r] = i ?? [];
+      if (o && a && r && !t.has(a))
+        t.set(a, r), s += o.length;
       else {
-        const l = a ? s + a.length : e.indexOf(";", s);
+        const l = o ? s + o.length : e.indexOf(";", s);
         n.push(e.slice(s, l < 0 ? void 0 : l).trim()), s = l < 0 ? e.length : l;
       }
     }
@@ -1006,51 +1014,51 @@ function yt(e) {
 }
 function de(e, t) {
   const n = { picked: [], draw: null, weight: null, unknown: [] };
-  let s = null, i = null, a = null;
-  for (let o of e.split(";").map((r) => r.trim())) {
-    if (!o) continue;
-    const r = Ne.exec(o);
+  let s = null, i = null, o = null;
+  for (let a of e.split(";").map((r) => r.trim())) {
+    if (!a) continue;
+    const r = Ae.exec(a);
     if (r?.[1] !== void 0 && r[2] !== void 0) {
       const [p, h] = [r[1].toLowerCase(), r[2].trim()];
       if (p === "random" || p === "limit") {
-        q.test(h) ? n.draw = Number(h) : n.unknown.push(o);
+        q.test(h) ? n.draw = Number(h) : n.unknown.push(a);
         continue;
       }
       if (p.startsWith("key")) {
         i = le(h);
         continue;
       }
-      o = (p === "weight" ? "$" : "#") + h;
+      a = (p === "weight" ? "$" : "#") + h;
     }
-    const l = o.slice(1).trim();
-    if (o.startsWith("$"))
+    const l = a.slice(1).trim();
+    if (a.startsWith("$"))
       /^[+-]?\d{1,18}$/.test(l) && (n.weight = Math.max(0, Number(l)));
-    else if (o.startsWith("#")) {
+    else if (a.startsWith("#")) {
       const [p, h, ...m] = l.split("-").map((u) => u.trim()), g = l.split(",").map((u) => u.trim());
-      p && h && q.test(p) && q.test(h) && !m.length && Number(p) <= Number(h) ? (s = ce(Number(p), Math.min(Number(h), t.length - 1)), s.length || n.unknown.push(o)) : g.every((u) => q.test(u)) ? (n.unknown = g.filter((u) => Number(u) >= t.length).map((u) => `#${u}`), s = g.map(Number).filter((u) => u < t.length)) : n.unknown.push(o);
-    } else q.test(o) ? a = Number(o) : i = le(o);
+      p && h && q.test(p) && q.test(h) && !m.length && Number(p) <= Number(h) ? (s = ce(Number(p), Math.min(Number(h), t.length - 1)), s.length || n.unknown.push(a)) : g.every((u) => q.test(u)) ? (n.unknown = g.filter((u) => Number(u) >= t.length).map((u) => `#${u}`), s = g.map(Number).filter((u) => u < t.length)) : n.unknown.push(a);
+    } else q.test(a) ? o = Number(a) : i = le(a);
   }
   if (s) n.picked = s;
   else if (i) {
-    const o = Ce(t);
+    const a = Ce(t);
     for (const r of i) {
-      const l = o.get(r);
+      const l = a.get(r);
       l === void 0 ? n.unknown.push(r) : n.picked.push(l);
     }
   } else
-    n.picked = ce(0, t.length - 1), n.draw ??= a;
+    n.picked = ce(0, t.length - 1), n.draw ??= o;
   return n.draw === 0 && (n.picked = []), (n.draw === 0 || (n.draw ?? 0) >= n.picked.length) && (n.draw = null), n;
 }
 function $t(e, { picked: t, draw: n, weight: s }) {
-  const i = t.length === e.length, a = [];
-  return t.length ? i || a.push(St(e, t)) : a.push("0"), n !== null && n < t.length && a.push(i ? String(n) : `limit:${n}`), s !== null && a.push(`$${s}`), a.join(";");
+  const i = t.length === e.length, o = [];
+  return t.length ? i || o.push(St(e, t)) : o.push("0"), n !== null && n < t.length && o.push(i ? String(n) : `limit:${n}`), s !== null && o.push(`$${s}`), o.join(";");
 }
 function St(e, t) {
   const n = Ce(e), s = [];
   for (const i of t) {
-    const a = Tt(e, i, n);
-    if (a === void 0) return Et(t);
-    s.push(a);
+    const o = Tt(e, i, n);
+    if (o === void 0) return Et(t);
+    s.push(o);
   }
   return s.join(",");
 }
@@ -1060,13 +1068,13 @@ function Et(e) {
 }
 function Tt(e, t, n) {
   const [s, i] = e[t] ?? ["", ""];
-  return (Ie(s) && typeof i == "string" ? [i, s] : [s]).find((o) => Lt(o) && n.get(o) === t);
+  return (Ie(s) && typeof i == "string" ? [i, s] : [s]).find((a) => Lt(a) && n.get(a) === t);
 }
 function Ie(e) {
   return /^[0-9a-f]{8}$/.test(e);
 }
 function Lt(e) {
-  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || Ne.test(e);
+  const t = e !== e.trim() || /^[\x1c-\x1f\x85]|[\x1c-\x1f\x85]$/.test(e), n = /^[#$]|^\p{Nd}+$/u.test(e) || Ae.test(e);
   return e !== "" && !t && !n && !/[,;\]]/.test(e);
 }
 function Ce(e) {
@@ -1081,7 +1089,7 @@ function le(e) {
 function ce(e, t) {
   return Array.from({ length: Math.max(0, t - e + 1) }, (n, s) => e + s);
 }
-class At {
+class Nt {
   constructor(t, n) {
     this.offered = t, this.name = t.name, this.values = t.values, this.own = de(t.selector, t.values), this.kept = n;
     const s = n === void 0 ? this.own : de(n, t.values);
@@ -1117,15 +1125,15 @@ class At {
   /** The selector to write; undefined when the template's own, or none, says the same. A row that is not touched keeps its text. */
   get selector() {
     if (this.kept !== void 0) return this.kept;
-    const { weight: t } = this, n = [...this.picked].sort((a, o) => a - o), s = this.draw !== null && this.draw < n.length ? this.draw : null;
-    if (!(s === this.own.draw && Nt(this.picked, this.own.picked) && t === null))
+    const { weight: t } = this, n = [...this.picked].sort((o, a) => o - a), s = this.draw !== null && this.draw < n.length ? this.draw : null;
+    if (!(s === this.own.draw && At(this.picked, this.own.picked) && t === null))
       return $t(this.values, { picked: n, draw: s, weight: t }) || `$${this.offered.weight}`;
   }
   edited() {
     this.kept = void 0, this.unknown = [];
   }
 }
-function Nt(e, t) {
+function At(e, t) {
   return e.size === new Set(t).size && t.every((n) => e.has(n));
 }
 class Mt {
@@ -1135,9 +1143,9 @@ class Mt {
   unread;
   constructor(t, n) {
     const { choices: s, unread: i } = Me(n);
-    this.rows = t.map((o) => new At(o, s.get(o.name)));
-    const a = new Set(t.map((o) => o.name));
-    this.strangers = new Map([...s].filter(([o]) => !a.has(o))), this.unread = i;
+    this.rows = t.map((a) => new Nt(a, s.get(a.name)));
+    const o = new Set(t.map((a) => a.name));
+    this.strangers = new Map([...s].filter(([a]) => !o.has(a))), this.unread = i;
   }
   /** The text for the node. */
   get text() {
@@ -1146,7 +1154,7 @@ class Mt {
   }
 }
 function It(e, t, n, s, i) {
-  const a = d("div", "sdgen-themes"), o = e.flatMap((m) => ["", ...m.styles].map((g) => p(m, g))), r = Le(s.searchThemes, h), l = H("theme-dialog", s.themesOf(t), [r, a], s.cancel, () => {
+  const o = d("div", "sdgen-themes"), a = e.flatMap((m) => ["", ...m.styles].map((g) => p(m, g))), r = Le(s.searchThemes, h), l = H("theme-dialog", s.themesOf(t), [r, o], s.cancel, () => {
   });
   function p(m, g) {
     const u = document.createElement("button");
@@ -1160,18 +1168,18 @@ function It(e, t, n, s, i) {
     }), { shown: u, words: [m.name, m.title, g, ...m.tags].join(" ") };
   }
   function h() {
-    const m = r.value.trim(), g = o.filter(({ words: u }) => Ae(u, m)).map(({ shown: u }) => u);
-    a.replaceChildren(...g.length ? g : [d("div", "sdgen-dim", s.nothingFound)]);
+    const m = r.value.trim(), g = a.filter(({ words: u }) => Ne(u, m)).map(({ shown: u }) => u);
+    o.replaceChildren(...g.length ? g : [d("div", "sdgen-dim", s.nothingFound)]);
   }
   return l.addEventListener("keydown", (m) => {
-    const g = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, u = [...a.querySelectorAll("button")], f = u.findIndex((b) => b === m.target), w = g[m.key];
+    const g = { ArrowDown: 1, ArrowUp: -1, Home: -1 / 0, End: 1 / 0 }, u = [...o.querySelectorAll("button")], f = u.findIndex((b) => b === m.target), w = g[m.key];
     if (m.key === "Enter" && m.target === r) u[0]?.click();
     else {
       if (w === void 0 || m.target === r && m.key !== "ArrowDown") return;
       f + w < 0 && m.key === "ArrowUp" ? r.focus() : u[Math.min(Math.max(f + w, 0), u.length - 1)]?.focus();
     }
     m.preventDefault();
-  }), h(), e.length === 1 && !e[0]?.styles.length && a.append(d("div", "sdgen-dim", s.noThemes)), r.focus(), a.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
+  }), h(), e.length === 1 && !e[0]?.styles.length && o.append(d("div", "sdgen-dim", s.noThemes)), r.focus(), o.querySelector("[aria-current]")?.scrollIntoView({ block: "center" }), l;
 }
 const he = 10;
 class Ct {
@@ -1179,8 +1187,8 @@ class Ct {
    * Open it for a template with placeholders. `text` is what is chosen now, `start` the placeholder to begin with, `preview` what a
    * choice would make; `chosen` gets the new text when the user says yes.
    */
-  constructor(t, n, s, i, a, o) {
-    this.texts = i, this.chosen = o, this.choosing = new Mt(t.placeholders, n);
+  constructor(t, n, s, i, o, a) {
+    this.texts = i, this.chosen = a, this.choosing = new Mt(t.placeholders, n);
     const [r] = this.choosing.rows;
     if (!r) throw new Error("a template without placeholders has nothing to choose");
     this.row = this.choosing.rows.find((h) => h.name === s) ?? r, this.search = Le(i.searchValues, () => {
@@ -1198,7 +1206,7 @@ class Ct {
     ], this.reset = v(i.asTemplate, () => {
       this.row.reset(), this.showValues(), this.changed();
     }), this.latest = new G(
-      a,
+      o,
       (h) => {
         this.outcome(`${ee(h, i)} → `, d("b", "sdgen-images", i.images(h.images)));
       },
@@ -1299,31 +1307,31 @@ class Ct {
   /** The values that match the search. */
   showValues() {
     const t = this.search.value.trim(), { row: n } = this, s = this.lines.get(n) ?? n.values.map(([r, l], p) => this.line(r, l, p));
-    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: r }) => Ae(r, t)) : s, this.shown.forEach(({ place: r, box: l }, p) => {
+    this.lines.set(n, s), this.anchor = null, this.shown = t ? s.filter(({ words: r }) => Ne(r, t)) : s, this.shown.forEach(({ place: r, box: l }, p) => {
       l.checked = n.picked.has(r), l.tabIndex = p ? -1 : 0;
     }), this.list.replaceChildren(...this.shown.map(({ shown: r }) => r)), this.shown.length || this.list.append(d("div", "sdgen-dim", this.texts.nothingFound));
-    const [i, a] = this.bulk, o = this.shown.length < s.length;
-    i && (i.textContent = o ? this.texts.allShown(this.shown.length) : this.texts.all), a && (a.textContent = o ? this.texts.noneShown(this.shown.length) : this.texts.none);
+    const [i, o] = this.bulk, a = this.shown.length < s.length;
+    i && (i.textContent = a ? this.texts.allShown(this.shown.length) : this.texts.all), o && (o.textContent = a ? this.texts.noneShown(this.shown.length) : this.texts.none);
   }
   line(t, n, s) {
-    const i = Rt(n), a = document.createElement("input");
-    a.type = "checkbox";
-    const o = Ie(t) && typeof n == "string", r = d("label", "sdgen-value", a, !o && d("span", "sdgen-key", t), d("span", "sdgen-text", i));
-    return r.title = o ? i : `${t}: ${i}`, a.addEventListener("click", (l) => {
+    const i = Rt(n), o = document.createElement("input");
+    o.type = "checkbox";
+    const a = Ie(t) && typeof n == "string", r = d("label", "sdgen-value", o, !a && d("span", "sdgen-key", t), d("span", "sdgen-text", i));
+    return r.title = a ? i : `${t}: ${i}`, o.addEventListener("click", (l) => {
       this.toggled(
-        this.shown.findIndex((p) => p.box === a),
+        this.shown.findIndex((p) => p.box === o),
         l.shiftKey
       );
-    }), { place: s, box: a, shown: r, words: o ? i : `${t} ${i}` };
+    }), { place: s, box: o, shown: r, words: a ? i : `${t} ${i}` };
   }
   /** A value was clicked; with Shift everything from the last click to here becomes as it is. */
   toggled(t, n) {
-    const s = this.shown[t]?.box.checked ?? !1, i = n && this.anchor !== null ? this.anchor : t, a = this.shown.slice(Math.min(i, t), Math.max(i, t) + 1);
+    const s = this.shown[t]?.box.checked ?? !1, i = n && this.anchor !== null ? this.anchor : t, o = this.shown.slice(Math.min(i, t), Math.max(i, t) + 1);
     this.row.set(
-      a.map(({ place: o }) => o),
+      o.map(({ place: a }) => a),
       () => s
     );
-    for (const { box: o } of a) o.checked = s;
+    for (const { box: a } of o) a.checked = s;
     this.anchor = t, this.changed();
   }
   setShown(t) {
@@ -1356,13 +1364,13 @@ class Ct {
     return s.append(i), s;
   }
   pressed(t) {
-    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), o = { ArrowDown: 1, ArrowUp: -1, PageDown: he, PageUp: -he, Home: -1 / 0, End: 1 / 0 }[n], r = s instanceof HTMLInputElement && s.type === "radio";
+    const { key: n } = t, s = t.target, i = this.shown.findIndex(({ box: l }) => l === s), a = { ArrowDown: 1, ArrowUp: -1, PageDown: he, PageUp: -he, Home: -1 / 0, End: 1 / 0 }[n], r = s instanceof HTMLInputElement && s.type === "radio";
     if (n === "Enter" && s === this.search && this.search.value) this.focusValue(0);
     else if (n === "Enter" && s instanceof HTMLInputElement) this.accept();
     else if (i >= 0 && n === "a" && (t.ctrlKey || t.metaKey)) this.setShown(() => !0);
     else if (i >= 0 && n === "ArrowLeft") this.radios.get(this.row)?.focus();
     else if (i === 0 && n === "ArrowUp") this.search.focus();
-    else if (i >= 0 && o !== void 0) this.focusValue(i + o);
+    else if (i >= 0 && a !== void 0) this.focusValue(i + a);
     else if (s === this.search && n === "ArrowDown") this.focusValue(0);
     else if (r && n === "ArrowRight") this.focusValue(0);
     else return;
@@ -1387,7 +1395,7 @@ function V(e) {
 }
 const Dt = ["file", "text", "theme", "style", "mode", "limit", "choices", "distribution"];
 function W(e) {
-  const t = Dt.find((s) => N(e, s) !== null);
+  const t = Dt.find((s) => A(e, s) !== null);
   if (t) return { linked: t };
   const n = (s) => E(e, s);
   return {
@@ -1442,7 +1450,7 @@ class Pt {
       },
       unfolded: this.unfolded,
       resized: () => {
-        U(this.node);
+        B(this.node);
       }
     };
     this.show(this.tools(), ...Ze(t, y(x()), x(), n)), X(this.node, this.panel.root, !1);
@@ -1451,9 +1459,9 @@ class Pt {
     this.show(this.tools(), ..._(t, y(x()))), X(this.node, this.panel.root, t instanceof R);
   }
   tools() {
-    const t = y(x()), n = (s, i, a) => {
-      const o = v(s, a);
-      return o.title = i, o.setAttribute("aria-label", i), o;
+    const t = y(x()), n = (s, i, o) => {
+      const a = v(s, o);
+      return a.title = i, a.setAttribute("aria-label", i), a;
     };
     return d(
       "div",
@@ -1477,26 +1485,26 @@ class Pt {
       xe("info", i.name, n.noPlaceholders);
       return;
     }
-    const a = new Ct(
+    const o = new Ct(
       i,
       s.choices,
       t,
       n,
-      (o, r) => Z({ ...s, choices: o }, r),
-      (o) => {
-        F(this.node, "choices", o);
+      (a, r) => Z({ ...s, choices: a }, r),
+      (a) => {
+        F(this.node, "choices", a);
       }
     );
-    this.opened(a.modal);
+    this.opened(o.modal);
   }
   async chooseTheme() {
     const t = W(this.node);
     if ("linked" in t) return;
     const n = await this.ask("themes", t);
     if (!n) return;
-    const { theme: s, style: i, file: a } = t, o = a.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
+    const { theme: s, style: i, file: o } = t, a = o.replace(/^.*\//, "").replace(/\.prompt\.ya?ml$/, "");
     this.opened(
-      It(n.themes, o, { theme: s.trim(), style: i.trim() }, y(x()), (r, l) => {
+      It(n.themes, a, { theme: s.trim(), style: i.trim() }, y(x()), (r, l) => {
         F(this.node, "theme", r), F(this.node, "style", l);
       })
     );
@@ -1509,7 +1517,7 @@ class Pt {
   /** Undefined when there is no answer, or when something was opened meanwhile. */
   async ask(t, n) {
     try {
-      const s = await B(`/sdgen/templates/${t}`, n);
+      const s = await U(`/sdgen/templates/${t}`, n);
       return this.open || !Y(this.node) ? void 0 : s;
     } catch (s) {
       this.failed(s);
@@ -1517,7 +1525,7 @@ class Pt {
     }
   }
   show(...t) {
-    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), U(this.node);
+    this.panel.root.classList.remove("sdgen-stale"), this.panel.show(...t), B(this.node);
   }
 }
 const _t = "SDGenTemplate", qt = "SDGenSeedSweep";
@@ -1579,16 +1587,16 @@ class Re {
     this.latest.clear();
   }
   plan() {
-    const t = N(this.node, "template");
+    const t = A(this.node, "template");
     if (!t) return { say: "connectTemplate" };
     if (z(t) !== _t) return { say: "otherSource" };
     const n = W(t);
     if ("linked" in n) return n;
-    if (N(this.node, "count")) return { linked: "count" };
-    const s = N(this.node, "sweep");
-    if (s && (z(s) !== qt || N(s, "seeds"))) return { linked: "seeds" };
-    const i = s ? E(s, "seeds") : "", a = ["width", "height", "steps", "checkpoint"].some((r) => N(this.node, r)), o = Number(E(this.node, "count"));
-    return { question: { ...n, seeds: i, count: o, ...!a && { planner: this.own() } } };
+    if (A(this.node, "count")) return { linked: "count" };
+    const s = A(this.node, "sweep");
+    if (s && (z(s) !== qt || A(s, "seeds"))) return { linked: "seeds" };
+    const i = s ? E(s, "seeds") : "", o = ["width", "height", "steps", "checkpoint"].some((r) => A(this.node, r)), a = Number(E(this.node, "count"));
+    return { question: { ...n, seeds: i, count: a, ...!o && { planner: this.own() } } };
   }
   /** What the time of an image depends on. */
   own() {
@@ -1628,18 +1636,20 @@ class Re {
     const t = y(x()), n = ue(this.item);
     this.panel.show(
       ...n ? this.pinned(n, t) : this.expected,
-      ...this.session && !n ? Ft(this.session, t, x(), this.deeds(this.session, t)) : [],
+      ...this.session && !n ? Ft(this.session, t, x(), this.deeds(t)) : [],
       ...this.session && !n ? this.said : [],
       ...this.report && !n ? jt(this.report, t) : []
-    ), U(this.node);
+    ), B(this.node);
   }
-  deeds(t, n) {
+  /** What the buttons do to the session that is shown when they are pressed. */
+  deeds(t) {
     return {
-      act: (s) => {
-        this.sessions.act(t, s).then(({ retried: a }) => a === void 0 ? [] : [n.again(a)]).then(this.say, this.failed);
+      act: (n) => {
+        if (!this.session) return;
+        this.sessions.act(this.session, n).then(({ retried: i }) => i === void 0 ? [] : [t.again(i)]).then(this.say, this.failed);
       },
-      more: (s) => {
-        ct(s, t, this.sessions, n, this.say, this.failed);
+      more: (n) => {
+        this.session && ct(n, this.session, this.sessions, t, this.say, this.failed);
       }
     };
   }
@@ -1684,8 +1694,8 @@ function jt(e, t) {
   ];
 }
 function Ft(e, t, n, s) {
-  const i = (u) => `${e.planned ? 100 * u / e.planned : 0}%`, a = d("div", "sdgen-bar", d("div", "sdgen-done"), d("div", "sdgen-failed")), [o, r] = a.children;
-  o.style.width = i(e.done), r.style.width = i(e.failed), a.setAttribute("role", "progressbar"), a.setAttribute("aria-valuemin", "0"), a.setAttribute("aria-valuemax", String(e.planned)), a.setAttribute("aria-valuenow", String(e.done));
+  const i = (u) => `${e.planned ? 100 * u / e.planned : 0}%`, o = d("div", "sdgen-bar", d("div", "sdgen-done"), d("div", "sdgen-failed")), [a, r] = o.children;
+  a.style.width = i(e.done), r.style.width = i(e.failed), o.setAttribute("role", "progressbar"), o.setAttribute("aria-valuemin", "0"), o.setAttribute("aria-valuemax", String(e.planned)), o.setAttribute("aria-valuenow", String(e.done));
   const l = (u, f) => v(u, () => {
     s.act(f);
   }), p = v(t.more, () => {
@@ -1707,7 +1717,7 @@ function Ft(e, t, n, s) {
   ), g = e.state !== "running" && e.state !== "failed" && e.reason;
   return [
     m,
-    a,
+    o,
     d("div", "sdgen-counts", Wt(e, t, n)),
     ...g ? [d("div", "sdgen-warning", g)] : []
   ];
@@ -1722,26 +1732,26 @@ function Wt(e, t, n) {
   ].filter(Boolean).join(" · ");
 }
 const pe = [137, 80, 78, 71, 13, 10, 26, 10];
-function Ut(e) {
+function Bt(e) {
   const t = new Uint8Array(e), n = /* @__PURE__ */ new Map();
-  if (pe.some((i, a) => t[a] !== i)) return n;
+  if (pe.some((i, o) => t[o] !== i)) return n;
   const s = new DataView(e);
   for (let i = pe.length; i + 12 <= t.length; ) {
-    const a = s.getUint32(i), o = j(t.subarray(i + 4, i + 8)), r = t.subarray(i + 8, i + 8 + a);
-    if (r.length < a || o === "IEND") break;
+    const o = s.getUint32(i), a = j(t.subarray(i + 4, i + 8)), r = t.subarray(i + 8, i + 8 + o);
+    if (r.length < o || a === "IEND") break;
     const l = r.indexOf(0);
-    if (l > 0 && o === "tEXt") n.set(j(r.subarray(0, l)), j(r.subarray(l + 1)));
-    else if (l > 0 && o === "iTXt" && r[l + 1] === 0) {
+    if (l > 0 && a === "tEXt") n.set(j(r.subarray(0, l)), j(r.subarray(l + 1)));
+    else if (l > 0 && a === "iTXt" && r[l + 1] === 0) {
       const p = r.indexOf(0, l + 3), h = p < 0 ? -1 : r.indexOf(0, p + 1);
       h > 0 && n.set(j(r.subarray(0, l)), new TextDecoder().decode(r.subarray(h + 1)));
     }
-    i += 12 + a;
+    i += 12 + o;
   }
   return n;
 }
-async function Bt(e) {
+async function Ut(e) {
   if (e.type !== "image/png") return null;
-  const t = Ut(await e.arrayBuffer()), n = t.get("workflow");
+  const t = Bt(await e.arrayBuffer()), n = t.get("workflow");
   if (n === void 0 || !t.has("sdgen")) return null;
   try {
     const s = JSON.parse(n);
@@ -1783,13 +1793,13 @@ function Xt(e) {
 }
 function Qt() {
   const e = document.createElement("style");
-  e.dataset.sdgen = "", e.textContent = Gt, document.head.append(e), Oe.start(), Ge(Bt), setInterval(Jt, Ht), setInterval(() => {
+  e.dataset.sdgen = "", e.textContent = Gt, document.head.append(e), Oe.start(), Ge(Ut), setInterval(Jt, Ht), setInterval(() => {
     !document.hidden && [...T.keys()].some(Y) && C.look();
   }, Kt), Q("reconnected", () => {
     C.look(!0);
   }), window.addEventListener("focus", () => {
     C.look(!0);
-  }), Be("progress_text", (t) => {
+  }), Ue("progress_text", (t) => {
     const n = t?.nodeId ?? "";
     return [...T].some(([s, i]) => i instanceof Re && (n === String(s.id) || n.endsWith(`:${s.id}`)));
   });

@@ -62,8 +62,9 @@ export class Panel {
   }
 
   /**
-   * Show `children` instead of what is there. A session that runs shows new figures many times a second: a button that is being
-   * pressed stays until its click has come, and the keyboard stays at the button it was at.
+   * Show `children` instead of what is there. A session that runs shows new figures many times a second: a child that would look the
+   * same stays in its place with its buttons (so what they do must not depend on when they were made), a button that is being pressed
+   * stays until its click has come, and the keyboard stays at the button it was at.
    */
   show(...children: Child[]): void {
     if (this.pressed) {
@@ -71,7 +72,19 @@ export class Panel {
       return
     }
     const focused = this.content.contains(document.activeElement) ? document.activeElement?.textContent : undefined
-    this.content.replaceChildren(...children.filter((child): child is Node | string => Boolean(child)))
+    const old = [...this.content.childNodes]
+    const shown = children
+      .filter((child): child is Node | string => Boolean(child))
+      .map((child) => {
+        const made = typeof child === 'string' ? document.createTextNode(child) : child
+        const same = old.findIndex((one) => one.isEqualNode(made))
+        return old.splice(same, same < 0 ? 0 : 1)[0] ?? made
+      })
+    for (const gone of old) gone.remove()
+    shown.forEach((child, at) => {
+      const there = this.content.childNodes[at]
+      if (there !== child) this.content.insertBefore(child, there ?? null)
+    })
     if (focused) [...this.content.querySelectorAll('button')].find((one) => one.textContent === focused)?.focus({ preventScroll: true })
   }
 

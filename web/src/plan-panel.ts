@@ -186,21 +186,23 @@ export class PlanPanel {
     const item = parseItem(this.item)
     this.panel.show(
       ...(item ? this.pinned(item, texts) : this.expected),
-      ...(this.session && !item ? sessionElements(this.session, texts, locale(), this.deeds(this.session, texts)) : []),
+      ...(this.session && !item ? sessionElements(this.session, texts, locale(), this.deeds(texts)) : []),
       ...(this.session && !item ? this.said : []),
       ...(this.report && !item ? reportElements(this.report, texts) : [])
     )
     redraw(this.node)
   }
 
-  private deeds(session: Session, texts: Texts): Deeds {
+  /** What the buttons do to the session that is shown when they are pressed. */
+  private deeds(texts: Texts): Deeds {
     return {
       act: (action) => {
-        const done = this.sessions.act(session, action).then(({ retried }) => (retried === undefined ? [] : [texts.again(retried)]))
+        if (!this.session) return
+        const done = this.sessions.act(this.session, action).then(({ retried }) => (retried === undefined ? [] : [texts.again(retried)]))
         void done.then(this.say, this.failed)
       },
       more: (at) => {
-        openSessionMenu(at, session, this.sessions, texts, this.say, this.failed)
+        if (this.session) openSessionMenu(at, this.session, this.sessions, texts, this.say, this.failed)
       }
     }
   }

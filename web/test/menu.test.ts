@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeAll, beforeEach, expect, it, vi } from 'vitest'
 
-import { Panel, button } from '../src/dom'
+import { Panel, button, element } from '../src/dom'
 import { ServerError } from '../src/host'
 import { findings, openSessionMenu } from '../src/session-menu'
 import type { Session, Sessions } from '../src/sessions'
@@ -127,4 +127,28 @@ it('keeps a pressed button until its click, and the keyboard where it was', asyn
   panel.root.querySelector('button')?.focus()
   panel.show(button('Pause', () => undefined))
   expect(document.activeElement).toBe(panel.root.querySelector('button'))
+})
+
+it('leaves what looks the same in its place, whatever comes, goes or changes around it', () => {
+  const panel = new Panel('plan', 10, 100)
+  const head = (): HTMLElement => element('div', 'sdgen-head', button('Pause', () => undefined))
+  const line = (text: string): HTMLElement => element('div', '', text)
+  const first = head()
+  const same = line('same')
+  panel.show(line('expected'), first, line('1 of 8'), same)
+  const content = first.parentElement
+  const moved: Node[] = []
+  const watch = new MutationObserver((records) => {
+    for (const record of records) moved.push(...record.addedNodes, ...record.removedNodes)
+  })
+  if (content) watch.observe(content, { childList: true })
+  panel.show(line('expected'), head(), line('2 of 8'), line('same'), line('new'))
+  panel.show(head(), line('3 of 8'), false, line('same'))
+  panel.show(head(), head(), line('same'), line('same'))
+  for (const record of watch.takeRecords()) moved.push(...record.addedNodes, ...record.removedNodes)
+  expect(moved).not.toContain(first)
+  expect(moved).not.toContain(same)
+  expect([...(content?.children ?? [])].map((one) => one.textContent)).toEqual(['Pause', 'Pause', 'same', 'same'])
+  panel.show()
+  expect(content?.childNodes).toHaveLength(0)
 })
