@@ -20,7 +20,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import SDGenError, shown
-from ..templates.streams import ALGORITHM
 from .edits import mark, remember
 from .files import atomic_file
 from .journal import JOURNAL_NAME, Journal, JournalIndex, check_status, folder_lock
@@ -109,7 +108,7 @@ def build_snapshot(
         "keys": keys,
         "variation_seed": plan.variation_seed,
         "base_seed": plan.base_seed,
-        "algorithm": ALGORITHM,
+        "algorithm": plan.algorithm,
         "versions": {"sdgen": __version__, "python": platform.python_version()},
     }
     own.update(extra or {})

@@ -22,7 +22,7 @@ from ..templates.render import Renderer
 from ..templates.resolved import ResolvedTemplate, Value, whole
 from ..templates.seeds import seeds_from_json, seeds_to_json
 from ..templates.space import Space, left_out
-from ..templates.streams import ALGORITHM, stream_key, word
+from ..templates.streams import ALGORITHM, ALGORITHMS, stream_key, word
 
 FORMAT = 1
 _SEED_BITS = 50  # browsers keep whole numbers exactly up to 53 bits; a workflow dragged back must keep its seed
@@ -66,11 +66,13 @@ class Plan:
         variation_seed: int,
         base_seed: int,
         seed_key: int,
+        algorithm: int = ALGORITHM,
     ) -> None:
         self.resolved = resolved
         self.seeds = seeds
         self.variation_seed = variation_seed
         self.base_seed = base_seed
+        self.algorithm = algorithm
         self._count_asked = count
         self._limit_asked = limit
         self._asked_seed = asked_seed
@@ -80,7 +82,8 @@ class Plan:
         per_choice = 1 if seeds is None else len(seeds)
         self._per_choice = per_choice
         wanted = -(-maximum // per_choice) if maximum > 0 and per_choice else maximum
-        self.space = Space(resolved, variation_seed, wanted)
+        self._whole = generation.combinatorial or maximum <= 0
+        self.space = Space(resolved, variation_seed, wanted, algorithm)
         self.static = not self.space.names or self.space.per_image
         total = self.space.size * per_choice
         warnings = list(resolved.warnings)
@@ -301,7 +304,7 @@ class Plan:
 
     def fingerprint(self) -> str:
         """Equal for equal requests: the template and what was asked for, without the numbers that were drawn for it."""
-        asked = {**self.to_json(), "variation_seed": self._asked_seed}
+        asked = {**self.to_json(), "variation_seed": self._asked_seed, "algorithm": ALGORITHMS[0]}
         for drawn in ("base_seed", "seed_key"):
             asked.pop(drawn)
         asked["resolved"] = {**asked["resolved"], "warnings": [], "source": "", "source_hash": "", "files": []}
@@ -310,8 +313,7 @@ class Plan:
     def longer(self, more: int) -> Plan:
         """This plan with up to ``more`` further items behind its own; all of its own items stay what they are."""
         goal = self.count + more
-        limit = -1 if self.resolved.generation.combinatorial else goal
-        return Plan.from_json({**self.to_json(), "count": goal, "limit": limit})
+        return Plan.from_json({**self.to_json(), "count": goal, "limit": -1 if self._whole else goal})
 
     def cut(self, count: int) -> Plan:
         """The first ``count`` items of this plan."""
@@ -325,7 +327,7 @@ class Plan:
 
     def drawn_as(self, other: Plan) -> Plan:
         """This request with the numbers that were drawn for ``other``: what both ask for becomes the same items."""
-        data = self.to_json()
+        data = {**self.to_json(), "algorithm": other.algorithm}
         generation = self.resolved.generation
         if self._asked_seed is None and generation.variation_seed is None:
             if generation.seed < 0:
@@ -338,7 +340,7 @@ class Plan:
         """Self-contained strict JSON."""
         return {
             "sdgen_plan": FORMAT,
-            "algorithm": ALGORITHM,
+            "algorithm": self.algorithm,
             "resolved": self.resolved.to_json(),
             "seeds": seeds_to_json(self.seeds),
             "count": self._count_asked,
@@ -353,8 +355,9 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Raises ``bad-plan`` for anything that ``to_json`` of this version did not write."""
         try:
-            if data["sdgen_plan"] != FORMAT or data["algorithm"] != ALGORITHM:
-                found, known = f"{data['sdgen_plan']}.{data['algorithm']}", f"{FORMAT}.{ALGORITHM}"
+            algorithm = whole(data["algorithm"])
+            if data["sdgen_plan"] != FORMAT or algorithm not in ALGORITHMS:
+                found, known = f"{data['sdgen_plan']}.{algorithm}", f"{FORMAT}.{ALGORITHMS[0]} to {FORMAT}.{ALGORITHM}"
                 raise SDGenError("bad-plan", f"a plan of version {found}; this program reads {known}")
             resolved = ResolvedTemplate.from_json(data["resolved"])
             optional = {k: None if data[k] is None else whole(data[k]) for k in ("count", "limit", "asked_seed")}
@@ -367,6 +370,7 @@ class Plan:
                 variation_seed=whole(data["variation_seed"]),
                 base_seed=whole(data["base_seed"]),
                 seed_key=whole(data["seed_key"]),
+                algorithm=algorithm,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as e:
             raise SDGenError("bad-plan", f"this is not a stored plan: {type(e).__name__} {e}") from None

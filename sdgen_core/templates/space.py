@@ -103,12 +103,20 @@ class Space:
 
     ``names`` is the order of the choice's names; ``size`` the number of combinations this mode can yield;
     ``full_size`` the product of the full pools (the manifest's ``total_combinations``). ``wanted`` (default: the
-    template's ``max_images``; <= 0: all) is how many combinations a random run asks for. Raises ``empty-choice`` when a
+    template's ``max_images``; <= 0: all) is how many combinations a random run asks for, ``algorithm`` the version of its
+    draws. Raises ``empty-choice`` when a
     selector leaves nothing, and ``plan-too-large``.
     """
 
-    def __init__(self, resolved: ResolvedTemplate, variation_seed: int, wanted: int | None = None) -> None:
+    def __init__(
+        self,
+        resolved: ResolvedTemplate,
+        variation_seed: int,
+        wanted: int | None = None,
+        algorithm: int = streams.ALGORITHM,
+    ) -> None:
         self.variation_seed = variation_seed
+        self._algorithm = algorithm
         order = dict.fromkeys(p.name for p in occurrences(resolved))
         order.update(dict.fromkeys(parameter_names(resolved.parameters)))
         loose = [n for n in loose_names(resolved.parameters) if n not in order]
@@ -167,7 +175,7 @@ class Space:
             goal = resolved.generation.max_images if wanted is None else wanted
             self._permutation = streams.Permutation(streams.stream_key(variation_seed, "joint"), self.size)
             if 0 < goal <= LIMIT:
-                self._walk = Walk(self._sizes, self._keys, self._permutation)
+                self._walk = Walk(self._sizes, self._keys, self._permutation, algorithm)
 
     def choice(self, index: int) -> dict[str, str]:
         """Name -> key of combination ``index``; ``O(names)`` whatever the index. Raises ``unknown-item`` out of range."""
@@ -179,7 +187,7 @@ class Space:
         if self.combinatorial:
             out = {name: pool[index // stride % n] for name, pool, stride, n in self._wheels}
             for slot, key in zip(self.slots[self._loops :], self._keys[self._loops :], strict=True):
-                out[slot.name] = slot.pool[streams.pick(key, index, len(slot.pool))]
+                out[slot.name] = slot.pool[streams.pick(key, index, len(slot.pool), self._algorithm)]
             return out
         if self._permutation is None:
             return {}
@@ -201,7 +209,7 @@ class Space:
             return [array(type_code(n), [row[k] for row in rows]) for k, n in enumerate(self._sizes)]
         out = [loop(start, stop, n, stride) for _, _, stride, n in self._wheels]
         loose = zip(self._keys[self._loops :], self._sizes[self._loops :], strict=True)
-        return [*out, *(streams.picks(key, start, stop, n) for key, n in loose)]
+        return [*out, *(streams.picks(key, start, stop, n, self._algorithm) for key, n in loose)]
 
     def index(self, choice: Mapping[str, str]) -> int:
         """The combination index of a combinatorial choice (first match where a selector repeats a key); ``choice``'s
@@ -230,7 +238,7 @@ class Space:
                 out[name] = list(dict.fromkeys(pool[: min(n, -(-count // stride))]))
             for slot, key in zip(self.slots[self._loops :], self._keys[self._loops :], strict=True):
                 n = len(slot.pool)
-                drawn = streams.picks(key, 0, min(n, count), n)
+                drawn = streams.picks(key, 0, min(n, count), n, self._algorithm)
                 out[slot.name] = list(dict.fromkeys(slot.pool[d] for d in drawn))
             return out
         firsts: list[dict[str, None]] = [{} for _ in self.slots]

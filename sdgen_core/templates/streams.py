@@ -16,8 +16,13 @@ from functools import lru_cache
 
 from .columns import type_code
 
-ALGORITHM = 1  # raise when any draw of an existing plan would change
+#: Raise when any draw of an existing plan would change, and keep the older ones: stored plans go on with theirs.
+#: 1: every shuffle of a deck is made of random words. 2: a few are, and the others are products of two of them.
+ALGORITHM = 2
+ALGORITHMS = (1, 2)
 _SHORT = 4096  # up to so many values, a shuffle sorts words of 32 bits
+_SIDE = 16
+_TABLE = 256  # what ``bytes.translate`` looks up
 
 
 @lru_cache(maxsize=256)
@@ -53,31 +58,54 @@ def shuffled(key: bytes, epoch: int, n: int) -> tuple[int, ...]:
     return tuple(sorted(range(n), key=supply.__getitem__))
 
 
-def pick(key: bytes, index: int, n: int) -> int:
+def pick(key: bytes, index: int, n: int, algorithm: int) -> int:
     """Draw ``index`` from ``n`` values: shuffles one after another, so every value comes once per ``n`` draws."""
-    return shuffled(key, index // n, n)[index % n] if n > 1 else 0
+    if n == 1:
+        return 0
+    epoch, at = divmod(index, n)
+    if algorithm > 1 and n <= _TABLE:
+        block, epoch = divmod(epoch, _SIDE**2)
+        return _products(key, block, n)[epoch * n + at]
+    return shuffled(key, epoch, n)[at]
 
 
-def picks(key: bytes, start: int, stop: int, n: int) -> array[int]:
+def picks(key: bytes, start: int, stop: int, n: int, algorithm: int) -> array[int]:
     """Draws ``start`` to ``stop`` from ``n`` values: what ``pick`` gives, several times faster."""
     if n == 1:
         return array("B", bytes(stop - start))
-    first, last = start // n, (stop - 1) // n + 1
-    if n <= _SHORT:
-        out = _shuffles(key, first, last, n)
+    each = n
+    if algorithm > 1 and n <= _TABLE:
+        each = n * _SIDE**2
+        first, last = start // each, (stop - 1) // each + 1
+        out = array("B", b"".join([_products(key, block, n) for block in range(first, last)]))
+    elif n <= _SHORT:
+        out = _shuffles(key, start // n, (stop - 1) // n + 1, n)
     else:
         out = array(type_code(n))
-        for epoch in range(first, last):
+        for epoch in range(start // n, (stop - 1) // n + 1):
             out.extend(shuffled(key, epoch, n))
-    return out[start % n : start % n + stop - start]
+    return out[start % each : start % each + stop - start]
+
+
+@lru_cache(maxsize=128)
+def _products(key: bytes, block: int, n: int) -> bytes:
+    """The next ``_SIDE**2`` shuffles of up to ``_TABLE`` values: each of ``_SIDE`` shuffles after each of as many others.
+
+    Sorting is what a shuffle costs; a product of two is a look-up in a table. Any three shuffles of the block are independent of
+    each other (four are not, where two first ones meet two second ones), and blocks are independent.
+    """
+    made = _shuffles(key, 2 * _SIDE * block, 2 * _SIDE * (block + 1), n).tobytes()
+    shuffles = [made[at : at + n] for at in range(0, len(made), n)]
+    unused = bytes(_TABLE - n)
+    tables = [one + unused for one in shuffles[:_SIDE]]
+    return b"".join([one.translate(table) for table in tables for one in shuffles[_SIDE:]])
 
 
 def _shuffles(key: bytes, first: int, last: int, n: int) -> array[int]:
     """Shuffles ``first`` to ``last`` of up to ``_SHORT`` values, one after another.
 
     What is sorted are floating point numbers between 1 and 2, made of a random word and below it the value's place: no
-    function is called per value, and equal words keep the order. Where numpy is loaded already, as it is inside ComfyUI,
-    it sorts them faster still.
+    function is called per value, and equal words keep the order.
     """
     words = b"".join([hashlib.shake_128(key + b"%d" % epoch).digest(4 * n) for epoch in range(first, last)])
     items = bytearray(b"\0\0\0\0\0\0\xf0\x3f" * (len(words) // 4))
@@ -85,14 +113,10 @@ def _shuffles(key: bytes, first: int, last: int, n: int) -> array[int]:
     items[0::8], items[1::8] = places[0::2], places[1::2]
     for byte in range(4):
         items[2 + byte :: 8] = words[byte::4]
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "frombuffer"):
-        numpy.frombuffer(items, "<f8").reshape(-1, n).sort(axis=1)
-    else:
-        ordered: list[float] = []
-        for row in _struct(n, "d").iter_unpack(items):
-            ordered += sorted(row)
-        items = bytearray(struct.pack(f"<{len(ordered)}d", *ordered))
+    ordered: list[float] = []
+    for row in _struct(n, "d").iter_unpack(items):
+        ordered += sorted(row)
+    items = bytearray(struct.pack(f"<{len(ordered)}d", *ordered))
     out = array(type_code(n))
     if out.itemsize == 1:
         out.frombytes(items[0::8])

@@ -23,11 +23,14 @@ class Walk:
     permutation.
     """
 
-    def __init__(self, sizes: Sequence[int], keys: Sequence[bytes], permutation: Callable[[int], int]) -> None:
+    def __init__(
+        self, sizes: Sequence[int], keys: Sequence[bytes], permutation: Callable[[int], int], algorithm: int
+    ) -> None:
         self._sizes = sizes
         self._keys = keys
         self._size = math.prod(sizes)
         self._permutation = permutation
+        self._algorithm = algorithm
         self._seen: set[int] = set()
         self.columns = [array(type_code(n)) for n in sizes]
         self._pointer = 0
@@ -46,7 +49,8 @@ class Walk:
 
     def _extend(self, start: int, stop: int) -> None:
         seen = self._seen
-        columns = [streams.picks(key, start, stop, n) for key, n in zip(self._keys, self._sizes, strict=True)]
+        decks = zip(self._keys, self._sizes, strict=True)
+        columns = [streams.picks(key, start, stop, n, self._algorithm) for key, n in decks]
         joints = numbers(columns, self._sizes)
         for begin in range(0, stop - start, _BLOCK):
             block = joints[begin : begin + _BLOCK]

@@ -115,21 +115,27 @@ def test_streams_never_change():
     key = stream_key(42, "pick", "Höhe")
     assert key.hex() == "8fe4177c34bebe47326b10975fb8df719f89114c253b333e12c2ab921100f210"
     assert shuffled(key, 0, 12) == (5, 4, 2, 9, 7, 11, 8, 10, 1, 6, 3, 0)
-    assert [pick(key, i, 5) for i in (0, 4, 5, 10**30)] == [4, 0, 4, 3]
+    assert [pick(key, i, 5, 1) for i in (0, 4, 5, 10**30)] == [4, 0, 4, 3]
+    assert [pick(key, i, 5, 2) for i in (0, 4, 5, 10**30)] == [0, 4, 0, 0]
+    assert [pick(key, i, 300, 2) for i in (0, 4, 5, 10**30)] == [pick(key, i, 300, 1) for i in (0, 4, 5, 10**30)]
     assert [Permutation(key, 10**15)(i) for i in range(3)] == [790022757711657, 510456738129911, 377058515457568]
 
 
 @pytest.mark.parametrize(
-    ("sizes", "count", "recorded"),
+    ("algorithm", "sizes", "count", "recorded"),
     [
-        ({"A": 7, "B": 6, "C": 5}, 210, "00cc4b965704f850ef26bb6ddbcc528adeb8ae4b76dbce3773081414eba599a0"),
-        ({"A": 70, "B": 300, "C": 1}, 21000, "9c01ebff6b5e0bf48412354eda738ed71379985a204ca3f7305172679c6291dd"),
-        ({"A": 5000, "B": 3}, 6000, "25721480c570352467b199cdae0eb0a2dfd52f1b8a6db69ef1f7e482af850993"),
+        (1, {"A": 7, "B": 6, "C": 5}, 210, "00cc4b965704f850ef26bb6ddbcc528adeb8ae4b76dbce3773081414eba599a0"),
+        (1, {"A": 70, "B": 300, "C": 1}, 21000, "9c01ebff6b5e0bf48412354eda738ed71379985a204ca3f7305172679c6291dd"),
+        (1, {"A": 5000, "B": 3}, 6000, "25721480c570352467b199cdae0eb0a2dfd52f1b8a6db69ef1f7e482af850993"),
+        (2, {"A": 7, "B": 6, "C": 5}, 210, "09175549e2db41e9044402e57071efa542758ffa2fd17c96f1ddc612b701ba54"),
+        (2, {"A": 70, "B": 300, "C": 1}, 21000, "b467be951d626305bfb3a08745a7af2623c1cc5bafdee907eb0de95e4b5f7d42"),
+        (2, {"A": 5000, "B": 3}, 6000, "61744d97f2250e88b90494cf5fb5bf10a7d7f1c1dc43a62a2772c66d942610b5"),
     ],
 )
-def test_random_runs_never_change(sizes, count, recorded):
+def test_random_runs_never_change(algorithm, sizes, count, recorded):
     """Runs to the end of their space, with redraws and the permutation that comes after them."""
-    rows = [",".join(choice.values()) for choice in random_run(sizes, count)]
+    space = Space(template(sizes, mode="random", max_images=count), 5, algorithm=algorithm)
+    rows = [",".join(space.choice(i).values()) for i in range(count)]
     assert hashlib.sha256("\n".join(rows).encode()).hexdigest() == recorded
 
 
@@ -244,13 +250,32 @@ def test_fingerprint_is_of_the_request():
 
 @pytest.mark.parametrize(
     "damage",
-    [{"sdgen_plan": 9}, {"algorithm": 0}, {"resolved": {}}, {"seeds": "x"}, {"base_seed": "1"}, {"count": 1.5}],
+    [
+        {"sdgen_plan": 9},
+        {"algorithm": 0},
+        {"algorithm": 3},
+        {"algorithm": "2"},
+        {"resolved": {}},
+        {"seeds": "x"},
+        {"base_seed": "1"},
+        {"count": 1.5},
+    ],
 )
 def test_damaged_plans(damage):
     data = {**Plan.build(template({"A": 2})).to_json(), **damage}
     with pytest.raises(SDGenError) as caught:
         Plan.from_json(data)
     assert caught.value.code == "bad-plan"
+
+
+@pytest.mark.parametrize(("mode", "maximum"), [("combinatorial", -1), ("random", 30), ("random", -1), ("random", 0)])
+@pytest.mark.parametrize("seeds", [None, range(3)])
+def test_a_longer_plan_begins_with_the_shorter(mode, maximum, seeds):
+    plan = Plan.build(template({"A": 9, "B": 8}, mode=mode, max_images=maximum), seeds=seeds)
+    short = plan.cut(12)
+    longer = short.longer(6)
+    assert [i.identity for i in longer.items()] == [i.identity for i in plan.items(0, 18)]
+    assert list(longer.items(0, 12)) == list(short.items())
 
 
 def test_a_plan_larger_than_len():
