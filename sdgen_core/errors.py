@@ -73,6 +73,17 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("internal-error", "This is a bug of SDGen: please report it with ComfyUI's log."),
     ErrorCode("server-error", "See ComfyUI's log."),
     ErrorCode("no-pack", "Install SDGen as a custom node of that ComfyUI and restart it."),
+    # the catalog
+    ErrorCode(
+        "catalog-unusable", "Check the folder's rights and free space; the catalog is kept in ComfyUI's user folder."
+    ),
+    ErrorCode("catalog-locked", "Wait until the other program has finished, or close it."),
+    ErrorCode(
+        "catalog-damaged",
+        "Put a copy of the file back from your own backup; SDGen keeps copies of the last days beside it.",
+    ),
+    ErrorCode("bad-judgement", "See the table of marks, verdicts and tags in the README."),
+    ErrorCode("bad-query", "See the table of filters in the README."),
     # session folders, images and manifests
     ErrorCode(
         "bad-file-name",

@@ -127,7 +127,7 @@ def prepare(db: sqlite3.Connection, name: str) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version < SCHEMA_VERSION:
             script = _FROM_1 if version == 1 else _SESSION_TABLE + _PARTS_AND_ITEMS + _TRIGGERS
-            for statement in _split_statements(script):
+            for statement in split_statements(script):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute("COMMIT")
@@ -152,7 +152,7 @@ def _write_ahead(db: sqlite3.Connection) -> None:
         time.sleep(0.02)
 
 
-def _split_statements(script: str) -> Iterator[str]:
+def split_statements(script: str) -> Iterator[str]:
     """Statements of an SQL script, triggers whole. ``executescript`` would commit the open transaction."""
     statement = ""
     for line in script.splitlines():

@@ -1,0 +1,542 @@
+"""``index.db``: every session and image that was found, ready to be listed, searched and counted.
+
+It is a cache: what is in it comes from the session folders and from ``user.db``. A file that is damaged is put aside and made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .fields import TAG, VALUE
+from .records import ImageRecord, SessionRecord, signed, value_key
+from .schema import MARK_NUMBER, SESSION_COUNTS, VERDICT_NUMBER, migrations
+from .store import Damaged, Store
+from .user import Event, UserStore
+
+_CHUNK = 500
+_KEEP_CHANGES = 100_000
+T = TypeVar("T")
+
+_SESSION_COLUMNS = (
+    "slug", "folder", "root", "stamp", "name", "started", "status", "planned", "theme", "style", "template", "mode", "seed_mode",
+    "base_seed", "sweep", "combinations", "model", "sampler", "scheduler", "vae", "cfg", "steps", "width", "height", "prompt",
+    "negative", "placeholders", "problems",
+)  # fmt: skip
+_IMAGE_COLUMNS = (
+    "session", "file", "number", "batch", "created", "seed", "width", "height", "bytes", "mtime", "model", "sampler", "scheduler",
+    "steps", "cfg", "prompt", "thumb", "phash", "missing", "broken", "hashed",
+)  # fmt: skip
+
+
+def chunks(items: Iterable[T], size: int = _CHUNK) -> Iterator[list[T]]:
+    """``items`` in lists of up to ``size``: as many as one statement takes."""
+    whole = list(items)
+    for at in range(0, len(whole), size):
+        yield whole[at : at + size]
+
+
+def marks(items: Sequence[object]) -> str:
+    """As many question marks as a statement needs for ``items``."""
+    return ",".join("?" * len(items))
+
+
+class Index:
+    """The index in ``path``, which mirrors the judgements of ``user``. ``rebuilt`` says in words why it was begun anew, if it was.
+
+    Raises what ``store.clear_errors`` raises.
+    """
+
+    def __init__(self, path: Path, user: UserStore) -> None:
+        self.path = path
+        self.user = user
+        self.rebuilt: str | None = None
+        try:
+            self.store = self._open()
+        except Damaged as error:
+            aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S}")
+            path.replace(aside)
+            for ending in ("-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            self.rebuilt = f"{path.name} was damaged ({error}) and is made anew; the old file is kept as {aside.name}"
+            self.store = self._open()
+        self._terms: dict[tuple[str, str], int] = {}
+        self._placeholders: dict[str, int] = {}
+        self.catch_up()
+
+    def _open(self) -> Store:
+        store = Store(self.path, migrations, durable=False)
+        try:
+            if store.value("SELECT count(*) FROM session") is None:
+                raise Damaged("no table of sessions")
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the file."""
+        self.store.close()
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self.store.write() as db:
+                yield db
+        except BaseException:
+            self._terms.clear()  # what was rolled back has no ids
+            self._placeholders.clear()
+            raise
+
+    # ---- sessions and images ---------------------------------------------------------------------------------------------
+
+    def put_session(self, record: SessionRecord) -> int:
+        """Add a session, or write down what has changed about it; gives its id.
+
+        A folder that was moved is told by its keys, if the old folder is gone: it keeps its id and its images.
+        """
+        values = [
+            str(value)
+            if isinstance(value, Path)
+            else json.dumps(value, ensure_ascii=False)
+            if isinstance(value, list)
+            else value
+            for value in (getattr(record, name) for name in _SESSION_COLUMNS)
+        ]
+        values[_SESSION_COLUMNS.index("base_seed")] = None if record.base_seed is None else signed(record.base_seed)
+        with self._write() as db:
+            known = self._known_session(db, record)
+            if known is None:
+                values[0] = self._free_slug(db, record.slug)
+                names = ", ".join(_SESSION_COLUMNS)
+                sql = f"INSERT INTO session({names}) VALUES({marks(values)})"
+                session = db.execute(sql, values).lastrowid
+                assert session is not None
+            else:
+                session, values[0] = known
+                sets = ", ".join(f"{name}=?" for name in _SESSION_COLUMNS)
+                db.execute(f"UPDATE session SET {sets}, missing=0 WHERE id=?", (*values, session))
+            keys = [(key, session) for key in record.keys]
+            db.executemany("INSERT OR IGNORE INTO session_key(key, session) VALUES(?,?)", keys)
+            if known is None and self.user.has_judgements():
+                self._attach_sessions(db, {session: list(record.keys)})
+        return session
+
+    @staticmethod
+    def _known_session(db: sqlite3.Connection, record: SessionRecord) -> tuple[int, str] | None:
+        row: tuple[int, str] | None = db.execute(
+            "SELECT id, slug FROM session WHERE folder=?", (str(record.folder),)
+        ).fetchone()
+        if row is not None or not record.keys:
+            return row
+        found = db.execute(
+            "SELECT id, slug, folder FROM session WHERE id IN (SELECT session FROM session_key WHERE key=?)",
+            record.keys[:1],
+        ).fetchall()
+        return next(((session, slug) for session, slug, folder in found if not Path(folder).is_dir()), None)
+
+    @staticmethod
+    def _free_slug(db: sqlite3.Connection, slug: str) -> str:
+        """``slug``, or with a number behind it: a copied folder has the keys of the first."""
+        n, tried = 1, slug
+        while db.execute("SELECT 1 FROM session WHERE slug=?", (tried,)).fetchone():
+            n += 1
+            tried = f"{slug}-{n}"
+        return tried
+
+    def put_images(self, session: int, records: Sequence[ImageRecord]) -> list[int]:
+        """Add images of a session, or write down what has changed about them; gives their ids in order."""
+        if not records:
+            return []
+        with self._write() as db:
+            known = self._known_images(db, session, [record.file for record in records])
+            (top,) = db.execute("SELECT coalesce(max(id), 0) FROM image").fetchone()
+            prompts = self._prompts(db, records)
+            ids: list[int] = []
+            fresh: list[tuple[Any, ...]] = []
+            stale: list[tuple[Any, ...]] = []
+            for record in records:
+                row = (session, *self._image_row(db, record, prompts))
+                image = known.get(record.file)
+                if image is None:
+                    top += 1
+                    known[record.file] = image = top
+                    fresh.append((image, *row))
+                else:
+                    stale.append((*row, image))
+                ids.append(image)
+            names = ", ".join(_IMAGE_COLUMNS)
+            db.executemany(f"INSERT INTO image(id, {names}) VALUES({marks(('id', *_IMAGE_COLUMNS))})", fresh)
+            db.executemany(f"UPDATE image SET {', '.join(f'{n}=?' for n in _IMAGE_COLUMNS)} WHERE id=?", stale)
+            if stale:
+                self._forget(db, [row[-1] for row in stale])
+            keys = [(key, image) for image, record in zip(ids, records, strict=True) for key in record.keys]
+            db.executemany("INSERT OR IGNORE INTO image_key(key, image) VALUES(?,?)", keys)
+            self._put_values(db, list(zip(ids, records, strict=True)))
+            self._recount_planned(db, session)
+            if self.user.has_judgements():
+                by_image: dict[int, list[str]] = {}
+                for key, image in keys:
+                    by_image.setdefault(image, []).append(key)
+                self._attach_images(db, by_image)
+            self._log(db, ids)
+        return ids
+
+    @staticmethod
+    def _known_images(db: sqlite3.Connection, session: int, files: Sequence[str]) -> dict[str, int]:
+        out: dict[str, int] = {}
+        for some in chunks(files):
+            sql = f"SELECT file, id FROM image WHERE session=? AND file IN ({marks(some)})"
+            out.update(db.execute(sql, (session, *some)).fetchall())
+        return out
+
+    @staticmethod
+    def _forget(db: sqlite3.Connection, images: Sequence[int]) -> None:
+        """Forget the keys of files that have changed; what an image *is* (its place in its session) stays."""
+        db.executemany("DELETE FROM image_key WHERE image=? AND key NOT LIKE 'g:%'", [(image,) for image in images])
+
+    def _image_row(self, db: sqlite3.Connection, record: ImageRecord, prompts: Mapping[bytes, int]) -> tuple[Any, ...]:
+        return (
+            record.file,
+            record.number,
+            record.batch,
+            record.created,
+            None if record.seed is None else signed(record.seed),
+            record.width,
+            record.height,
+            record.bytes,
+            record.mtime,
+            self._term(db, "model", record.model),
+            self._term(db, "sampler", record.sampler),
+            self._term(db, "scheduler", record.scheduler),
+            record.steps,
+            record.cfg,
+            prompts[_prompt_hash(record)],
+            record.thumb,
+            None if record.phash is None else signed(record.phash),
+            record.missing,
+            record.broken,
+            record.hashed,
+        )
+
+    @staticmethod
+    def _prompts(db: sqlite3.Connection, records: Sequence[ImageRecord]) -> dict[bytes, int]:
+        """Hash -> id of the prompts, which many images share."""
+        texts = {_prompt_hash(record): (record.prompt, record.negative) for record in records}
+        out: dict[bytes, int] = {}
+        for some in chunks(texts):
+            out.update(db.execute(f"SELECT hash, id FROM prompt WHERE hash IN ({marks(some)})", some).fetchall())
+        (top,) = db.execute("SELECT coalesce(max(id), 0) FROM prompt").fetchone()
+        fresh = [
+            (top + n, hash, *text)
+            for n, (hash, text) in enumerate(((h, t) for h, t in texts.items() if h not in out), 1)
+        ]
+        db.executemany("INSERT INTO prompt(id, hash, positive, negative) VALUES(?,?,?,?)", fresh)
+        out.update((row[1], row[0]) for row in fresh)
+        return out
+
+    def _term(self, db: sqlite3.Connection, kind: str, text: str | None) -> int | None:
+        if text is None:
+            return None
+        known = self._terms.get((kind, text))
+        if known is None:
+            db.execute("INSERT OR IGNORE INTO term(kind, text) VALUES(?,?)", (kind, text))
+            (known,) = db.execute("SELECT id FROM term WHERE kind=? AND text=?", (kind, text)).fetchone()
+            self._terms[kind, text] = known
+        return known
+
+    # ---- values ----------------------------------------------------------------------------------------------------------
+
+    def _put_values(self, db: sqlite3.Connection, images: Sequence[tuple[int, ImageRecord]]) -> None:
+        ids: dict[tuple[str, str | None, str], int] = {}
+        wanted: dict[int, set[int]] = {}
+        for image, record in images:
+            values = wanted[image] = set()
+            for name, (key, text) in record.values.items():
+                asked = (name, key, text)
+                if asked not in ids:
+                    ids[asked] = self._value(db, *asked)
+                values.add(ids[asked])
+        for some in chunks(wanted):
+            sql = f"SELECT image, value FROM image_value WHERE image IN ({marks(some)})"
+            have = set(db.execute(sql, some).fetchall())
+            want = {(image, value) for image in some for value in wanted[image]}
+            db.executemany("DELETE FROM image_value WHERE image=? AND value=?", sorted(have - want))
+            db.executemany("INSERT INTO image_value(image, value) VALUES(?,?)", sorted(want - have))
+
+    def _value(self, db: sqlite3.Connection, name: str, key: str | None, text: str) -> int:
+        """The id of a value. One of which only the text is known is the one with that text, if there is one; and the other way round."""
+        placeholder = self._placeholders.get(name)
+        if placeholder is None:
+            db.execute("INSERT OR IGNORE INTO placeholder(name) VALUES(?)", (name,))
+            (placeholder,) = db.execute("SELECT id FROM placeholder WHERE name=?", (name,)).fetchone()
+            self._placeholders[name] = placeholder
+        bare = value_key(text)
+        if key is None:
+            row = db.execute(
+                "SELECT id FROM value WHERE placeholder=? AND text=? ORDER BY key=? DESC, id LIMIT 1",
+                (placeholder, text, bare),
+            ).fetchone()
+            if row:
+                return int(row[0])
+            key = bare
+        row = db.execute("SELECT id, text FROM value WHERE placeholder=? AND key=?", (placeholder, key)).fetchone()
+        if row:
+            if row[1] != text:
+                db.execute("UPDATE value SET text=? WHERE id=?", (text, row[0]))
+            return int(row[0])
+        older = db.execute(
+            "SELECT id FROM value WHERE placeholder=? AND key=? AND text=?", (placeholder, bare, text)
+        ).fetchone()
+        if older and key != bare:
+            db.execute("UPDATE value SET key=? WHERE id=?", (key, older[0]))
+            return int(older[0])
+        made = db.execute("INSERT INTO value(placeholder, key, text) VALUES(?,?,?)", (placeholder, key, text)).lastrowid
+        assert made is not None
+        return made
+
+    # ---- files that are gone ---------------------------------------------------------------------------------------------
+
+    def set_missing(self, images: Iterable[int], missing: bool) -> None:
+        """Flag images whose file is gone, or is back. Nothing is ever forgotten because a file is not there."""
+        wanted = list(images)
+        with self._write() as db:
+            db.executemany(
+                "UPDATE image SET missing=? WHERE id=? AND missing<>?", [(missing, i, missing) for i in wanted]
+            )
+            sessions: set[int] = set()
+            for some in chunks(wanted):
+                sessions.update(
+                    row[0] for row in db.execute(f"SELECT session FROM image WHERE id IN ({marks(some)})", some)
+                )
+            for session in sessions:
+                self._recount_planned(db, session)
+            self._log(db, wanted)
+
+    def set_session_missing(self, sessions: Iterable[int], missing: bool) -> None:
+        """Flag sessions whose folder is gone, or is back."""
+        with self._write() as db:
+            db.executemany("UPDATE session SET missing=? WHERE id=?", [(missing, session) for session in sessions])
+
+    @staticmethod
+    def _recount_planned(db: sqlite3.Connection, session: int) -> None:
+        db.execute(
+            "UPDATE session SET found_planned = (SELECT count(DISTINCT number) FROM image WHERE image.session = session.id"
+            " AND image.missing = 0 AND number >= 0 AND number < coalesce(session.planned, 0)) WHERE id=?",
+            (session,),
+        )
+
+    # ---- what people said ------------------------------------------------------------------------------------------------
+
+    def catch_up(self) -> int:
+        """Mirror what ``user.db`` has and this does not: after a crash between the two, or with another ``user.db``. Gives how many."""
+        if self._meta("user") != self.user.id:
+            return self._mirror_all()
+        done = 0
+        while events := self.user.events_after(int(self._meta("event") or 0)):
+            self.apply(events)
+            done += len(events)
+        return done
+
+    def _meta(self, name: str) -> str | None:
+        value: str | None = self.store.value("SELECT value FROM meta WHERE name=?", (name,))
+        return value
+
+    @staticmethod
+    def _set_meta(db: sqlite3.Connection, name: str, value: object) -> None:
+        db.execute("INSERT OR REPLACE INTO meta(name, value) VALUES(?,?)", (name, str(value)))
+
+    def _mirror_all(self) -> int:
+        last = self.user.last_event()
+        done = 0
+        with self._write() as db:
+            for statement in _UNSAID:
+                db.execute(statement)
+            for table, attach in (("image", self._attach_images), ("session", self._attach_sessions)):
+                rows = db.execute(f"SELECT {table}, key FROM {table}_key ORDER BY {table}")
+                while some := rows.fetchmany(20_000):
+                    keys: dict[int, list[str]] = {}
+                    for row, key in some:
+                        keys.setdefault(row, []).append(key)
+                    done += attach(db, keys)
+            self._set_meta(db, "user", self.user.id)
+            self._set_meta(db, "event", last)
+        return done
+
+    def apply(self, events: Sequence[Event]) -> list[int]:
+        """Mirror events of ``user.db``; gives the ids of the images that changed."""
+        subjects = list(dict.fromkeys(event.subject for event in events))
+        kinds = self.user.kinds(subjects)
+        keys = self.user.keys_of(subjects)
+        with self._write() as db:
+            touched = {"image": self._by_key(db, "image", keys), "session": self._by_key(db, "session", keys)}
+            images = {i: s for i, s in touched["image"].items() if kinds.get(s) == "image"}
+            sessions = {i: s for i, s in touched["session"].items() if kinds.get(s) == "session"}
+            fields = {event.field for event in events}
+            self._mirror_images(
+                db, images, any(f.startswith(TAG) for f in fields), any(f.startswith(VALUE) for f in fields)
+            )
+            self._mirror_sessions(db, sessions)
+            self._log(db, images)
+            self._set_meta(db, "event", max(int(self._meta("event") or 0), events[-1].id))
+        return list(images)
+
+    @staticmethod
+    def _by_key(db: sqlite3.Connection, table: str, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
+        """Row of ``table`` -> subject, for rows with one of a subject's keys."""
+        owner = {key: subject for subject, some in keys.items() for key in some}
+        out: dict[int, int] = {}
+        for some in chunks(owner):
+            sql = f"SELECT key, {table} FROM {table}_key WHERE key IN ({marks(some)})"
+            out.update((row, owner[key]) for key, row in db.execute(sql, some))
+        return out
+
+    def _attach_images(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
+        """Give images what was said about them before they were known, or known by this key. ``keys``: image -> keys."""
+        subjects = self._subjects(keys)
+        self._mirror_images(db, subjects, tags=True, verdicts=True)
+        return len(subjects)
+
+    def _attach_sessions(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
+        subjects = self._subjects(keys)
+        self._mirror_sessions(db, subjects)
+        return len(subjects)
+
+    def _subjects(self, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
+        known = self.user.subjects({key for some in keys.values() for key in some})
+        out: dict[int, int] = {}
+        for row, some in keys.items():
+            found = next((known[key] for key in sorted(some, key=_surest) if key in known), None)
+            if found is not None:
+                out[row] = found
+        return out
+
+    def _mirror_images(self, db: sqlite3.Connection, subjects: Mapping[int, int], tags: bool, verdicts: bool) -> None:
+        """Write what ``user.db`` says about images (image -> subject) into their rows."""
+        facts = self.user.facts(set(subjects.values()))
+        rows = []
+        for image, subject in subjects.items():
+            own = facts.get(subject, {})
+            mark = MARK_NUMBER.get(own.get("mark"), 0)
+            rows.append((subject, mark, "failed" in own, int(own.get("rating", 0)), own.get("note"), image))
+        db.executemany(
+            "UPDATE image SET subject=?1, mark=?2, failed=?3, rating=?4, note=?5 WHERE id=?6"
+            " AND (subject, mark, failed, rating, note) IS NOT (?1, ?2, ?3, ?4, ?5)",
+            rows,
+        )
+        if tags:
+            self._mirror_tags(db, "image", subjects, facts)
+        if verdicts:
+            self._mirror_verdicts(db, subjects, facts)
+
+    def _mirror_verdicts(
+        self, db: sqlite3.Connection, subjects: Mapping[int, int], facts: Mapping[int, Mapping[str, str]]
+    ) -> None:
+        changes = []
+        for some in chunks(subjects):
+            rows = db.execute(
+                "SELECT image_value.image, image_value.value, image_value.verdict, placeholder.name FROM image_value"
+                " JOIN value ON value.id = image_value.value JOIN placeholder ON placeholder.id = value.placeholder"
+                f" WHERE image_value.image IN ({marks(some)})",
+                some,
+            )
+            for image, value, verdict, name in rows:
+                said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(VALUE + name), 0)
+                if said != verdict:
+                    changes.append((said, image, value))
+        db.executemany("UPDATE image_value SET verdict=? WHERE image=? AND value=?", changes)
+
+    @staticmethod
+    def _mirror_tags(
+        db: sqlite3.Connection, table: str, subjects: Mapping[int, int], facts: Mapping[int, Mapping[str, str]]
+    ) -> None:
+        db.executemany(f"DELETE FROM {table}_tag WHERE {table}=?", [(row,) for row in subjects])
+        rows = [
+            (field[len(TAG) :], row)
+            for row, subject in subjects.items()
+            for field in facts.get(subject, {})
+            if field.startswith(TAG)
+        ]
+        db.executemany("INSERT OR IGNORE INTO tag(name) VALUES(?)", {(name,) for name, _ in rows})
+        db.executemany(f"INSERT OR IGNORE INTO {table}_tag(tag, {table}) SELECT id, ?2 FROM tag WHERE name=?1", rows)
+
+    def _mirror_sessions(self, db: sqlite3.Connection, subjects: Mapping[int, int]) -> None:
+        if not subjects:
+            return
+        facts = self.user.facts(set(subjects.values()))
+        rows = []
+        for session, subject in subjects.items():
+            own = facts.get(subject, {})
+            said = (own.get("rating"), "test" in own, own.get("complete"), own.get("note"), own.get("name"))
+            rows.append((subject, "favourite" in own, *said, session))
+        db.executemany(
+            "UPDATE session SET subject=?, favourite=?, rating=?, test=?, complete=?, note=?, title=? WHERE id=?", rows
+        )
+        self._mirror_tags(db, "session", subjects, facts)
+
+    # ---- for caches, and for checking ------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _log(db: sqlite3.Connection, images: Iterable[int]) -> None:
+        db.executemany("INSERT INTO changed(image) VALUES(?)", [(image,) for image in images])
+        db.execute("DELETE FROM changed WHERE seq < (SELECT max(seq) FROM changed) - ?", (_KEEP_CHANGES,))
+
+    def recount(self, *, repair: bool) -> list[str]:
+        """Compare every counter with what it counts; gives the differences in words, and mends them with ``repair``."""
+        with self._write() as db:
+            found = [f"{what} {row}" for what, check in _CHECKS.items() for (row,) in db.execute(check)]
+            if found and repair:
+                for statement in _REPAIRS:
+                    db.execute(statement)
+        return found
+
+
+#: Forget what another ``user.db`` said.
+_UNSAID = (
+    "UPDATE image SET subject=NULL, mark=0, failed=0, rating=0, note=NULL WHERE subject IS NOT NULL",
+    "UPDATE image_value SET verdict=0 WHERE verdict > 0",
+    "UPDATE session SET subject=NULL, favourite=0, rating=NULL, test=0, complete=NULL, note=NULL, title=NULL"
+    " WHERE subject IS NOT NULL",
+    "DELETE FROM image_tag",
+    "DELETE FROM session_tag",
+)
+_JUDGED = "SELECT value, verdict, count(*) FROM image_value WHERE verdict > 0 GROUP BY value, verdict"
+_KEPT = "SELECT value, verdict, images FROM value_verdict WHERE images <> 0"
+_NAMES = ", ".join(SESSION_COUNTS)
+_SUMS = "SELECT " + ", ".join(
+    f"coalesce(sum({term.format(row='image')}), 0) AS {name}" for name, term in SESSION_COUNTS.items()
+)
+_OWN_VERDICTS = "(SELECT count(*) FROM image_value WHERE image_value.image = image.id AND verdict > 0)"
+_OWN_IMAGES = "(SELECT count(*) FROM image_value WHERE image_value.value = value.id)"
+#: What a counter is about -> a query for the rows whose counters are wrong.
+_CHECKS = {
+    "verdicts of image": f"SELECT id FROM image WHERE judged <> {_OWN_VERDICTS}",
+    "images of value": f"SELECT id FROM value WHERE images <> {_OWN_IMAGES}",
+    "verdicts of value": f"SELECT DISTINCT value FROM (SELECT * FROM ({_JUDGED} EXCEPT {_KEPT})"
+    f" UNION ALL SELECT * FROM ({_KEPT} EXCEPT {_JUDGED}))",
+    "counters of session": f"SELECT slug FROM session WHERE ({_NAMES}) IS NOT ({_SUMS} FROM image WHERE image.session = session.id)",
+}
+#: In this order: changing an image changes the counters of its session.
+_REPAIRS = (
+    f"UPDATE image SET judged = {_OWN_VERDICTS} WHERE judged <> {_OWN_VERDICTS}",
+    f"UPDATE value SET images = {_OWN_IMAGES}",
+    "DELETE FROM value_verdict",
+    f"INSERT INTO value_verdict {_JUDGED}",
+    f"UPDATE session SET ({_NAMES}) = ({_SUMS} FROM image WHERE image.session = session.id)",
+)
+
+
+def _surest(key: str) -> int:
+    """Keys in the order in which they are believed: what made it, the whole file, its ends; for sessions the id before the folder."""
+    return "gsfimd".find(key[:1])
+
+
+def _prompt_hash(record: ImageRecord) -> bytes:
+    text = f"{record.prompt}\0{record.negative}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).digest()

@@ -1,0 +1,167 @@
+"""One SQLite file of the catalog: opened safely, brought to its schema, written by one thread at a time, read by many.
+
+Other processes (a second ComfyUI, `sdgen gallery`, `sdgen catalog import`) may use the file at the same time: writers wait for each
+other, readers never wait (WAL).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError, shown
+
+if TYPE_CHECKING:
+    from sqlite_utils.migrations import Migrations
+
+#: How long a writer waits for another process, in seconds; a bulk import commits many times a second.
+PATIENCE = 20.0
+#: What the write-ahead log is cut back to at a checkpoint, in bytes.
+WAL_LIMIT = 16 << 20
+
+_FULL = (13, 10)  # SQLITE_FULL and SQLITE_IOERR, which Python names from 3.11 on only
+_DAMAGED = ("malformed", "not a database", "disk image")
+
+
+class Damaged(Exception):
+    """The file is no database any more; what to do about that is its owner's decision."""
+
+
+@contextlib.contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """Tell of a failing database in words. Raises ``catalog-locked``, ``disk-full``, ``catalog-unusable``; ``Damaged``."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        name = shown(path)
+        if any(word in text for word in _DAMAGED):
+            raise Damaged(text) from error
+        if "locked" in text or "busy" in text:
+            message = f"another program has been writing into {name} for more than {PATIENCE:g} seconds"
+            raise SDGenError("catalog-locked", message) from error
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL or "full" in text or "disk I/O" in text:
+            raise SDGenError("disk-full", f"{name} cannot be written: {text}") from error
+        if isinstance(error, (sqlite3.OperationalError, sqlite3.NotSupportedError)):
+            raise SDGenError("catalog-unusable", f"{name} cannot be used: {text}") from error
+        raise
+    except OSError as error:
+        raise SDGenError("catalog-unusable", f"{shown(path)} cannot be used: {error.strerror or error}") from error
+
+
+class Store:
+    """The database in ``path``, of the newest of ``migrations``. Raises what ``clear_errors`` raises.
+
+    ``durable``: a commit survives a power cut. Without it the last commits may be lost then, never the file.
+    """
+
+    def __init__(self, path: Path, migrations: Migrations, *, durable: bool) -> None:
+        self.path = path
+        self._durable = durable
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._closed = False
+        with clear_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            try:
+                self._prepare(migrations)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA foreign_keys=ON")
+        db.execute("PRAGMA cache_size=-65536")
+        db.execute("PRAGMA temp_store=MEMORY")
+        return db
+
+    def _prepare(self, migrations: Migrations) -> None:
+        from sqlite_utils import Database
+
+        deadline = time.monotonic() + PATIENCE
+        while True:  # SQLite does not wait by itself for another process that switches at this moment
+            try:
+                self._writer.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.02)
+        self._writer.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        self._writer.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
+        known = {step.name for step in migrations._migrations}
+        db = Database(self._writer, execute_plugins=False)
+        newer = {step.name for step in migrations.applied(db)} - known
+        if newer:
+            message = f"{shown(self.path)} was written by a newer SDGen ({', '.join(sorted(newer))})"
+            raise SDGenError("catalog-unusable", message)
+        if migrations.pending(db):
+            # Another process may be at it too: whoever has the lock looks again what is left to do.
+            with self.write() as writer:
+                for step in migrations.pending(db):
+                    step.fn(db)
+                    migrations.ensure_migrations_table(db)
+                    migrations._record_applied(db, step.name)
+                del writer
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is committed at the end, or rolled back as a whole. One thread at a time; may be nested."""
+        with self._lock, clear_errors(self.path):
+            if self._writer.in_transaction:
+                yield self._writer
+                return
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:  # SQLite has rolled back by itself after some errors
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's connection for reading."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            with self._lock, clear_errors(self.path):
+                if self._closed:
+                    raise SDGenError("catalog-unusable", f"{shown(self.path)} is closed")
+                db = self._connect()
+                db.execute("PRAGMA query_only=ON")
+                self._readers.append(db)
+            self._local.db = db
+        return db
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with clear_errors(self.path):
+            return self.reader().execute(sql, values).fetchall()
+
+    def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first column of the first row of a query; None when there is none."""
+        with clear_errors(self.path):
+            row = self.reader().execute(sql, values).fetchone()
+        return row[0] if row else None
+
+    def checkpoint(self) -> None:
+        """Write the log into the file and cut it, as far as no reader is in the way."""
+        with self._lock, clear_errors(self.path):
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close every connection; what was committed stays."""
+        with self._lock:
+            self._closed = True
+            for db in (*self._readers, self._writer):
+                with contextlib.suppress(sqlite3.Error):
+                    db.close()
+            self._readers.clear()

@@ -1,0 +1,332 @@
+"""``user.db``: what people think of their images and sessions. The one file of the catalog that cannot be made again.
+
+A *subject* is what a judgement is about: an image, a session or a saved query, known by any of its *keys* (see ``keys``), so that
+moved, renamed and re-encoded files keep their judgements. A *fact* is one field of a subject, such as ``mark`` = ``favourite``.
+Every change is an *event* in a *batch*; undoing appends the opposite events, so that the log is the whole history and whoever has
+read it up to an event needs only the later ones.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from ..errors import SDGenError, shown
+from .fields import check
+from .store import Damaged, Store, clear_errors
+
+BACKUPS = 7
+_CHUNK = 500
+
+migrations = Migrations("sdgen-user")
+
+
+@migrations()
+def m001_subjects_facts_and_events(db: Database) -> None:
+    for statement in (
+        "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE subject(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL)",
+        "CREATE TABLE alias(key TEXT PRIMARY KEY, subject INTEGER NOT NULL REFERENCES subject(id)) WITHOUT ROWID",
+        "CREATE INDEX alias_subject ON alias(subject)",
+        "CREATE TABLE fact(subject INTEGER NOT NULL REFERENCES subject(id), field TEXT NOT NULL, value TEXT NOT NULL,"
+        " event INTEGER NOT NULL, PRIMARY KEY(subject, field)) WITHOUT ROWID",
+        "CREATE TABLE batch(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " kind TEXT NOT NULL CHECK(kind IN ('change','undo','redo')),"
+        " state TEXT NOT NULL CHECK(state IN ('done','undone','dead')), label TEXT NOT NULL, at REAL NOT NULL)",
+        "CREATE INDEX batch_undo ON batch(state, id) WHERE kind='change'",
+        "CREATE TABLE event(id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER NOT NULL REFERENCES batch(id),"
+        " subject INTEGER NOT NULL REFERENCES subject(id), field TEXT NOT NULL, old TEXT, new TEXT, at REAL NOT NULL)",
+        "CREATE INDEX event_batch ON event(batch)",
+    ):
+        db.conn.execute(statement)
+    db.conn.execute("INSERT INTO meta VALUES('id', ?)", (secrets.token_hex(8),))
+
+
+@dataclass(frozen=True)
+class Change:
+    """Set ``field`` of the subject with ``keys`` (the first is the surest) to ``value``; None clears it."""
+
+    kind: str
+    keys: tuple[str, ...]
+    field: str
+    value: str | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One field that changed from ``old`` to ``new`` (None: no such fact), at Unix time ``at``."""
+
+    id: int
+    batch: int
+    subject: int
+    field: str
+    old: str | None
+    new: str | None
+    at: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an undoable step did: its batch, what it was called, and its events."""
+
+    batch: int
+    label: str
+    events: tuple[Event, ...]
+
+
+class UserStore:
+    """The judgements in ``path``.
+
+    A file that is damaged is put aside and the newest backup takes its place; ``restored`` says so in words. Raises
+    ``catalog-damaged`` when there is none, and what ``store.clear_errors`` raises.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.restored: str | None = None
+        try:
+            self._store = self._open()
+        except Damaged as error:
+            self._restore(error)
+            self._store = self._open()
+        self.id: str = self._store.value("SELECT value FROM meta WHERE name='id'")
+        self._back_up()
+
+    def _open(self) -> Store:
+        store = Store(self.path, migrations, durable=True)
+        try:
+            found = store.value("PRAGMA quick_check(1)")
+            if found != "ok":
+                raise Damaged(str(found))
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    # ---- backups ---------------------------------------------------------------------------------------------------------
+
+    def backups(self) -> list[Path]:
+        """Copies of the file, newest first."""
+        return sorted(self.path.parent.glob(f"{self.path.stem}.????-??-??.backup"), reverse=True)
+
+    def _back_up(self) -> None:
+        """One copy a day on which there is something to copy, the last ``BACKUPS`` of them."""
+        target = self.path.with_name(f"{self.path.stem}.{datetime.now():%Y-%m-%d}.backup")
+        if target.exists() or not self._store.value("SELECT 1 FROM event LIMIT 1"):
+            return
+        part = target.with_suffix(".part")
+        with clear_errors(self.path):
+            part.unlink(missing_ok=True)
+            copy = sqlite3.connect(part)
+            try:
+                self._store.reader().backup(copy)
+            finally:
+                copy.close()
+            part.replace(target)
+        for old in self.backups()[BACKUPS:]:
+            old.unlink(missing_ok=True)
+
+    def _restore(self, error: Exception) -> None:
+        stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
+        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        copies = self.backups()
+        if not copies:
+            raise SDGenError("catalog-damaged", f"{shown(self.path)} is damaged: {error}") from error
+        self.path.replace(aside)
+        for ending in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        self.path.write_bytes(copies[0].read_bytes())
+        self.restored = (
+            f"{self.path.name} was damaged and is kept as {aside.name}; the copy {copies[0].name} took its place"
+        )
+
+    # ---- changing --------------------------------------------------------------------------------------------------------
+
+    def change(self, changes: Iterable[Change], label: str) -> Step | None:
+        """Do ``changes`` as one undoable step; None when nothing is different afterwards. What was undone cannot be redone then.
+
+        Raises ``bad-judgement`` for an unknown field or value, and then nothing is changed.
+        """
+        wanted = list(changes)
+        for change in wanted:
+            check(change.kind, change.field, change.value)
+        with self._store.write() as db:
+            subjects = self._subjects(db, wanted)
+            facts = [(subjects[c.keys[0]], c.field, c.value) for c in wanted]
+            step = self._append(db, "change", label, self._different(db, facts))
+            if step is not None:
+                db.execute(
+                    "UPDATE batch SET state='dead' WHERE kind='change' AND state='undone' AND id < ?", (step.batch,)
+                )
+        return step
+
+    def undo(self) -> Step | None:
+        """Take the last step back that was not; None when there is none."""
+        return self._turn("undo", "SELECT max(id) FROM batch WHERE kind='change' AND state='done'", "undone")
+
+    def redo(self) -> Step | None:
+        """Do the step again that was taken back last; None when there is none, or something was changed since."""
+        return self._turn("redo", "SELECT min(id) FROM batch WHERE kind='change' AND state='undone'", "done")
+
+    def _turn(self, kind: str, which: str, state: str) -> Step | None:
+        with self._store.write() as db:
+            (batch,) = db.execute(which).fetchone()
+            if batch is None:
+                return None
+            (label,) = db.execute("SELECT label FROM batch WHERE id=?", (batch,)).fetchone()
+            column, order = ("old", "DESC") if kind == "undo" else ("new", "ASC")
+            facts = db.execute(
+                f"SELECT subject, field, {column} FROM event WHERE batch=? ORDER BY id {order}", (batch,)
+            ).fetchall()
+            step = self._append(db, kind, label, self._different(db, facts))
+            db.execute("UPDATE batch SET state=? WHERE id=?", (state, batch))
+        return step or Step(batch, label, ())
+
+    def can(self) -> tuple[str | None, str | None]:
+        """What the next undo and the next redo would be, by their labels."""
+        undo = "SELECT label FROM batch WHERE kind='change' AND state='done' ORDER BY id DESC LIMIT 1"
+        redo = "SELECT label FROM batch WHERE kind='change' AND state='undone' ORDER BY id LIMIT 1"
+        return self._store.value(undo), self._store.value(redo)
+
+    def _different(
+        self, db: sqlite3.Connection, facts: Sequence[tuple[int, str, str | None]]
+    ) -> list[tuple[int, str, str | None, str | None]]:
+        """(subject, field, old, new) of what is not so already; the last of several about one field counts."""
+        out = []
+        for (subject, field), new in {(s, f): v for s, f, v in facts}.items():
+            row = db.execute("SELECT value FROM fact WHERE subject=? AND field=?", (subject, field)).fetchone()
+            old = row[0] if row else None
+            if old != new:
+                out.append((subject, field, old, new))
+        return out
+
+    def _append(
+        self, db: sqlite3.Connection, kind: str, label: str, changed: Sequence[tuple[int, str, str | None, str | None]]
+    ) -> Step | None:
+        if not changed:
+            return None
+        now = time.time()
+        batch = db.execute(
+            "INSERT INTO batch(kind, state, label, at) VALUES(?,?,?,?)", (kind, "done", label, now)
+        ).lastrowid
+        assert batch is not None
+        (last,) = db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
+        sequence = db.execute("SELECT seq FROM sqlite_sequence WHERE name='event'").fetchone()
+        first = max(last, sequence[0] if sequence else 0) + 1
+        events = tuple(Event(n, batch, *row, at=now) for n, row in enumerate(changed, first))
+        db.executemany(
+            "INSERT INTO event(id, batch, subject, field, old, new, at) VALUES(?,?,?,?,?,?,?)",
+            [(e.id, e.batch, e.subject, e.field, e.old, e.new, e.at) for e in events],
+        )
+        db.executemany(
+            "DELETE FROM fact WHERE subject=? AND field=?", [(e.subject, e.field) for e in events if e.new is None]
+        )
+        db.executemany(
+            "INSERT OR REPLACE INTO fact(subject, field, value, event) VALUES(?,?,?,?)",
+            [(e.subject, e.field, e.new, e.id) for e in events if e.new is not None],
+        )
+        return Step(batch, label, events)
+
+    # ---- subjects --------------------------------------------------------------------------------------------------------
+
+    def _subjects(self, db: sqlite3.Connection, changes: Sequence[Change]) -> dict[str, int]:
+        """First key -> subject, of every change; subjects that are new are made, and all learn their further keys."""
+        wanted = {change.keys[0]: change for change in changes}
+        known = self._known(db, {key for change in wanted.values() for key in change.keys})
+        out: dict[str, int] = {}
+        learnt: list[tuple[str, int]] = []
+        for first, change in wanted.items():
+            subject = next((known[key] for key in change.keys if key in known), None)
+            if subject is None:
+                subject = db.execute("INSERT INTO subject(kind) VALUES(?)", (change.kind,)).lastrowid
+                assert subject is not None
+            for key in change.keys:
+                if key not in known:
+                    known[key] = subject
+                    learnt.append((key, subject))
+            out[first] = subject
+        db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", learnt)
+        return out
+
+    @staticmethod
+    def _known(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, int]:
+        wanted = list(keys)
+        out: dict[str, int] = {}
+        for at in range(0, len(wanted), _CHUNK):
+            some = wanted[at : at + _CHUNK]
+            marks = ",".join("?" * len(some))
+            out.update(db.execute(f"SELECT key, subject FROM alias WHERE key IN ({marks})", some).fetchall())
+        return out
+
+    def learn(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Note that what has the first key of a pair has the second one too: a file's hash is known only later."""
+        with self._store.write() as db:
+            known = self._known(db, (key for key, _ in keys))
+            rows = [(more, known[key]) for key, more in keys if key in known]
+            db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", rows)
+
+    def subjects(self, keys: Iterable[str]) -> dict[str, int]:
+        """Key -> subject of those keys that are known."""
+        with clear_errors(self.path):
+            return self._known(self._store.reader(), keys)
+
+    def has_judgements(self) -> bool:
+        """Whether anything was ever judged."""
+        return bool(self._store.value("SELECT 1 FROM alias LIMIT 1"))
+
+    def keys_of(self, subjects: Iterable[int]) -> dict[int, list[str]]:
+        """Subject -> its keys."""
+        out: dict[int, list[str]] = {}
+        wanted = list(subjects)
+        for at in range(0, len(wanted), _CHUNK):
+            some = wanted[at : at + _CHUNK]
+            marks = ",".join("?" * len(some))
+            for key, subject in self._store.rows(f"SELECT key, subject FROM alias WHERE subject IN ({marks})", some):
+                out.setdefault(subject, []).append(key)
+        return out
+
+    def kinds(self, subjects: Iterable[int]) -> dict[int, str]:
+        """Subject -> its kind."""
+        out: dict[int, str] = {}
+        wanted = list(subjects)
+        for at in range(0, len(wanted), _CHUNK):
+            some = wanted[at : at + _CHUNK]
+            out.update(
+                self._store.rows(f"SELECT id, kind FROM subject WHERE id IN ({','.join('?' * len(some))})", some)
+            )
+        return out
+
+    def facts(self, subjects: Iterable[int]) -> dict[int, dict[str, str]]:
+        """Subject -> field -> value."""
+        out: dict[int, dict[str, str]] = {}
+        wanted = list(subjects)
+        for at in range(0, len(wanted), _CHUNK):
+            some = wanted[at : at + _CHUNK]
+            marks = ",".join("?" * len(some))
+            sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks})"
+            for subject, field, value in self._store.rows(sql, some):
+                out.setdefault(subject, {})[field] = value
+        return out
+
+    # ---- reading the log -------------------------------------------------------------------------------------------------
+
+    def events_after(self, event: int, limit: int = 10_000) -> list[Event]:
+        """Events later than number ``event``, oldest first, ``limit`` at most."""
+        sql = "SELECT id, batch, subject, field, old, new, at FROM event WHERE id > ? ORDER BY id LIMIT ?"
+        return [Event(*row) for row in self._store.rows(sql, (event, limit))]
+
+    def last_event(self) -> int:
+        """The number of the last event; 0 when there is none."""
+        return int(self._store.value("SELECT coalesce(max(id), 0) FROM event"))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
