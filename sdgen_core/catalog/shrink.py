@@ -19,7 +19,17 @@ LARGE, SMALL = 512, 256
 SIZES = (LARGE, SMALL)
 """The longest sides in pixels; an image that is smaller keeps its own."""
 QUALITY = 80
-DAMAGED = (OSError, ValueError, SyntaxError, IndexError, KeyError, TypeError, EOFError, OverflowError, struct.error)
+DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    LookupError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+)
 """What Pillow raises for damaged files."""
 _ORIENTATION = 0x0112  # EXIF
 
@@ -74,14 +84,14 @@ def thumbnails(image: Image, own: tuple[int, int] | None = None) -> tuple[tuple[
     }.get(_orientation(image))
     large = eight_bit(image)
     if max(large.size) > LARGE:
-        large = large.resize(fitted(large.size, LARGE), Resampling.BICUBIC, reducing_gap=2.0)
+        large = large.resize(fitted((width, height), LARGE), Resampling.BICUBIC, reducing_gap=2.0)
     if turn is not None:
         large = large.transpose(turn)
         if turn in (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90):
             width, height = height, width
     small = large
     if max(large.size) > SMALL:
-        small = large.resize(fitted(large.size, SMALL), Resampling.LANCZOS)
+        small = large.resize(fitted((width, height), SMALL), Resampling.LANCZOS)
     return (width, height), {LARGE: large, SMALL: small}
 
 
