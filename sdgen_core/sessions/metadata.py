@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
+    "MAX_TEXT",
+    "TEXT_CHUNKS",
+    "TornImage",
     "encode_png",
     "is_whole_png",
     "parameters_text",
@@ -37,14 +40,16 @@ __all__ = [
     "short_model_hash",
     "strict_json",
     "strict_value",
+    "text_of_chunk",
+    "walk_png",
     "write_atomic",
 ]
 
 CHUNK_VERSION = 1
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 # The largest text read from one chunk, after unpacking: far above any workflow, far below what would hurt.
-_MAX_TEXT = 64 << 20
+MAX_TEXT = 64 << 20
 
 
 # --- strict JSON ------------------------------------------------------------------------------------------------------
@@ -176,31 +181,33 @@ def sdgen_chunk(record: Mapping[str, Any]) -> str:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-class _Torn(Exception):
-    """The file ends, or goes wrong, before its last chunk."""
+class TornImage(Exception):
+    """The file ends, or goes wrong, before its last chunk; the message says how, as the end of a sentence."""
 
 
-def _walk(handle: IO[bytes], wanted: frozenset[bytes], *, crc: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (type, data) of every chunk up to IEND; data is empty for types not ``wanted``, whose bytes are skipped."""
+def walk_png(handle: IO[bytes], wanted: Set[bytes], *, crc: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (type, data) of every chunk up to IEND. Data is empty for types not ``wanted`` and for chunks of more than 64 MiB, whose
+    bytes are skipped; ``crc`` reads everything. Raises :class:`TornImage`.
+    """
     size = handle.seek(0, io.SEEK_END)
     handle.seek(0)
     if handle.read(8) != _SIGNATURE:
-        raise _Torn("it is not a PNG file" if size else "it is empty")
+        raise TornImage("it is not a PNG file" if size else "it is empty")
     position = 8
     while True:
         head = handle.read(8)
         if len(head) < 8:
-            raise _Torn(f"it ends after {size} bytes, in the middle")
+            raise TornImage(f"it ends after {size} bytes, in the middle")
         length, kind = struct.unpack(">I4s", head)
         position += 12 + length
         if position > size:
-            raise _Torn(f"it ends after {size} bytes, in the middle")
+            raise TornImage(f"it ends after {size} bytes, in the middle")
         data = b""
         if crc:
             data = handle.read(length)
             if zlib.crc32(kind + data) != int.from_bytes(handle.read(4), "big"):
-                raise _Torn(f"the checksum of chunk {kind.decode('latin-1')!r} is wrong")
-        elif kind in wanted:
+                raise TornImage(f"the checksum of chunk {kind.decode('latin-1')!r} is wrong")
+        elif kind in wanted and length <= MAX_TEXT:
             data = handle.read(length)
             handle.seek(4, io.SEEK_CUR)
         else:
@@ -210,16 +217,17 @@ def _walk(handle: IO[bytes], wanted: frozenset[bytes], *, crc: bool) -> Iterator
             return
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflate(data: bytes, limit: int) -> bytes:
     unpack = zlib.decompressobj()
-    out = unpack.decompress(data, _MAX_TEXT)
+    out = unpack.decompress(data, limit)
     if unpack.unconsumed_tail:
         raise ValueError("packed text is too long")
     return out
 
 
-def _text_of(kind: bytes, data: bytes) -> tuple[str, str]:
-    """Keyword and text of a text chunk. Raises ValueError or zlib.error when it is malformed."""
+def text_of_chunk(kind: bytes, data: bytes, limit: int = MAX_TEXT) -> tuple[str, str]:
+    """Keyword and text of a text chunk. Raises ValueError or zlib.error when it is malformed or unpacks to more than ``limit``
+    bytes (at least 1)."""
     keyword, separator, rest = data.partition(b"\0")
     if not separator:
         raise ValueError("no keyword")
@@ -227,11 +235,11 @@ def _text_of(kind: bytes, data: bytes) -> tuple[str, str]:
     if kind == b"tEXt":
         return key, rest.decode("latin-1")
     if kind == b"zTXt":
-        return key, _inflate(rest[1:]).decode("latin-1")
+        return key, _inflate(rest[1:], limit).decode("latin-1")
     packed = rest[:1] == b"\1"
     _language, _, rest = rest[2:].partition(b"\0")
     _translated, _, text = rest.partition(b"\0")
-    return key, (_inflate(text) if packed else text).decode("utf-8")
+    return key, (_inflate(text, limit) if packed else text).decode("utf-8")
 
 
 def read_png_chunks(path: Path) -> dict[str, str]:
@@ -243,14 +251,14 @@ def read_png_chunks(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         with path.open("rb") as handle:
-            for kind, data in _walk(handle, _TEXT_CHUNKS, crc=False):
-                if kind in _TEXT_CHUNKS and len(data) <= _MAX_TEXT:
+            for kind, data in walk_png(handle, TEXT_CHUNKS):
+                if kind in TEXT_CHUNKS:
                     try:
-                        key, text = _text_of(kind, data)
+                        key, text = text_of_chunk(kind, data)
                     except (ValueError, zlib.error):
                         continue
                     found[key] = text
-    except _Torn as error:
+    except TornImage as error:
         raise SDGenError("broken-image", f"{shown(path)} cannot be used: {error}.") from error
     except FileNotFoundError as error:
         raise SDGenError("missing-file", f"There is no file {shown(path)}.") from error
@@ -280,11 +288,11 @@ def is_whole_png(path: Path, *, crc: bool = False) -> bool:
     kinds: list[bytes] = []
     try:
         with path.open("rb") as handle:
-            for kind, _ in _walk(handle, frozenset(), crc=crc):
+            for kind, _ in walk_png(handle, frozenset(), crc=crc):
                 if not kinds and kind != b"IHDR":
                     return False
                 kinds.append(kind)
-    except (_Torn, FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (TornImage, FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     except OSError as error:
         raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror or error}.") from error
