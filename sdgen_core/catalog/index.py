@@ -94,7 +94,16 @@ class Index:
             self._placeholders.clear()
             raise
 
+    def transaction(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        """Several calls as one: all of them are done, or none."""
+        return self._write()
+
     # ---- sessions and images ---------------------------------------------------------------------------------------------
+
+    def find_session(self, record: SessionRecord) -> int | None:
+        """The id under which ``put_session`` would write ``record`` down; None when it would add it."""
+        known = self._known_session(self.store.reader(), record)
+        return None if known is None else known[0]
 
     def put_session(self, record: SessionRecord) -> int:
         """Add a session, or write down what has changed about it; gives its id.
@@ -331,6 +340,16 @@ class Index:
             " AND image.missing = 0 AND number >= 0 AND number < coalesce(session.planned, 0)) WHERE id=?",
             (session,),
         )
+
+    def note_seeds(self, session: int) -> None:
+        """Write down the least and the greatest seed of a session. Seeds from 2**63 on are stored as negative numbers."""
+        seeds = "SELECT seed FROM image WHERE session=?1 AND seed IS NOT NULL ORDER BY"
+        with self._write() as db:
+            db.execute(
+                f"UPDATE session SET seed_min=({seeds} seed < 0, seed LIMIT 1),"
+                f" seed_max=({seeds} seed < 0 DESC, seed DESC LIMIT 1) WHERE id=?1",
+                (session,),
+            )
 
     # ---- what people said ------------------------------------------------------------------------------------------------
 
