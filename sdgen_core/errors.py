@@ -82,6 +82,7 @@ CODES: dict[str, ErrorCode] = _registry(
         "catalog-damaged",
         "Put a copy of the file back from your own backup; SDGen keeps copies of the last days beside it.",
     ),
+    ErrorCode("not-a-predecessor-db", "Name the predecessor's metadata/sessions.db, or leave the option out."),
     ErrorCode("bad-judgement", "See the table of marks, verdicts and tags in the README."),
     ErrorCode("bad-query", "See the table of filters in the README."),
     # session folders, images and manifests

@@ -1,0 +1,91 @@
+"""Seeing what other programs do in the folders, by looking again and again.
+
+Looking, not being notified: in WSL and on network drives, where many libraries lie, the system reports no changes of other machines,
+and a hundred thousand folders are more than most systems report on. Each look costs one listing of the folders that hold sessions
+and one stamp for each of the newest sessions; everything is looked through from time to time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .facts_folder import Walk
+from .scan import Importer, Report
+
+#: Seconds between two looks, and between two looks through everything.
+PERIOD, FULL = 2.0, 600.0
+#: So many of the newest sessions are looked at each time: the running one is among them.
+NEWEST = 20
+
+
+class Watch:
+    """Keeps an index up to date with ``roots``; begin with ``Importer.run``. ``clock`` in seconds."""
+
+    def __init__(
+        self, importer: Importer, roots: Sequence[Path], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._importer = importer
+        self._roots = [Path(os.path.realpath(root)) for root in roots]
+        self._clock = clock
+        self._full = clock() + FULL
+        self._names = {place: _folders(place) for place in self._places()}
+        #: Folders that are new, and when they were first seen: they become sessions when something is in them.
+        self._fresh: dict[Path, float] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def look(self) -> list[Report]:
+        """Look once, and import what has changed. A report for each root with new images or errors that were not told before."""
+        now = self._clock()
+        if now >= self._full:
+            self._full = now + FULL
+            return [self._importer.run(self._roots)]
+        for place in self._places():
+            names = _folders(place)
+            for name in names - self._names.get(place, names):
+                self._fresh[place / name] = now
+            self._names[place] = names
+        self._fresh = {path: seen for path, seen in self._fresh.items() if now - seen < FULL}
+        reports = []
+        for root in self._roots:
+            changed = [path for path in self._fresh if path.is_relative_to(root)]
+            changed += [path for path in self._changed(root) if path not in self._fresh]
+            if changed:
+                report = self._importer.run_folders(changed, root)
+                told = {(error["folder"], error["message"]) for error in report.errors}
+                report.errors = [e for e in report.errors if (e["folder"], e["message"]) not in self._told]
+                self._told |= told
+                if report.progress.written or report.errors:
+                    reports.append(report)
+        return reports
+
+    def _places(self) -> list[Path]:
+        """The roots, and the folders in them that hold the newest sessions."""
+        rows = self._importer.index.store.rows(
+            "SELECT folder FROM session WHERE missing=0 ORDER BY started DESC LIMIT 200"
+        )
+        parents = [Path(folder).parent for (folder,) in rows]
+        inside = [path for path in parents if any(path.is_relative_to(root) for root in self._roots)]
+        return list(dict.fromkeys([*self._roots, *inside]))
+
+    def _changed(self, root: Path) -> list[Path]:
+        rows = self._importer.index.store.rows(
+            "SELECT folder, stamp FROM session WHERE missing=0 ORDER BY started DESC LIMIT ?", (NEWEST,)
+        )
+        walk = Walk(root)
+        out = []
+        for path, stamp in ((Path(folder), stamp) for folder, stamp in rows):
+            if path.is_relative_to(root) and (found := walk.one(path)) is not None and found.stamp != stamp:
+                out.append(path)
+        return out
+
+
+def _folders(place: Path) -> set[str]:
+    """The names in a folder; none when it is gone for the moment."""
+    try:
+        with os.scandir(place) as entries:
+            return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+    except OSError:
+        return set()

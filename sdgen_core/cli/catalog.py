@@ -1,0 +1,207 @@
+"""`sdgen catalog …`: bring folders of images into the catalog, and check it."""
+
+from __future__ import annotations
+
+import contextlib
+import json as jsonlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import counted, fail, print_json, reporting, visible
+
+if TYPE_CHECKING:
+    from ..catalog.index import Index
+    from ..catalog.scan import Progress, Report
+
+app = typer.Typer(no_args_is_help=True, help="The catalog of all sessions and images.")
+
+CatalogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog",
+        help="Folder of the catalog's two databases: that of ComfyUI's panel is sdgen/catalog in ComfyUI's user folder."
+        " Else one among your own application data.",
+    ),
+]
+_LINE_EVERY = 0.5  # s between two lines of progress
+
+
+@contextlib.contextmanager
+def _opened(folder: Path | None) -> Iterator[Index]:
+    """The index of a catalog, which is made if there is none; what was repaired at opening is said."""
+    from ..catalog.index import Index
+    from ..catalog.scan import default_catalog
+    from ..catalog.user import UserStore
+
+    place = folder or default_catalog()
+    user = UserStore(place / "user.db")
+    try:
+        index = Index(place / "index.db", user)
+        try:
+            for said in (user.restored, index.rebuilt):
+                if said:
+                    print(f"warning: {said}", file=sys.stderr)
+            yield index
+        finally:
+            index.close()
+    finally:
+        user.close()
+
+
+@app.command("import")
+@reporting
+def import_folders(
+    roots: Annotated[
+        list[Path], typer.Argument(help="Folders with sessions in them, at any depth.", metavar="ROOT...")
+    ],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on looking for changes every 2 seconds, until Ctrl+C.")
+    ] = False,
+    predecessor_db: Annotated[
+        Path | None,
+        typer.Option(
+            "--predecessor-db",
+            help="The predecessor's sessions.db with favourites, ratings, tags and notes; else metadata/sessions.db"
+            " beside a root, if there is one.",
+        ),
+    ] = None,
+    catalog: CatalogOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for every step.")] = False,
+) -> None:
+    """Find sessions and images below folders and read what is new or has changed there.
+
+    Any version's manifests are read, and images without any. Nothing in the folders is changed. An import that was interrupted goes
+    on where it was. Exit code 1 when something could not be read.
+    """
+    from ..catalog.predecessor_db import find_databases, import_judgements
+    from ..catalog.scan import Importer
+
+    errors = 0
+    with _opened(catalog) as index:
+        with _shown(json) as tell:
+            report = Importer(index, progress=tell).run(roots)
+        errors += _say(report, json)
+        for path in [predecessor_db] if predecessor_db else find_databases(roots):
+            done = import_judgements(index, path)
+            changes = len(done.step.events) if done.step else 0
+            if json:
+                found = {"sessions": done.sessions, "changes": changes, "problems": done.problems}
+                _line("judgements", {"file": str(path), **found})
+            else:
+                print(f"{counted(changes, 'judgement')} of {counted(done.sessions, 'session')} from {path}")
+                for problem in done.problems:
+                    print(visible(f"  {problem}"), file=sys.stderr)
+        if watch:
+            _watch(Importer(index), roots, json)
+    if errors:
+        fail(1)
+
+
+def _watch(importer: Any, roots: list[Path], json: bool) -> None:
+    from ..catalog.scan_watch import PERIOD, Watch
+
+    watch = Watch(importer, roots)
+    if not json:
+        print("watching; Ctrl+C ends it")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(PERIOD)
+            for report in watch.look():
+                _say(report, json)
+
+
+@contextlib.contextmanager
+def _shown(json: bool) -> Iterator[Callable[[Progress], None]]:
+    """What shows the progress: lines of JSON, a bar on a terminal, or nothing."""
+    if json:
+        last = 0.0
+
+        def line(progress: Progress) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _LINE_EVERY:
+                last = time.monotonic()
+                _line("progress", progress.to_dict())
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("sessions", total=None, more="")
+
+        def show(progress: Any) -> None:
+            more = f"{counted(progress.images, 'image')} · {progress.rate:,.0f} a second"
+            bar.update(task, total=progress.total, completed=progress.sessions, more=more)
+
+        yield show
+
+
+def _say(report: Report, json: bool) -> int:
+    """Tell what an import did; gives the number of its errors."""
+    if json:
+        _line("done", report.to_dict())
+        return len(report.errors)
+    done = report.progress
+    print(
+        f"{counted(done.sessions, 'session')} read, {done.unchanged:,} unchanged, {report.missing:,} gone; "
+        f"{counted(done.images, 'image')}, {done.written:,} new or changed, {done.rate:,.0f} a second"
+    )
+    for error in report.errors:
+        print(visible(f"error[{error['code']}]: {error['message']}"), file=sys.stderr)
+    return len(report.errors)
+
+
+def _line(event: str, values: dict[str, Any]) -> None:
+    text = jsonlib.dumps({"event": event, **values}, ensure_ascii=False, allow_nan=False)
+    sys.stdout.buffer.write((text + "\n").encode("utf-8"))
+    sys.stdout.flush()
+
+
+@app.command()
+@reporting
+def status(
+    catalog: CatalogOption = None, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """What is in the catalog, in numbers."""
+    from ..catalog.scan_check import status as numbers
+
+    with _opened(catalog) as index:
+        found = numbers(index)
+    if json:
+        print_json(found)
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        lines = [f"{value:,}"] if isinstance(value, int) else value if isinstance(value, list) else [value]
+        print(f"{name.replace('_', ' '):<{width}}  {visible(', '.join(lines))}")
+
+
+@app.command()
+@reporting
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
+    catalog: CatalogOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count everything anew and compare; the search table too. Exit code 1 when something is wrong and stays so."""
+    from ..catalog.scan_check import verify as check
+
+    with _opened(catalog) as index:
+        found = check(index, repair=repair)
+        left = check(index, repair=False) if repair and found else found
+    if json:
+        print_json({"problems": found, "repaired": repair, "left": left})
+    else:
+        for problem in found:
+            print(visible(problem))
+        print("nothing is wrong" if not found else "repaired" if not left else f"{counted(len(left), 'problem')} left")
+    if left:
+        fail(1)
