@@ -66,10 +66,13 @@ def read_image(item: Item, shared: Shared, before: Known | None, problems: list[
     if item.size and old is None and (item.entry is None or shared.each):
         found = sample(shared.folder / item.file)
     facts = found.facts if found else ImageFacts()
-    settings = found_settings(facts)
-    if item.entry is not None:
+    if item.entry is None:
+        settings = found_settings(facts)
+    elif not shared.each:
+        settings = shared.settings
+    else:
         own, _ = written_settings(as_map(entry.get("parameters")))
-        settings = own.over(settings_of(old) if old and shared.each else settings).over(shared.settings)
+        settings = own.over(settings_of(old) if old else found_settings(facts)).over(shared.settings)
     width, height = settings.width, settings.height
     if found is not None and found.width:
         width, height = found.width, found.height

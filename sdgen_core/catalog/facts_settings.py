@@ -119,7 +119,9 @@ def sample(path: Path) -> Sample:
 
 def clean(text: str | None) -> str | None:
     """A text that SQLite takes: no lone halves of surrogate pairs, no NUL, no byte order mark at its beginning."""
-    return None if text is None else clean_text(text).replace("\0", "").lstrip("\ufeff")
+    if text is None or (text.isascii() and "\0" not in text):
+        return text
+    return clean_text(text).replace("\0", "").lstrip("\ufeff")
 
 
 def plain(value: object) -> str:

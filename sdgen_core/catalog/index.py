@@ -22,6 +22,7 @@ from .user import Event, UserStore
 
 _CHUNK = 500
 _KEEP_CHANGES = 100_000
+_KEEP_VALUES = 50_000  # ids in memory: sessions share most of their values
 T = TypeVar("T")
 
 _SESSION_COLUMNS = (
@@ -68,6 +69,7 @@ class Index:
             self.store = self._open()
         self._terms: dict[tuple[str, str], int] = {}
         self._placeholders: dict[str, int] = {}
+        self._values: dict[tuple[str, str | None, str], int] = {}
         self.catch_up()
 
     def _open(self) -> Store:
@@ -92,6 +94,7 @@ class Index:
         except BaseException:
             self._terms.clear()  # what was rolled back has no ids
             self._placeholders.clear()
+            self._values.clear()
             raise
 
     def transaction(self) -> contextlib.AbstractContextManager[sqlite3.Connection]:
@@ -263,7 +266,9 @@ class Index:
     # ---- values ----------------------------------------------------------------------------------------------------------
 
     def _put_values(self, db: sqlite3.Connection, images: Sequence[tuple[int, ImageRecord]]) -> None:
-        ids: dict[tuple[str, str | None, str], int] = {}
+        if len(self._values) > _KEEP_VALUES:
+            self._values.clear()
+        ids = self._values
         wanted: dict[int, set[int]] = {}
         for image, record in images:
             values = wanted[image] = set()
@@ -299,6 +304,7 @@ class Index:
         if row:
             if row[1] != text:
                 db.execute("UPDATE value SET text=? WHERE id=?", (text, row[0]))
+                self._values.clear()  # another text of this value may be asked for again
             return int(row[0])
         older = db.execute(
             "SELECT id FROM value WHERE placeholder=? AND key=? AND text=?", (placeholder, bare, text)
