@@ -41,10 +41,10 @@ def parse(chunks: Mapping[str, str]) -> ImageFacts:
     graph = read_graph(chunks)
     traced = trace(graph)
     record = parse_sdgen(chunks)
-    if record is not None and traced is not None:
-        record = _as_run(record, traced, graph)
+    if record is not None:  # the text beside it was written from it, and has nothing more
+        return _as_run(record, traced, graph).completed(traced) if traced is not None else record
     facts = ImageFacts()
-    for found in (record, parse_invokeai(chunks), traced, parse_a1111(chunks)):
+    for found in (parse_invokeai(chunks), traced, parse_a1111(chunks)):
         if found is not None:
             facts = facts.completed(found) if facts.source else found
     return facts

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .canvas import canvas_graph
@@ -28,6 +28,7 @@ _NO_PIXELS = re.compile(
     r"width|height|text|prompt|scheduler|denoise|string|filename|file_name|file_prefix|switch|select",
     re.IGNORECASE,
 )
+_PASSES = 50
 _LATENTS = ("latent_image", "samples", "latent", "latents", "pixels", "image", "images")
 _SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
 #: Nodes whose picture has another size than what they get.
@@ -71,17 +72,13 @@ def read_graph(chunks: Mapping[str, str]) -> Graph:
 
 def trace(graph: Graph) -> ImageFacts | None:
     """The facts of a graph. None when there is nothing in it that makes an image."""
-    start = _save_node(graph)
-    if start is None:
-        return None
-    node, vae = _first_pass(graph, start)
+    node, vae = _first_pass(graph)
     if node is None:
         return None
     inputs = node.inputs
     guider = _behind(graph, node, "guider")
     schedule = graph.find(inputs.get("sigmas"), ("sigmas",), "scheduler", "steps") or node
     chooser = _behind(graph, node, "sampler")
-    noise = _behind(graph, node, "noise")
 
     positive = PromptTrace(graph, "positive")
     negative = PromptTrace(graph, "negative")
@@ -97,7 +94,7 @@ def trace(graph: Graph) -> ImageFacts | None:
         source="comfyui",
         prompt=prompt,
         negative=negative_prompt,
-        seed=_seed(graph, noise if noise is not node else node),
+        seed=_seed(graph, _behind(graph, node, "noise")),
         steps=as_steps(graph.number(schedule, "steps")),
         sampler=as_text(graph.value(chooser.inputs.get("sampler_name"), "sampler_name"))
         or _SAMPLER_NODES.get(chooser.kind),
@@ -117,9 +114,9 @@ def trace(graph: Graph) -> ImageFacts | None:
 # --- the way to the first pass ----------------------------------------------------------------------------------------
 
 
-def _save_node(graph: Graph) -> str | None:
-    """The node that saves the image: a saver, else a preview, else any node that takes pictures and gives them to nobody. Of several,
-    the first that a sampler is behind."""
+def _save_nodes(graph: Graph) -> list[str]:
+    """The nodes that the image may come from, the likeliest first: savers, previews, others that take pictures and give them to
+    nobody."""
     read = {
         str(v[0]) for node in graph.nodes.values() for v in node.inputs.values() if isinstance(v, list) and len(v) == 2
     }
@@ -128,49 +125,73 @@ def _save_node(graph: Graph) -> str | None:
         for node_id, node in graph.nodes.items()
         if node_id not in read and (any(graph.link(node.inputs.get(name)) for name in _PICTURES) or _is_sampler(node))
     ]
-    ends.sort(key=lambda end: end[0])
-    found = [node_id for _, node_id in ends]
-    return next((n for n in found[:20] if _first_pass(graph, n)[0] is not None), None)
+    return [node_id for _, node_id in sorted(ends, key=lambda end: end[0])]
 
 
-def _first_pass(graph: Graph, start: str) -> tuple[Node | None, str | None]:
-    """(the first sampler behind a node, the VAE file that decodes the picture). Without a sampler, the nearest node that makes
-    pictures by itself: it has a seed and a text."""
-    found: Node | None = None
-    maker: Node | None = None
-    vae: str | None = None
-    decoded = False
-    seen = {start}
+def _first_pass(graph: Graph) -> tuple[Node | None, str | None]:
+    """(the sampler that draws the saved picture first, the VAE file that decodes it). Without a sampler, the nearest node that makes
+    pictures by itself."""
+    ends = _save_nodes(graph)
+    for wanted in (_is_sampler, _is_maker):
+        seen: set[str] = set()  # of all ends together: what leads nowhere from one does not from another
+        for end in ends:
+            found = _nearest(graph, end, seen, wanted)
+            if found is not None:
+                return graph.nodes[_sampler_before(graph, found)], _decoder_vae(graph, end)
+    return None, None
+
+
+def _sampler_before(graph: Graph, sampler: str) -> str:
+    """The sampler that no other is before."""
+    passed: list[str] = []
+    found: str | None = sampler
+    while found is not None and found not in passed and len(passed) < _PASSES:
+        passed.append(found)
+        found = _nearest(graph, found, set(passed), _is_sampler)
+    return passed[-1]
+
+
+def _nearest(graph: Graph, start: str, seen: set[str], wanted: Callable[[Node], bool]) -> str | None:
+    """The nearest node before ``start``, or else itself, that is wanted, along the pixels and latents."""
+    own = start not in seen and wanted(graph.nodes[start])
+    seen.add(start)
     todo = deque([start])
     while todo:
-        node = graph.nodes[todo.popleft()]
-        if _is_sampler(node):
-            found = node
-            todo.clear()
-        elif maker is None and ("seed" in node.inputs or "noise_seed" in node.inputs) and _has_text(node):
-            maker = node
-        if not decoded and found is None and "vae" in node.inputs and "samples" in node.inputs:
-            decoded = True
-            loader = graph.find(node.inputs["vae"], ("vae", "optional_vae", "pipe"), "vae_name", "ckpt_name")
-            vae = file_title(graph.text(loader.inputs.get("vae_name"))) if loader else None
-            vae = None if vae == "Baked VAE" else vae
+        node_id = todo.popleft()
+        node = graph.nodes[node_id]
+        if node_id != start and wanted(node):
+            return node_id
         chosen = graph.chosen(node)
         for name, value in node.inputs.items() if chosen is None else (("", chosen),):
             link = None if _NO_PIXELS.match(name) else graph.link(value)
             if link is not None and link.id not in seen:
                 seen.add(link.id)
                 todo.append(link.id)
-    return found or maker, vae
+    return start if own else None
+
+
+def _decoder_vae(graph: Graph, start: str) -> str | None:
+    """The VAE file that the saved picture is decoded with; None when it came with the model."""
+    decoder = _nearest(graph, start, set(), lambda node: "vae" in node.inputs and "samples" in node.inputs)
+    if decoder is None:
+        return None
+    vae = graph.nodes[decoder].inputs["vae"]
+    loader = graph.find(vae, ("vae", "optional_vae", "pipe"), "vae_name", "ckpt_name")
+    name = graph.text(loader.inputs.get("vae_name")) if loader else None
+    return None if name == "Baked VAE" else file_title(name)
+
+
+def _is_maker(node: Node) -> bool:
+    inputs = node.inputs
+    return ("seed" in inputs or "noise_seed" in inputs) and any(
+        name in inputs for name in ("prompt", "positive", "text")
+    )
 
 
 def _is_sampler(node: Node) -> bool:
     inputs = node.inputs
     works = "sampler_name" in inputs or "sigmas" in inputs or "steps" in inputs
     return works and any(name in inputs for name in _GUIDED)
-
-
-def _has_text(node: Node) -> bool:
-    return any(name in node.inputs for name in ("prompt", "positive", "text"))
 
 
 # --- what the sampler says --------------------------------------------------------------------------------------------

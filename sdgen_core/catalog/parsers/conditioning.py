@@ -51,7 +51,7 @@ class PromptTrace:
                 sources = [inputs.get("conditioning_to"), inputs.get("conditioning_from")]
                 return self._joined(sources, " BREAK ", depth)
             return self._joined(sources, " AND ", depth)
-        if (own := self._encoded(node)) is not None:
+        if (own := self._encoded(value, node)) is not None:
             self.encoder = self.encoder or node
             return own
         onward = self._graph.onward(node, (self._role, *_PIPES))
@@ -75,9 +75,9 @@ class PromptTrace:
             return None
         return between.join(dict.fromkeys(text for text in texts if text.strip()))
 
-    def _encoded(self, node: Node) -> str | None:
+    def _encoded(self, value: object, node: Node) -> str | None:
         texts = [self._graph.text(node.inputs[name]) for name in _SPLIT_TEXTS if name in node.inputs]
         found = [text for text in texts if text is not None]
         if not found:
-            return self._graph.own_text(node)
+            return self._graph.text(value)
         return ", ".join(dict.fromkeys(text for text in found if text.strip()))

@@ -22,6 +22,7 @@ from ...sessions.samplers import SAMPLERS, SCHEDULERS, comfy_sampler, comfy_sche
 
 #: The largest text that is read as JSON: a longer one is no graph but an attack, or a film.
 _MAX_JSON = 16 << 20
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
 _HEX_HASH = re.compile(r"(?:sha256:)?([0-9a-fA-F]{8,64})")
 
 
@@ -80,7 +81,7 @@ def json_map(text: str | None) -> dict[str, Any]:
     if not text or len(text) > _MAX_JSON:
         return {}
     try:
-        found = json.loads(text, parse_constant=lambda _: None, strict=False)
+        found = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -89,9 +89,9 @@ class Graph:
         if isinstance(value, str):
             return value
         link = self.link(value)
-        self._texts_left -= 1
-        if link is None or depth > _DEPTH or self._texts_left < 0:
+        if link is None or depth > _DEPTH or not self._texts_left:
             return None
+        self._texts_left -= 1
         node, inputs = link.node, link.node.inputs
         if (chosen := self.chosen(node)) is not None:
             return self.text(chosen, depth + 1)
@@ -99,10 +99,13 @@ class Graph:
             return self._joined([inputs.get("string_a"), inputs.get("string_b")], inputs.get("delimiter", ""), depth)
         if node.kind == "StringReplace":
             text, old, new = (self.text(inputs.get(name), depth + 1) for name in ("string", "find", "replace"))
-            return _short(text.replace(old, new)) if text is not None and old and new is not None else text
-        return self.own_text(node, depth)
+            if text is None or not old or new is None:
+                return text
+            length = len(text) + text.count(old) * (len(new) - len(old))
+            return text.replace(old, new) if length <= _MAX_TEXT else None
+        return self._own_text(node, depth)
 
-    def own_text(self, node: Node, depth: int = 0) -> str | None:
+    def _own_text(self, node: Node, depth: int) -> str | None:
         """The text that a node of any kind gives, by the names of its inputs."""
         for name in _TEXTS:
             if (text := self.text(node.inputs.get(name), depth + 1)) is not None:
@@ -159,7 +162,3 @@ class Graph:
                 return node.inputs[name]
         links = self.links(node)
         return next(iter(links.values())) if len(links) == 1 else None
-
-
-def _short(text: str) -> str | None:
-    return text if len(text) <= _MAX_TEXT else None

@@ -147,6 +147,18 @@ def test_text_that_doubles_at_every_node_stays_small():
     assert len(facts.prompt or "") < 1 << 19
 
 
+def test_replacing_does_not_multiply_texts():
+    inputs = {"string": "a" * 200_000, "find": "a", "replace": "b" * 200_000}
+    graph = {
+        "r": {"class_type": "StringReplace", "inputs": inputs},
+        "e": {"class_type": "CLIPTextEncode", "inputs": {"text": ["r", 0]}},
+        "s": {"class_type": "KSampler", "inputs": {"positive": ["e", 0], "steps": 3}},
+    }
+    assert parse({"prompt": json.dumps(graph)}).prompt is None
+    inputs["replace"] = "b"
+    assert parse({"prompt": json.dumps(graph)}).prompt == "b" * 200_000
+
+
 def test_conditionings_that_branch_at_every_node_end():
     graph = {"0": {"class_type": "CLIPTextEncode", "inputs": {"text": "cat"}}}
     for n in range(1, 60):
@@ -162,7 +174,7 @@ def test_a_graph_of_many_nodes_takes_its_size_in_time():
     saves = {f"save{n}": {"class_type": "SaveImage", "inputs": {"images": ["0", 0]}} for n in range(1000)}
     started = time.perf_counter()
     assert parse_comfyui({"prompt": json.dumps(chain | saves)}) is None
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 20  # every saver by itself would take minutes
 
 
 def test_json_deeper_than_pythons_stack():
