@@ -205,13 +205,12 @@ def _spread(mine: Indices, start: Indices, sizes: Indices) -> Iterator[tuple[Ind
 
 
 def _join(parent: Indices, a: Indices, b: Indices) -> Indices:
-    """Unite the sets of ``a[i]`` and ``b[i]``; each element of ``parent`` is the smallest member of its set, and stays so."""
+    """Unite the sets of ``a[i]`` and ``b[i]``; each element of ``parent`` (changed here) is the smallest of its set."""
     import numpy as np
 
     a, b = parent[a], parent[b]
     while len(apart := np.flatnonzero(a != b)):
         low, high = np.minimum(a[apart], b[apart]), np.maximum(a[apart], b[apart])
-        parent = parent.copy()
         np.minimum.at(parent, high, low)
         while not np.array_equal(parent, above := parent[parent]):
             parent = above

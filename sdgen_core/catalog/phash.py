@@ -49,10 +49,8 @@ def phash(image: Image) -> int:
     if tiny.mode == "RGBA":
         tiny = images.alpha_composite(images.new("RGBA", tiny.size, (128, 128, 128, 255)), tiny)
     grey = np.asarray(tiny.convert("L")).astype(np.int64)
-    # exactly free of its mean, so that rounded cosines leave nothing of a flat image; below 2**58 in the end
-    flat = grey * grey.size - grey.sum()
-    cosines = _cosines()
-    low = (cosines @ flat @ cosines.T).ravel()
+    cosines = _cosines()  # each row's sum is exactly 0, so that nothing is left of one colour
+    low = (cosines @ grey @ cosines.T).ravel()
     middle = np.partition(low, (31, 32))
     bits: NDArray[Any] = 2 * low > middle[31] + middle[32]  # above the median, which lies between the middle two
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -71,8 +71,9 @@ def thumbnails(image: Image, own: tuple[int, int] | None = None) -> tuple[tuple[
     """
     from PIL.Image import Resampling, Transpose
 
-    image.load()  # before its orientation is asked for: PNG may keep that behind the pixels, TIFF is turned by Pillow
+    image.load()  # before its orientation is asked for: PNG may keep that behind the pixels
     width, height = own or image.size
+    orientation = _orientation(image)
     turn = {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
@@ -81,13 +82,13 @@ def thumbnails(image: Image, own: tuple[int, int] | None = None) -> tuple[tuple[
         6: Transpose.ROTATE_270,
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
-    }.get(_orientation(image))
+    }.get(orientation)
     large = eight_bit(image)
     if max(large.size) > LARGE:
         large = large.resize(fitted((width, height), LARGE), Resampling.BICUBIC, reducing_gap=2.0)
     if turn is not None:
         large = large.transpose(turn)
-        if turn in (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90):
+        if orientation >= 5:
             width, height = height, width
     small = large
     if max(large.size) > SMALL:
@@ -96,6 +97,9 @@ def thumbnails(image: Image, own: tuple[int, int] | None = None) -> tuple[tuple[
 
 
 def _orientation(image: Image) -> int:
+    """How the pixels have to be turned (EXIF's 1 to 8; 1: not at all)."""
+    if image.format == "TIFF":
+        return 1  # Pillow has turned it while loading, and not every version says so afterwards
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except DAMAGED:

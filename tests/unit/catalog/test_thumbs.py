@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from sdgen_core.catalog import thumbs as module
 from sdgen_core.catalog.phash import phash
@@ -157,19 +157,24 @@ def test_what_is_transparent_stays_so(thumbs: Thumbs, tmp_path: Path, name: str)
         assert (alpha.getpixel((5, 5)), alpha.getpixel((alpha.width - 5, 5))) == (0, 255)
 
 
-@pytest.mark.parametrize("orientation", range(10))  # 0 and 9 mean nothing
+# What is seen at top left, top right, bottom left and bottom right of quarters(), by EXIF's definition of the tag
+SEEN = {1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "BRWG", 7: "WGBR", 8: "GWRB", 0: "RGBW", 9: "RGBW"}
+COLOURS = {"R": (255, 0, 0), "G": (0, 255, 0), "B": (0, 0, 255), "W": (255, 255, 255)}
+
+
+@pytest.mark.parametrize("orientation", SEEN)
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
 def test_exif_orientation(thumbs: Thumbs, tmp_path: Path, orientation: int, ending: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = as_file(quarters(800, 600), tmp_path / f"turned.{ending}", exif=exif)
-    with Image.open(path) as image:
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-    assert thumbs.make_from_file(path, KEY) == upright.size
-    assert upright.size == ((600, 800) if 5 <= orientation <= 8 else (800, 600))
+    upright = (600, 800) if 5 <= orientation <= 8 else (800, 600)
+    assert thumbs.make_from_file(path, KEY) == upright
     thumb = made(thumbs, LARGE)
-    assert difference(thumb, upright.resize(thumb.size)) < 5
+    assert thumb.size == fitted(upright, LARGE)
+    corners = [thumb.getpixel((x, y)) for y in (9, thumb.height - 9) for x in (9, thumb.width - 9)]
+    for found, colour in zip(corners, SEEN[orientation], strict=True):
+        assert np.abs(np.subtract(found, COLOURS[colour])).max() < 12
 
 
 def test_a_large_turned_jpeg_tells_its_own_size(thumbs: Thumbs, tmp_path: Path) -> None:
@@ -181,8 +186,9 @@ def test_a_large_turned_jpeg_tells_its_own_size(thumbs: Thumbs, tmp_path: Path) 
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_damaged_exif_is_ignored(thumbs: Thumbs, tmp_path: Path) -> None:
-    path = as_file(quarters(800, 600), tmp_path / "odd.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01")
+@pytest.mark.parametrize("exif", [b"MM\0*\0\0\0\x08\0\x05\x01", b"no TIFF at all", b"MM"])
+def test_damaged_exif_is_ignored(thumbs: Thumbs, tmp_path: Path, exif: bytes) -> None:
+    path = as_file(quarters(800, 600), tmp_path / "odd.jpg", exif=b"Exif\0\0" + exif)
     assert thumbs.make_from_file(path, KEY) == (800, 600)
     assert thumbs.has(KEY)
 
