@@ -80,13 +80,13 @@ class SessionFacts:
         if strange:
             self.problems.append(f"{strange} entries name files outside of the session's folder")
         stems = by_stem.keys() | {name.rpartition(".")[0] for name in items}
-        for position, name in enumerate(self.folder.images, len(items)):
+        for name in self.folder.images:
             if name in items or name not in self._sizes:
                 continue
             stem = name.rpartition(".")[0]
             if stem.endswith(ANNOTATED) and stem.removesuffix(ANNOTATED) in stems:
                 continue
-            number, batch = place({}, name, position)
+            number, batch = place({}, name, len(items))
             items[name] = Item(name, number, batch, None, self._sizes[name])
         return list(items.values()), dry > 0 and not items
 

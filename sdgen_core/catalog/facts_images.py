@@ -76,7 +76,7 @@ def read_image(item: Item, shared: Shared, before: Known | None, problems: list[
     width, height = settings.width, settings.height
     if found is not None and found.width:
         width, height = found.width, found.height
-    elif not shared.each and shared.width:
+    elif item.entry is not None and not shared.each and shared.width:
         width, height = shared.width, shared.height
     size, phash = item.size or (0, 0), None
     broken = bool(found and found.broken) or (item.size is not None and not item.size[0])

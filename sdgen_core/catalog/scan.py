@@ -106,8 +106,12 @@ class Importer:
         self._begun = self._step = time.monotonic()
         self._since_checkpoint = 0
 
-    def run(self, roots: Sequence[Path]) -> Report:
-        """Look through all of ``roots``. Raises the errors of the catalog's own files (``catalog-locked``, ``disk-full`` …) only."""
+    def run(self, roots: Sequence[Path], *, every: bool = False) -> Report:
+        """Look through all of ``roots``. Raises the errors of the catalog's own files (``catalog-locked``, ``disk-full`` …) only.
+
+        ``every``: look at every image's size and time. Without it, an image that was overwritten in place in a folder where nothing
+        else has changed is not noticed, because that would take one question to the disk for each image.
+        """
         report = Report()
         self._begun = self._step = time.monotonic()
         known = {Path(folder): (stamp, bool(gone)) for folder, stamp, gone in self._sessions("folder, stamp, missing")}
@@ -123,7 +127,7 @@ class Importer:
             walks.append(walk)
             for folder in walk:
                 seen.add(folder.path)
-                if known.get(folder.path) == (folder.stamp, False):
+                if known.get(folder.path) == (folder.stamp, False) and not every:
                     report.progress.unchanged += 1
                 else:
                     changed.append((folder, root))

@@ -31,7 +31,7 @@ class Watch:
         self._roots = [Path(os.path.realpath(root)) for root in roots]
         self._clock = clock
         self._full = clock() + FULL
-        self._names = {place: _folders(place) for place in self._places()}
+        self._names: dict[Path, set[str]] = {}
         #: Folders that are new, and when they were first seen: they become sessions when something is in them.
         self._fresh: dict[Path, float] = {}
         self._told: set[tuple[str, str]] = set()
@@ -44,8 +44,11 @@ class Watch:
             return [self._importer.run(self._roots)]
         for place in self._places():
             names = _folders(place)
-            for name in names - self._names.get(place, names):
-                self._fresh[place / name] = now
+            if place in self._names:
+                self._fresh.update((place / name, now) for name in names - self._names[place])
+            else:  # something may have come since the import: what it did not find is looked at once more
+                unknown = {place / name for name in names} - self._known()
+                self._fresh.update((path, now - FULL + PERIOD) for path in unknown)
             self._names[place] = names
         self._fresh = {path: seen for path, seen in self._fresh.items() if now - seen < FULL}
         reports = []
@@ -69,6 +72,16 @@ class Watch:
         parents = [Path(folder).parent for (folder,) in rows]
         inside = [path for path in parents if any(path.is_relative_to(root) for root in self._roots)]
         return list(dict.fromkeys([*self._roots, *inside]))
+
+    def _known(self) -> set[Path]:
+        """The folders of all sessions, and those above them."""
+        found: set[Path] = set()
+        for (folder,) in self._importer.index.store.rows("SELECT folder FROM session WHERE missing=0"):
+            path = Path(folder)
+            while path not in found:
+                found.add(path)
+                path = path.parent
+        return found
 
     def _changed(self, root: Path) -> list[Path]:
         rows = self._importer.index.store.rows(

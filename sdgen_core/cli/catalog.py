@@ -62,6 +62,9 @@ def import_folders(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on looking for changes every 2 seconds, until Ctrl+C.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--every", help="Look at every image's size and time: sees images overwritten in place.")
+    ] = False,
     predecessor_db: Annotated[
         Path | None,
         typer.Option(
@@ -84,7 +87,7 @@ def import_folders(
     errors = 0
     with _opened(catalog) as index:
         with _shown(json) as tell:
-            report = Importer(index, progress=tell).run(roots)
+            report = Importer(index, progress=tell).run(roots, every=every)
         errors += _say(report, json)
         for path in [predecessor_db] if predecessor_db else find_databases(roots):
             done = import_judgements(index, path)
