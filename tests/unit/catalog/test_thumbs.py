@@ -349,18 +349,17 @@ def test_a_thumbnail_that_somebody_reads_need_not_be_replaced(thumbs: Thumbs, mo
 
 
 def fill(thumbs: Thumbs, count: int) -> None:
-    """Thumbnails last looked at one after the other, an hour apart, the first of KEYS the longest ago."""
+    """Thumbnails last looked at one after the other, an hour apart, the first of KEYS the longest ago; made in reverse."""
     now = time.time()
     for n, key in enumerate(KEYS[:count]):
         thumbs.make(quarters(300 + n, 300), key)
         for size in SIZES:
-            at = now - 3600 * (count - n)
-            os.utime(thumbs.path(key, size), (at, at - 1e6))
+            os.utime(thumbs.path(key, size), (now - 3600 * (count - n), now - 1e6 - 3600 * n))
 
 
 def test_pruning_takes_what_nobody_looks_at(thumbs: Thumbs) -> None:
     fill(thumbs, 8)
-    os.utime(thumbs.path(KEYS[2], SMALL))  # looked at just now, in one size
+    os.utime(thumbs.path(KEYS[2], SMALL), (time.time(), 1e9))  # looked at just now, in one size
     total = sum(p.stat().st_size for p in thumbs.folder.rglob("*.webp"))
     assert thumbs.size_bytes() == total
     assert thumbs.prune(total) == []
