@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ class Importer:
         report = Report()
         self._begun = self._step = time.monotonic()
         known = {Path(folder): (stamp, bool(gone)) for folder, stamp, gone in self._sessions("folder, stamp, missing")}
-        changed: list[tuple[Folder, Path]] = []
+        changed: list[tuple[Path, Walk]] = []
         seen: set[Path] = set()
         walks = []
         for root in _outermost(roots):
@@ -130,15 +130,18 @@ class Importer:
                 if known.get(folder.path) == (folder.stamp, False) and not every:
                     report.progress.unchanged += 1
                 else:
-                    changed.append((folder, root))
-            for error in walk.errors:
-                report.add(error, root)
-        report.progress.total = len(changed)
-        self._told(report.progress)
-        for folder, root in _newest_first(changed):
+                    changed.append((folder.path, walk))
+                    report.progress.total += 1
+                self._told(report.progress)
+        # By name, which begins with the date: what people look for first is there first.
+        for path, walk in sorted(changed, key=lambda found: found[0].name, reverse=True):
             if self._cancelled():
                 break
-            self._import(folder, root, report)
+            if now := walk.one(path):  # the first look may be long ago
+                self._import(now, walk.root, report)
+        for walk in walks:
+            for error in walk.errors:
+                report.add(error, walk.root)
         report.cancelled = self._cancelled()
         for walk in walks if not report.cancelled else ():
             report.missing += self._flag_missing(walk, seen)
@@ -262,8 +265,3 @@ def _outermost(roots: Sequence[Path]) -> list[Path]:
     """The roots without those inside of others, as they really are."""
     found = list(dict.fromkeys(Path(os.path.realpath(root)) for root in roots))
     return [root for root in found if not any(root != other and root.is_relative_to(other) for other in found)]
-
-
-def _newest_first(folders: list[tuple[Folder, Path]]) -> Iterator[tuple[Folder, Path]]:
-    """By name, which begins with the date: what people look for first is there first."""
-    return iter(sorted(folders, key=lambda found: found[0].path.name, reverse=True))
