@@ -28,6 +28,14 @@ _FULL = (13, 10)  # SQLITE_FULL and SQLITE_IOERR, which Python names from 3.11 o
 _DAMAGED = ("malformed", "not a database", "disk image")
 
 
+def mix(number: int, seed: int) -> int:
+    """A place between 0 and 2**32 for ``number`` in the random order ``seed``: the finaliser of MurmurHash3 (public domain)."""
+    h = (number * 0x9E3779B1 + seed * 0x85EBCA77) & 0xFFFFFFFF
+    h = ((h ^ (h >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
+    h = ((h ^ (h >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
+    return h ^ (h >> 16)
+
+
 class Damaged(Exception):
     """The file is no database any more; what to do about that is its owner's decision."""
 
@@ -81,6 +89,7 @@ class Store:
         db.execute("PRAGMA foreign_keys=ON")
         db.execute("PRAGMA cache_size=-65536")
         db.execute("PRAGMA temp_store=MEMORY")
+        db.create_function("sdgen_mix", 2, mix, deterministic=True)
         return db
 
     def _prepare(self, migrations: Migrations) -> None:

@@ -1,0 +1,325 @@
+"""What a person looks for: one query, as a text and as JSON.
+
+    Hair:Red,Blue -Coat:Trench seed:100..199 is:favourite model:dream* "wet street" -blurry verdict:Hair=ko sort:-rating
+
+All clauses must hold; of the values in a clause one; a minus turns a clause round. ``FIELDS`` is the table of everything that can be
+asked; the documentation is made of it. A name that is in no table is a placeholder's (``@name`` where it is in the table too).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import SDGenError, nearest_names
+from .fields import MARKS, VERDICTS
+
+MOST_CLAUSES = 100
+MOST_VALUES = 1_000
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One thing that can be asked. ``kind`` says what its values look like: words, a number, a date, flags, …"""
+
+    name: str
+    kind: str
+    doc: str
+    example: str
+
+
+def _table(*fields: FieldSpec) -> dict[str, FieldSpec]:
+    return {field.name: field for field in fields}
+
+
+#: Flags of ``is:``.
+FLAGS = (
+    *MARKS,
+    "marked",
+    "failed",
+    "judged",
+    "tagged",
+    "noted",
+    "missing",
+    "broken",
+    "landscape",
+    "portrait",
+    "square",
+)
+#: A placeholder that has no verdict yet.
+NO_VERDICT = "none"
+
+FIELDS = _table(
+    FieldSpec("value", "values", "value of a placeholder, by key or text", "Hair:Red,Blue"),
+    FieldSpec("text", "text", "words of the prompt: beginnings, or a phrase in quotes", '"wet street" neon'),
+    FieldSpec("negative", "text", "words of the negative prompt", "negative:blurry"),
+    FieldSpec("is", "flags", "marks and states: " + ", ".join(FLAGS), "is:favourite"),
+    FieldSpec("verdict", "verdict", f"verdicts about values: {', '.join(VERDICTS)}, {NO_VERDICT}", "verdict:Hair=ko,partial"),
+    FieldSpec("score", "score", "score of a placeholder's value, 0 to 1", "score:Hair<0.5"),
+    FieldSpec("tag", "words", "free tag", "tag:poster"),
+    FieldSpec("session", "words", "session, by id or name", "session:portrait*"),
+    FieldSpec("theme", "words", "theme of the session", "theme:gala"),
+    FieldSpec("style", "words", "style of the session", "style:cartoon"),
+    FieldSpec("template", "words", "name of the template", "template:portrait"),
+    FieldSpec("model", "words", "checkpoint", "model:dream*"),
+    FieldSpec("sampler", "words", "sampler, by ComfyUI's name", "sampler:euler"),
+    FieldSpec("scheduler", "words", "scheduler", "scheduler:karras"),
+    FieldSpec("date", "date", "day, month, year, from..to, today, yesterday, or the last days as 7d", "date:2026-11-01..2026-11-07"),
+    FieldSpec("seed", "number", "seed", "seed:100..199"),
+    FieldSpec("number", "number", "place in the session", "number:0..9"),
+    FieldSpec("width", "number", "width in pixels", "width:>=1024"),
+    FieldSpec("height", "number", "height in pixels", "height:<=768"),
+    FieldSpec("steps", "number", "sampling steps", "steps:20..30"),
+    FieldSpec("cfg", "number", "guidance scale", "cfg:4.5"),
+    FieldSpec("rating", "number", "rating from 1 to 5; 0 is none", "rating:>=4"),
+    FieldSpec("bytes", "number", "size of the file in bytes", "bytes:>2000000"),
+)  # fmt: skip
+
+#: Sort keys; ``-`` before one turns it round. ``random:7`` is an order of its own for every number, ``value:Hair`` one by text.
+SORTS = (
+    "created", "number", "file", "seed", "rating", "mark", "judged", "bytes", "pixels", "steps", "cfg", "model", "sampler", "session",
+)  # fmt: skip
+_SORT = re.compile(r"-?(?:random:\d{1,18}|(?:value|score):.+)")
+
+Short = Annotated[str, Field(max_length=2_000)]
+
+
+class Clause(BaseModel):
+    """One condition: ``field`` (of ``FIELDS``), for values, verdicts and scores the placeholder's ``name``, and what it may be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    field: Short
+    any: tuple[Short, ...] = Field(min_length=1, max_length=MOST_VALUES)
+    name: Short | None = None
+    negate: bool = False
+
+
+class Query(BaseModel):
+    """Clauses that must all hold, and the order of what is found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clauses: tuple[Clause, ...] = Field(default=(), max_length=MOST_CLAUSES)
+    sort: tuple[Short, ...] = Field(default=("-created",), max_length=5)
+
+    def without(self, clause: Clause) -> Query:
+        """The query without one of its clauses."""
+        return self.model_copy(update={"clauses": tuple(c for c in self.clauses if c is not clause)})
+
+    def with_defaults(self) -> Query:
+        """The query as people mean it: without trash and files that are gone, unless it speaks of them."""
+        said = {value for clause in self.clauses if clause.field == "is" for value in clause.any}
+        more = [Clause(field="is", any=(flag,), negate=True) for flag in ("trash", "missing") if flag not in said]
+        return self.model_copy(update={"clauses": (*self.clauses, *more)})
+
+
+# ---- the text --------------------------------------------------------------------------------------------------------------
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_TOKEN = re.compile(
+    rf"\s*(?P<minus>-?)(?:(?P<field>@?\w+):(?P<head>\w+(?=[=<>]))?(?P<sign>=(?=[^<>=]))?(?P<values>(?:{_QUOTED}\*?|[^\s,\"])+"
+    rf"(?:,(?:{_QUOTED}\*?|[^\s,\"])+)*)|(?P<phrase>{_QUOTED}\*?)|(?P<word>[^\s\"]+))"
+)
+_VALUE = re.compile(rf"(?P<quoted>{_QUOTED})(?P<star>\*?)|[^,\"]+")
+_PLAIN = re.compile(r"[^\s,\"\\]+")
+_NAMED = ("verdict", "score")
+
+
+def parse(text: str) -> Query:
+    """The query that ``text`` means. Raises ``bad-query`` with the column."""
+    clauses: list[Clause] = []
+    sort: tuple[str, ...] = ()
+    at = 0
+    end = len(text.rstrip())
+    while at < end:
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise SDGenError("bad-query", f"column {at + 1}: {text[at : at + 20].strip()!r} cannot be read")
+        at = found.end()
+        negate = bool(found["minus"])
+        if found["word"] or found["phrase"]:
+            word = f"{found['word'].rstrip('*')}*" if found["word"] else _unquoted(found["phrase"])
+            clauses.append(Clause(field="text", any=(word,), negate=negate))
+            continue
+        field, head = found["field"], found["head"]
+        values = tuple(_values(found["values"]))
+        if field == "sort":
+            sort = values
+            continue
+        name = None
+        if field.startswith("@") or field not in FIELDS or field == "value":
+            field, name = "value", field.removeprefix("@")
+            values = (head + (found["sign"] or "") + values[0], *values[1:]) if head else values
+        elif field in _NAMED:
+            name = head
+        elif head:
+            values = (head + (found["sign"] or "") + values[0], *values[1:])
+        if len(values) > MOST_VALUES or len(clauses) >= MOST_CLAUSES:
+            raise SDGenError("bad-query", f"more than {MOST_CLAUSES} clauses, or {MOST_VALUES} values in one")
+        clauses.append(Clause(field=field, name=name, any=values, negate=negate))
+    query = Query(clauses=tuple(clauses), sort=sort or ("-created",))
+    check(query)
+    return query
+
+
+def _values(text: str) -> Iterator[str]:
+    for found in _VALUE.finditer(text):
+        yield _unquoted(found[0]) if found["quoted"] else found[0]
+
+
+def _unquoted(text: str) -> str:
+    star = "*" if text.endswith("*") else ""
+    inner: str = re.sub(r"\\(.)", r"\1", text.removesuffix("*")[1:-1])
+    return inner + star
+
+
+def write(query: Query) -> str:
+    """The text of a query; ``parse``'s inverse."""
+    out = []
+    for clause in query.clauses:
+        minus = "-" if clause.negate else ""
+        if clause.field == "text" and len(clause.any) == 1:
+            out.append(minus + _quoted(clause.any[0], word=True))
+            continue
+        values = ",".join(_quoted(value) for value in clause.any)
+        if clause.field == "value":
+            out.append(f"{minus}@{clause.name}:{values}")
+        elif clause.name is not None:
+            sign = "" if values[0] in "<>" else "="
+            out.append(f"{minus}{clause.field}:{clause.name}{sign}{values}")
+        else:
+            out.append(f"{minus}{clause.field}:{values}")
+    if query.sort != ("-created",):
+        out.append("sort:" + ",".join(_quoted(key) for key in query.sort))
+    return " ".join(out)
+
+
+def _quoted(value: str, word: bool = False) -> str:
+    star = "*" if value.endswith("*") else ""
+    inner = value.removesuffix("*")
+    if word and star and _PLAIN.fullmatch(inner) and ":" not in inner and not inner.startswith("-"):
+        return inner
+    if not word and _PLAIN.fullmatch(value) and not re.match(r"\w+[=<>]", value) and value[0] not in "=":
+        return value
+    escaped = inner.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"{star}'
+
+
+# ---- what values mean ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``, both included; None is no bound."""
+
+    low: float | None
+    high: float | None
+
+    def __contains__(self, number: float) -> bool:
+        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+
+_NUMBER = re.compile(
+    r"(?P<sign>[<>]=?|=)?(?P<one>-?\d+(?:\.\d+)?)|(?P<low>-?\d+(?:\.\d+)?)?\.\.(?P<high>-?\d+(?:\.\d+)?)?"
+)
+_DAYS = re.compile(r"(\d{1,5})d")
+_DAY = re.compile(r"(\d{4})(?:-(\d\d?)(?:-(\d\d?))?)?")
+#: The smallest step between two numbers that are compared: seeds and sizes are whole, others have few digits.
+_STEP = 1e-9
+
+
+def number_range(field: str, text: str) -> Range:
+    """``5``, ``>=5``, ``<5``, ``1..5``, ``..5`` or ``5..``. Raises ``bad-query``."""
+    found = _NUMBER.fullmatch(text)
+    if found is None or text == "..":
+        raise SDGenError("bad-query", f"{field}:{text} is no number and no range such as 1..5 or >=5")
+    if found["one"] is None:
+        return Range(*(_number(found[end]) for end in ("low", "high")))
+    number = _number(found["one"])
+    assert number is not None
+    whole = isinstance(number, int)
+    step = 1 if whole and field not in ("cfg", "score") else _STEP
+    return {
+        ">": Range(number + step, None),
+        ">=": Range(number, None),
+        "<": Range(None, number - step),
+        "<=": Range(None, number),
+    }.get(found["sign"] or "=", Range(number, number))
+
+
+def _number(text: str | None) -> int | float | None:
+    return None if text is None else float(text) if "." in text else int(text)
+
+
+def date_range(text: str, now: datetime | None = None) -> Range:
+    """Unix milliseconds of a date in local time, whole days. Raises ``bad-query``."""
+    now = now or datetime.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in ("today", "yesterday"):
+        first = midnight - timedelta(days=text == "yesterday")
+        return _span(first, first + timedelta(days=1))
+    try:
+        if days := _DAYS.fullmatch(text):
+            return _span(midnight - timedelta(days=int(days[1]) - 1), None)
+        low, dots, high = text.partition("..")
+        if not dots:
+            return _span(*_period(low))
+        return _span(_period(low)[0] if low else None, _period(high)[1] if high else None)
+    except (ValueError, OverflowError, OSError):
+        message = f"date:{text} is no day, month, year, from..to, today, yesterday or number of days such as 7d"
+        raise SDGenError("bad-query", message) from None
+
+
+def _period(text: str) -> tuple[datetime, datetime]:
+    """The first moment of a day, month or year, and the first after it."""
+    found = _DAY.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    year, month, day = int(found[1]), int(found[2] or 1), int(found[3] or 1)
+    first = datetime(year, month, day)
+    if found[3]:
+        return first, first + timedelta(days=1)
+    if found[2]:
+        return first, datetime(year + month // 12, month % 12 + 1, 1)
+    return first, datetime(year + 1, 1, 1)
+
+
+def _span(first: datetime | None, after: datetime | None) -> Range:
+    return Range(
+        None if first is None else int(first.timestamp() * 1000),
+        None if after is None else int(after.timestamp() * 1000) - 1,
+    )
+
+
+def check(query: Query) -> None:
+    """Raises ``bad-query`` for fields, flags, verdicts, numbers, dates and sort keys that there are not."""
+    for clause in query.clauses:
+        spec = FIELDS.get(clause.field)
+        if spec is None:
+            near = nearest_names(clause.field, FIELDS)
+            raise SDGenError("bad-query", f"{clause.field!r} is nothing that can be asked for", nearest=near)
+        if clause.field == "value" and not clause.name:
+            raise SDGenError("bad-query", "a value needs the name of its placeholder")
+        if clause.name is not None and clause.field not in ("value", *_NAMED):
+            raise SDGenError("bad-query", f"{clause.field} has no placeholder")
+        for value in clause.any:
+            if not value:
+                raise SDGenError("bad-query", f"{clause.field}: a value is empty")
+            if spec.kind in ("number", "score"):
+                number_range(clause.field, value)
+            elif spec.kind == "date":
+                date_range(value)
+            elif spec.kind == "flags" and value not in FLAGS:
+                raise SDGenError("bad-query", f"is:{value} is not known", nearest=nearest_names(value, FLAGS))
+            elif spec.kind == "verdict" and value not in (*VERDICTS, NO_VERDICT):
+                near = nearest_names(value, (*VERDICTS, NO_VERDICT))
+                raise SDGenError("bad-query", f"{value!r} is no verdict", nearest=near)
+    for key in query.sort:
+        if key.removeprefix("-") not in SORTS and not _SORT.fullmatch(key):
+            raise SDGenError("bad-query", f"sort:{key} is not known", nearest=nearest_names(key.lstrip("-"), SORTS))
