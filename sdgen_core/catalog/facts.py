@@ -156,7 +156,7 @@ class SessionFacts:
             prompt=prompt,
             negative=plain(prompts.get("negative")),
             placeholders=[
-                {"name": plain(name), "available": max(found["count"], 0), "used": len(found["used"])}
+                {"name": plain(name), "available": max(int(found["count"]), 0), "used": len(found["used"])}
                 for name, found in data.variations.items()
             ],
             problems=self.problems[:_MOST_PROBLEMS],

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import counted, fail, print_json, reporting, visible
+from ..errors import SDGenError, shown
+from .output import counted, fail, print_error, print_json, reporting, visible
 
 if TYPE_CHECKING:
     from ..catalog.index import Index
@@ -36,6 +37,7 @@ def _opened(folder: Path | None) -> Iterator[Index]:
     """The index of a catalog, which is made if there is none; what was repaired at opening is said."""
     from ..catalog.index import Index
     from ..catalog.scan import default_catalog
+    from ..catalog.store import Damaged
     from ..catalog.user import UserStore
 
     place = folder or default_catalog()
@@ -47,6 +49,9 @@ def _opened(folder: Path | None) -> Iterator[Index]:
                 if said:
                     print(f"warning: {said}", file=sys.stderr)
             yield index
+        except Damaged as error:
+            hint = "Delete index.db and import again: it is made of what the folders say; judgements are in user.db."
+            raise SDGenError("catalog-damaged", f"{shown(index.path)} is damaged: {error}", hint=hint) from error
         finally:
             index.close()
     finally:
@@ -114,8 +119,13 @@ def _watch(importer: Any, roots: list[Path], json: bool) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(PERIOD)
-            for report in watch.look():
-                _say(report, json)
+            try:
+                for report in watch.look():
+                    _say(report, json)
+            except SDGenError as error:
+                if error.code != "catalog-locked":  # another import; the next look finds what this one did not
+                    raise
+                print_error(error)
 
 
 @contextlib.contextmanager

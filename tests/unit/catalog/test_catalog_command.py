@@ -54,6 +54,25 @@ def test_import_status_and_verify(command, tmp_path):
     assert json.loads(command("verify", "--json")) == {"problems": [], "repaired": False, "left": []}
 
 
+def test_a_damaged_index_is_told_and_made_anew(command, tmp_path):
+    root = tmp_path / "root"
+    own_session(root / "20260102_030405-mine", 8)
+    command("import", root)
+    path = tmp_path / "catalog" / "index.db"
+    db = sqlite3.connect(path)
+    ((page,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name='image'")
+    ((size,),) = db.execute("PRAGMA page_size")
+    db.close()
+    data = bytearray(path.read_bytes())
+    data[(page - 1) * size : page * size] = b"\x99" * size
+    path.write_bytes(data)
+    result = CliRunner().invoke(app, ["verify", "--catalog", str(tmp_path / "catalog")])
+    assert result.exit_code == 1 and "catalog-damaged" in result.output
+    path.write_bytes(b"no database" * 1000)
+    result = CliRunner().invoke(app, ["import", str(root), "--catalog", str(tmp_path / "catalog")])
+    assert result.exit_code == 0 and "is made anew" in result.output and "8 images, 8 new" in result.output
+
+
 def test_lines_of_json(command, tmp_path):
     own_session(tmp_path / "root" / "20260102_030405-mine", 4)
     (tmp_path / "root" / "broken").mkdir()
