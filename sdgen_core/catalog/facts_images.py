@@ -131,8 +131,12 @@ def _recorded_keys(item: Item, shared: Shared, facts: ImageFacts) -> tuple[tuple
 def _name_of_file(
     item: Item, shared: Shared, keys: tuple[str, ...], hashed: bool, problems: list[str]
 ) -> tuple[tuple[str, ...], str]:
-    """All keys, and what the thumbnails are called: the file's fingerprint, else a hash of its surest key, its size and time."""
-    if item.size is not None and not hashed:
+    """All keys, and what the thumbnails are called: the file's fingerprint, else a hash of its surest key, its size and time.
+
+    Of our own sessions the file need not be opened. Older ones that got hashes later were known by their fingerprint before.
+    """
+    own = hashed and keys[0].startswith("g:")
+    if item.size is not None and not own:
         try:
             found = fingerprint(shared.folder / item.file, item.size[0])
         except OSError as error:

@@ -191,12 +191,16 @@ class Importer:
         known = known_images(self.index, session) if session is not None else {}
         left = {file: before.id for file, before in known.items() if not before.record.missing}
         part: list[ImageRecord] = []
+        learnt: list[tuple[str, str]] = []
         read = 0
         for image, before in facts.images(known):
             left.pop(image.file, None)
             read += 1
             if differs(image, before):
                 part.append(image)
+                if before is not None and before.record.keys:
+                    first = before.record.keys[0]
+                    learnt += [(first, key) for key in image.keys if key not in before.record.keys]
             if read >= (_BUSY_SLICE if self._busy() else SLICE):
                 self._put(record, "", part)
                 progress.images += read
@@ -210,6 +214,8 @@ class Importer:
             if left:
                 self.index.set_missing(left.values(), True)
             self.index.note_seeds(session)
+        if learnt and self.index.user.has_judgements():
+            self.index.user.learn(learnt)  # so that a new index, which will not have the old keys, finds them by these
         progress.images += read
         progress.written += len(part)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -166,6 +167,33 @@ def test_an_image_that_was_moved_to_another_session_keeps_its_marks(catalog, tmp
     assert catalog.rows("SELECT file, missing, rating FROM image WHERE rating > 0 ORDER BY 1") == [
         ("nice.png", 0, 5), ("stopped_0000_seed-7.png", 1, 5),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_was_said_before_a_session_had_hashes_is_kept(tmp_path, own):
+    """An older session gets a journal with hashes; one of ours, of images without texts, gets its record back."""
+    root = tmp_path / "root"
+    folder = root / "20260102_030405-mine"
+    own_session(folder, 3, session="abcdefghjk" if own else "?")
+    journal = (folder / "manifest.jsonl").read_text(encoding="utf-8")
+    (folder / "manifest.jsonl").unlink()
+    for n in range(3):
+        path = folder / f"mine_{n:04d}_seed-{40 + n}.png"
+        before = hashlib.sha256(path.read_bytes()).hexdigest()
+        journal = journal.replace(before, png(path, colour=n))
+    catalog = Catalog(tmp_path / "catalog")
+    catalog.run(root)
+    judge(catalog.user, catalog.index, 2, "mark", "favourite")
+    (folder / "manifest.jsonl").write_text(journal, encoding="utf-8")
+    if own:  # seen once with both
+        catalog.run(root)
+    catalog.close()
+    for path in (tmp_path / "catalog").glob("index.db*"):
+        path.unlink()
+    catalog = Catalog(tmp_path / "catalog")
+    catalog.run(root)
+    assert catalog.images("number, mark, hashed") == [(0, 0, 1), (1, 1, 1), (2, 0, 1)]
+    catalog.close()
 
 
 def test_what_is_gone_is_flagged_and_comes_back(catalog, tmp_path):
