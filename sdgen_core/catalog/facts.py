@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..sessions.annotate import ENDING as ANNOTATED
 from ..sessions.naming import THEME_LIMIT, folder_time, safe_name
@@ -21,6 +21,7 @@ from .facts_folder import Folder
 from .facts_images import Item, Known, Shared, inside, place, read_image
 from .facts_read import read_record
 from .facts_settings import Sample, Settings, found_settings, model_of, plain, sample, written_settings
+from .legacy import values_in_name
 from .parsers import ImageFacts
 from .parsers.facts import as_int, as_map, as_text
 from .records import ImageRecord, SessionRecord
@@ -80,6 +81,10 @@ class SessionFacts:
         if strange:
             self.problems.append(f"{strange} entries name files outside of the session's folder")
         stems = by_stem.keys() | {name.rpartition(".")[0] for name in items}
+        pools = {}
+        if self._written.source == "v0":  # it has no list of images
+            known = ManifestData(self.folder.path, self._snapshot).variations
+            pools = {placeholder: found["available"] for placeholder, found in known.items()}
         for name in self.folder.images:
             if name in items or name not in self._sizes:
                 continue
@@ -87,7 +92,8 @@ class SessionFacts:
             if stem.endswith(ANNOTATED) and stem.removesuffix(ANNOTATED) in stems:
                 continue
             number, batch = place({}, name, len(items))
-            items[name] = Item(name, number, batch, None, self._sizes[name])
+            shown = values_in_name(PurePosixPath(name).stem, pools) if pools else {}
+            items[name] = Item(name, number, batch, None, self._sizes[name], shown)
         return list(items.values()), dry > 0 and not items
 
     # ---- what they have in common ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -33,13 +33,17 @@ class Known:
 
 @dataclass(frozen=True)
 class Item:
-    """An image of a session. ``entry`` is its place in the record, ``size`` that of its file (bytes, mtime in ns); either may be None."""
+    """An image of a session. ``entry`` is its place in the record, ``size`` that of its file (bytes, mtime in ns); either may be None.
+
+    ``values`` are placeholder -> value, as far as the file's name shows them.
+    """
 
     file: str
     number: int
     batch: int
     entry: Mapping[str, Any] | None
     size: tuple[int, int] | None
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,13 +108,13 @@ def read_image(item: Item, shared: Shared, before: Known | None, problems: list[
         scheduler=settings.scheduler,
         steps=settings.steps,
         cfg=settings.cfg,
-        prompt=plain(entry.get("prompt") if entry else facts.prompt),
-        negative=plain(entry.get("negative_prompt") if entry else facts.negative),
+        prompt=plain(facts.prompt if item.entry is None else entry.get("prompt")),
+        negative=plain(facts.negative if item.entry is None else entry.get("negative_prompt")),
         phash=phash,
         missing=item.size is None,
         broken=broken,
         hashed=hashed,
-        values=_values(entry, facts),
+        values=_values(item, facts),
     )
 
 
@@ -158,11 +162,12 @@ def _seed(item: Item, facts: ImageFacts) -> int | None:
     return seed
 
 
-def _values(entry: Mapping[str, Any], facts: ImageFacts) -> dict[str, tuple[str | None, str]]:
-    """Placeholder -> (key if known, text)."""
-    values, keys = facts.values, facts.keys
-    if entry:
-        values, keys = as_map(entry.get("applied_variations")), as_map(as_map(entry.get("sdgen")).get("keys"))
+def _values(item: Item, facts: ImageFacts) -> dict[str, tuple[str | None, str]]:
+    """Placeholder -> (key if known, text): recorded, else those of the file and of its name."""
+    values, keys = {**item.values, **facts.values}, facts.keys
+    if item.entry is not None:
+        own = as_map(item.entry.get("sdgen"))
+        values, keys = as_map(item.entry.get("applied_variations")), as_map(own.get("keys"))
     out: dict[str, tuple[str | None, str]] = {}
     for name, value in values.items():
         if value is not None and (label := plain(name)):

@@ -121,6 +121,26 @@ def read_v0(data: Mapping[str, Any]) -> Written:
     return Written("v0", snapshot, name=as_text(info.get("session_name")))
 
 
+def values_in_name(stem: str, pools: Mapping[str, Iterable[Any]]) -> dict[str, str]:
+    """The values that a file name of that time shows, ``…_Name_value_Name_value`` or ``…_Name-camelCase``, as far as exactly one of
+    the known values (``pools``: placeholder -> values) is written or begins so."""
+    names = "|".join(re.escape(name) for name in sorted(pools, key=len, reverse=True) if name)
+    found: dict[str, str] = {}
+    for match in re.finditer(rf"(?:\A|_)({names})[_-](.+?)(?=_(?:{names})[_-]|\Z)", stem) if names else ():
+        shown = _letters(match[2])
+        known = {value: _letters(value) for value in pools[match[1]] if isinstance(value, str)}
+        like = [v for v, text in known.items() if text == shown] or [
+            v for v, text in known.items() if text.startswith(shown)
+        ]
+        if shown and len(like) == 1:
+            found[match[1]] = like[0]
+    return found
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
 def _plain(label: str) -> str:
     """A label without accents and capitals, its words joined by ``_``."""
     letters = unicodedata.normalize("NFKD", label.casefold())

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 from PIL import Image
 
+from sdgen_core.catalog.legacy import values_in_name
 from sdgen_core.catalog.records import file_key, fingerprint
 
 from .folders import A1111, SESSIONS, Catalog, edit_manifest, old_session, own_session, png, record_of, write_json
@@ -223,14 +224,14 @@ def test_metadata_of_version_0(catalog, tmp_path):
             "generation_info": {"date": "2025-09-20T10:11:12", "timestamp": 1758355872, "session_name": "old one", "total_images": 12,
                                 "generation_mode": "random", "seed_mode": "fixed", "seed": 42, "total_combinations": 24},
             "prompt": {"template": "a {Hair}", "negative": "bad", "example_resolved": "a bob"},
-            "variations": {"Hair": {"count": 12, "values": ["a", "b", "... and 10 more"]}},
+            "variations": {"Hair": {"count": 12, "values": ["short bob", "Waves, long", "... and 10 more"]}},
             "generation": {"images_generated": 2},
             "parameters": {"width": 8, "height": 16, "steps": 25, "cfg_scale": 7, "sampler": "DPM++ 2M Karras", "batch_size": 1},
             "output": {"folder": "x", "filename_keys": ["Hair"]},
         },
     )  # fmt: skip
-    png(folder / "old_001_Hair_bob.png", {"parameters": A1111}, colour=1)
-    png(folder / "old_002_Hair_waves.png", {"parameters": A1111}, colour=2)
+    png(folder / "old_001_Hair_short_bob.png", {"parameters": A1111}, colour=1)
+    png(folder / "old_002_Hair-wavesLo.png", {"parameters": A1111}, colour=2)
     catalog.run(tmp_path / "root")
     assert catalog.session("name, status, planned, images, base_seed, combinations, sampler, scheduler, steps, cfg, model, prompt") == (
         "old one", "unknown", 12, 2, 42, "24", "dpmpp_2m", "karras", 25, 7.0, "other_v2", "a {Hair}",
@@ -238,6 +239,25 @@ def test_metadata_of_version_0(catalog, tmp_path):
     assert catalog.images("number, seed, m.text, steps") == [(1, 77, "other_v2", 9), (2, 77, "other_v2", 9)]
     (placeholders,) = catalog.session("placeholders")
     assert json.loads(placeholders) == [{"name": "Hair", "available": 12, "used": 2}]
+    assert [(name, text) for _, name, _, text in catalog.values()] == [("Hair", "short bob"), ("Hair", "Waves, long")]
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("s_001_Hair_short_bob_HairColour_red", {"Hair": "short bob", "HairColour": "red"}),
+        ("001_HairColour-redBrown", {"HairColour": "red brown"}),
+        ("random_012_Hair_sh", {}),  # two begin so
+        ("random_012_Hair_curly", {}),  # not known
+        ("Chair_short bob", {}),
+        ("012", {}),
+        ("s_001_Hair_", {}),
+        ("s_001_Hair_,;", {}),
+    ],
+)
+def test_values_in_file_names_of_version_0(stem, expected):
+    pools = {"Hair": ["short bob", "shaved", 5], "HairColour": ["red", "red brown"]}
+    assert values_in_name(stem, pools) == expected
 
 
 FRENCH = """\
