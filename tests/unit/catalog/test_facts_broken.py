@@ -180,7 +180,7 @@ PLACES = [
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=4),
-    name=st.sampled_from(["manifest.json", "x_manifest.json", "metadata.json"]),
+    name=st.sampled_from(["manifest.json", "x_manifest.json", "metadata.json", "manifest.jsonl", "both"]),
 )
 def test_wrong_types_anywhere_never_stop_an_import(tmp_path_factory, changes, name):
     root = tmp_path_factory.mktemp("any")
@@ -197,8 +197,18 @@ def test_wrong_types_anywhere_never_stop_an_import(tmp_path_factory, changes, na
             isinstance(target, list) and isinstance(place[-1], int) and place[-1] < len(target)
         ):
             target[place[-1]] = value
-    (folder / "manifest.json").unlink()
-    write_json(folder / name, data)
+    if name in ("manifest.jsonl", "both"):
+        entries = data.get("images") if isinstance(data.get("images"), list) else [data.get("images")]
+        lines = [
+            {"type": "start", "snapshot": data.get("snapshot")},
+            *({"type": "image", "entry": entry} for entry in entries),
+        ]
+        lines.append({"type": "status", "status": data.get("status")})
+        (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    if name != "both":
+        (folder / "manifest.json").unlink()
+    if name not in ("manifest.jsonl", "both"):
+        write_json(folder / name, data)
     catalog = Catalog(root / ".catalog")
     try:
         report = catalog.run(root)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sdgen_core.catalog import scan
+from sdgen_core.catalog import facts_folder, scan
 from sdgen_core.catalog.scan import Importer
 from sdgen_core.catalog.scan_check import status, verify
 from sdgen_core.catalog.scan_watch import FULL, Watch
@@ -234,16 +234,22 @@ def test_a_disk_that_is_not_there_flags_sessions_only(catalog, tmp_path, how):
     assert catalog.rows("SELECT DISTINCT missing, gone FROM session") == [(0, 0)]
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="rights do not hold there")
-def test_folders_that_cannot_be_read_are_told_and_not_flagged(catalog, tmp_path):
+def test_folders_that_cannot_be_read_are_told_and_not_flagged(catalog, tmp_path, monkeypatch):
     root = library(tmp_path / "root")
     catalog.run(root)
-    (root / "sdgen").chmod(0)
-    try:
-        report = catalog.run(root)
-    finally:
-        (root / "sdgen").chmod(0o755)
-    assert [e["code"] for e in report.errors] == ["unreadable-file"] and report.missing == 0
+    really = os.scandir
+
+    def refused(path):
+        if Path(path).name == "sdgen":
+            raise PermissionError(13, "Permission denied")
+        return really(path)
+
+    monkeypatch.setattr(facts_folder.os, "scandir", refused)
+    report = catalog.run(root)
+    assert [e["code"] for e in report.errors] == ["unreadable-file"] and "Permission denied" in report.errors[0][
+        "message"
+    ]
+    assert report.missing == 0 and report.progress.unchanged == 8
 
 
 def test_roots_inside_of_roots_are_looked_at_once(catalog, tmp_path):
@@ -305,7 +311,7 @@ KILLED = """
 import sys, os
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from sdgen_core.catalog import scan
+from sdgen_core.catalog import facts_folder, scan
 from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.user import UserStore
 scan.SLICE = 2
