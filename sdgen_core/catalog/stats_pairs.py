@@ -1,0 +1,162 @@
+"""Pairs of values that fail together although each is fine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .stats import KO, OK, PARTIAL, wilson
+from .stats_view import View, counted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+#: So many images in which both fail make a pair worth telling.
+LEAST_SUPPORT = 3
+
+_SHIFT = 32  # a pair of values as one number: the first times 2**32, plus the second
+
+
+@dataclass(slots=True)
+class FailingPair:
+    """Two values of different placeholders, the first placeholder by name first.
+
+    Counted are images in which both values were judged ok, partial or ko: ``images``, and ``both_ko`` with ko for both; ``first_ko``
+    and ``second_ko`` with ko for that one. ``first_alone`` and ``second_alone`` are the shares of ko among the images in which the
+    value was judged so without the other; None when there are none.
+
+    ``lift`` compares how often both fail with how often they would if the failures had nothing to do with each other:
+    ``(both_ko / images) / (P(first) * P(second))``, P being the share of ko among all images in which the value was judged. 1 is
+    chance. (With shares among the common images only, two values that *always* fail when together would have a lift of 1.)
+    ``lift_low`` is the same with the lower end of the 95 % Wilson interval of ``both_ko / images``: what is sure of it.
+    """
+
+    first_placeholder: str
+    first_key: str
+    first_text: str
+    second_placeholder: str
+    second_key: str
+    second_text: str
+    images: int
+    both_ko: int
+    first_ko: int
+    second_ko: int
+    first_alone: float | None
+    second_alone: float | None
+    lift: float
+    lift_low: float
+
+
+def failing_pairs(of: View, most: int = 10, support: int = LEAST_SUPPORT) -> list[FailingPair]:
+    """Pairs that fail together in at least ``support`` images, and more often than chance; the surest, by ``lift_low``, first.
+
+    Only pairs that did fail together are kept track of: they are found among the values with ko in one image, and counted among
+    the judged ones then. Memory is a few numbers a verdict, however many values there are.
+    """
+    judged = _Judged.of(of)
+    pairs, both_ko = judged.only(judged.ko).pairs()
+    pairs, both_ko = pairs[both_ko >= max(1, support)], both_ko[both_ko >= max(1, support)]
+    if not len(pairs):
+        return []
+    images, first_ko, second_ko = judged.counts(pairs)
+    n_judged, n_ko = judged.alone()
+    names = of.values()
+    out = []
+    for pair, *counts in zip(
+        *(column.tolist() for column in (pairs, images, both_ko, first_ko, second_ko)), strict=True
+    ):
+        first, second = divmod(pair, 1 << _SHIFT)
+        n, both, ko_1, ko_2 = counts
+        if names[second].placeholder < names[first].placeholder:
+            first, second, ko_1, ko_2 = second, first, ko_2, ko_1
+        chance = (n_ko[first] / n_judged[first]) * (n_ko[second] / n_judged[second])
+        alone = [
+            (n_ko[value] - ko) / (n_judged[value] - n) if n_judged[value] > n else None
+            for value, ko in ((first, ko_1), (second, ko_2))
+        ]
+        lift, low = both / n / chance, wilson(both, n)[0] / chance
+        if lift > 1:
+            row = FailingPair(*names[first], *names[second], n, both, ko_1, ko_2, alone[0], alone[1], lift, low)
+            out.append(row)
+    out.sort(key=lambda row: (-row.lift_low, -row.both_ko, *_names(row)))
+    return out[:most]
+
+
+def _names(row: FailingPair) -> tuple[str, str, str, str]:
+    return row.first_placeholder, row.first_key, row.second_placeholder, row.second_key
+
+
+@dataclass
+class _Judged:
+    """Verdicts by image, rising, and in an image by placeholder: whose value of which placeholder (its place) is ko."""
+
+    images: Ints
+    placeholders: Ints
+    values: Ints
+    ko: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, of: View) -> _Judged:
+        import numpy as np
+
+        found = list(of.judged((OK, PARTIAL, KO)))
+        if not found:
+            none = np.zeros(0, "i8")
+            return cls(none, none, none, none.astype(bool))
+        images = np.concatenate([entries.images for entries in found])
+        placeholders = np.repeat(np.arange(len(found)), [len(entries.images) for entries in found])
+        values = np.concatenate([entries.values for entries in found]).astype("i8")
+        ko = np.concatenate([entries.verdicts == KO for entries in found])
+        order = np.argsort(images, kind="stable")
+        return cls(images[order], placeholders[order], values[order], ko[order])
+
+    def only(self, holds: NDArray[np.bool_]) -> _Judged:
+        return _Judged(self.images[holds], self.placeholders[holds], self.values[holds], self.ko[holds])
+
+    def together(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Pairs of verdicts about values of different placeholders in one image: a number for the two values, the place of the one
+        with the lower id, the place of the other."""
+        import numpy as np
+
+        for step in range(1, len(self.images)):
+            one = np.flatnonzero(self.images[step:] == self.images[:-step])
+            if not len(one):
+                return  # no image has more than ``step`` verdicts
+            other = one + step
+            differ = self.placeholders[one] != self.placeholders[other]
+            one, other = one[differ], other[differ]
+            turned = self.values[one] > self.values[other]
+            one, other = np.where(turned, other, one), np.where(turned, one, other)
+            yield (self.values[one] << _SHIFT) + self.values[other], one, other
+
+    def pairs(self) -> tuple[Ints, Ints]:
+        """All pairs, rising, and in how many images they are."""
+        import numpy as np
+
+        parts = [counted(numbers) for numbers, _, _ in self.together()]
+        if not parts:
+            return np.zeros(0, "i8"), np.zeros(0, "i8")
+        pairs, place = np.unique(np.concatenate([numbers for numbers, _ in parts]), return_inverse=True)
+        return pairs, np.bincount(place, np.concatenate([n for _, n in parts]), len(pairs)).astype("i8")
+
+    def counts(self, pairs: Ints) -> tuple[Ints, Ints, Ints]:
+        """For each of ``pairs``: the images with both, with ko for the first, with ko for the second."""
+        import numpy as np
+
+        out = np.zeros((3, len(pairs)), "i8")
+        for numbers, one, other in self.together():
+            place = np.searchsorted(pairs, numbers).clip(max=len(pairs) - 1)
+            wanted = pairs[place] == numbers
+            place, one, other = place[wanted], one[wanted], other[wanted]
+            for row, some in zip(out, (place, place[self.ko[one]], place[self.ko[other]]), strict=True):
+                row += np.bincount(some, minlength=len(pairs))
+        return out[0], out[1], out[2]
+
+    def alone(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Value -> in how many images it was judged; and was ko."""
+        judged, ko = ([column.tolist() for column in counted(some)] for some in (self.values, self.values[self.ko]))
+        return dict(zip(*judged, strict=True)), dict(zip(*ko, strict=True))
