@@ -76,8 +76,9 @@ def _journal(path: Path, name: str, problems: list[str]) -> Written | None:
     written = _json(path, MANIFEST_NAME, found.problems)
     if written is not None:
         entries = _entries(written.get("images"), found.problems)
-        edited = {entry["filename"]: entry for entry in find_edits(index.path, written, entries).images}
-        if edited:  # what a person wrote into the manifest
+        latest = {entry["filename"]: entry for entry in found.entries}
+        if any(latest.get(entry["filename"]) != entry for entry in entries):  # written by a person, or just older
+            edited = {entry["filename"]: entry for entry in find_edits(index.path, written, entries).images}
             found.entries = [edited.pop(entry["filename"], entry) for entry in found.entries] + list(edited.values())
     return found
 
