@@ -197,6 +197,7 @@ class Index:
                 for key, image in keys:
                     by_image.setdefault(image, []).append(key)
                 self._attach_images(db, by_image)
+                self._unsay(db, [row[-1] for row in stale])
             self._log(db, ids)
         return ids
 
@@ -212,6 +213,20 @@ class Index:
     def _forget(db: sqlite3.Connection, images: Sequence[int]) -> None:
         """Forget the keys of files that have changed; what an image *is* (its place in its session) stays."""
         db.executemany("DELETE FROM image_key WHERE image=? AND key NOT LIKE 'g:%'", [(image,) for image in images])
+
+    def _unsay(self, db: sqlite3.Connection, images: Sequence[int]) -> None:
+        """Take from rows what was said about a file that was there before: the new one has no key of that subject."""
+        for some in chunks(images):
+            said = f"SELECT id FROM image WHERE subject IS NOT NULL AND id IN ({marks(some)})"
+            keys: dict[int, list[str]] = {image: [] for (image,) in db.execute(said, some)}
+            for image, key in db.execute(f"SELECT image, key FROM image_key WHERE image IN ({marks(some)})", some):
+                if image in keys:
+                    keys[image].append(key)
+            known = self._subjects(keys) if keys else {}
+            for image in (image for image in keys if image not in known):
+                db.execute("UPDATE image SET subject=NULL, mark=0, failed=0, rating=0, note=NULL WHERE id=?", (image,))
+                db.execute("DELETE FROM image_tag WHERE image=?", (image,))
+                db.execute("UPDATE image_value SET verdict=0 WHERE image=? AND verdict > 0", (image,))
 
     def _image_row(self, db: sqlite3.Connection, record: ImageRecord, prompts: Mapping[bytes, int]) -> tuple[Any, ...]:
         return (
@@ -404,9 +419,8 @@ class Index:
             images = {i: s for i, s in touched["image"].items() if kinds.get(s) == "image"}
             sessions = {i: s for i, s in touched["session"].items() if kinds.get(s) == "session"}
             fields = {event.field for event in events}
-            self._mirror_images(
-                db, images, any(f.startswith(TAG) for f in fields), any(f.startswith(VALUE) for f in fields)
-            )
+            judged = [field[len(VALUE) :] for field in fields if field.startswith(VALUE)]
+            self._mirror_images(db, images, any(field.startswith(TAG) for field in fields), judged)
             self._mirror_sessions(db, sessions)
             self._log(db, images)
             self._set_meta(db, "event", max(int(self._meta("event") or 0), events[-1].id))
@@ -425,7 +439,7 @@ class Index:
     def _attach_images(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
         """Give images what was said about them before they were known, or known by this key. ``keys``: image -> keys."""
         subjects = self._subjects(keys)
-        self._mirror_images(db, subjects, tags=True, verdicts=True)
+        self._mirror_images(db, subjects)
         return len(subjects)
 
     def _attach_sessions(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
@@ -442,8 +456,16 @@ class Index:
                 out[row] = found
         return out
 
-    def _mirror_images(self, db: sqlite3.Connection, subjects: Mapping[int, int], tags: bool, verdicts: bool) -> None:
-        """Write what ``user.db`` says about images (image -> subject) into their rows."""
+    def _mirror_images(
+        self,
+        db: sqlite3.Connection,
+        subjects: Mapping[int, int],
+        tags: bool = True,
+        judged: Sequence[str] | None = None,
+    ) -> None:
+        """Write what ``user.db`` says about images (image -> subject) into their rows: of verdicts those about the placeholders
+        ``judged``, by default all.
+        """
         facts = self.user.facts(set(subjects.values()))
         rows = []
         for image, subject in subjects.items():
@@ -457,24 +479,29 @@ class Index:
         )
         if tags:
             self._mirror_tags(db, "image", subjects, facts)
-        if verdicts:
-            self._mirror_verdicts(db, subjects, facts)
+        if judged is None or judged:
+            self._mirror_verdicts(db, subjects, facts, judged)
 
+    @staticmethod
     def _mirror_verdicts(
-        self, db: sqlite3.Connection, subjects: Mapping[int, int], facts: Mapping[int, Mapping[str, str]]
+        db: sqlite3.Connection,
+        subjects: Mapping[int, int],
+        facts: Mapping[int, Mapping[str, str]],
+        judged: Sequence[str] | None,
     ) -> None:
+        of_value: dict[int, str] = dict(
+            db.execute("SELECT value.id, placeholder.name FROM value JOIN placeholder ON placeholder.id = placeholder")
+        )
+        fields = {value: VALUE + name for value, name in of_value.items() if judged is None or name in judged}
         changes = []
         for some in chunks(subjects):
-            rows = db.execute(
-                "SELECT image_value.image, image_value.value, image_value.verdict, placeholder.name FROM image_value"
-                " JOIN value ON value.id = image_value.value JOIN placeholder ON placeholder.id = value.placeholder"
-                f" WHERE image_value.image IN ({marks(some)})",
-                some,
-            )
-            for image, value, verdict, name in rows:
-                said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(VALUE + name), 0)
-                if said != verdict:
-                    changes.append((said, image, value))
+            sql = f"SELECT image, value, verdict FROM image_value WHERE image IN ({marks(some)})"
+            for image, value, verdict in db.execute(sql, some):
+                field = fields.get(value)
+                if field is not None:
+                    said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(field), 0)
+                    if said != verdict:
+                        changes.append((said, image, value))
         db.executemany("UPDATE image_value SET verdict=? WHERE image=? AND value=?", changes)
 
     @staticmethod

@@ -140,19 +140,20 @@ SESSION_COUNTS = {
 }
 
 
-def _counting(sign: str, row: str) -> str:
-    changes = ", ".join(f"{name} = {name} {sign} ({term.format(row=row)})" for name, term in SESSION_COUNTS.items())
-    return f"UPDATE session SET {changes} WHERE id = {row}.session;"
+def _counting(**rows: str) -> str:
+    """The statement that adds a row to its session's counters, takes one off, or both: ``new="+"``, ``old="-"``."""
+    changes = ", ".join(
+        f"{name} = {name} " + " ".join(f"{sign} ({term.format(row=row)})" for row, sign in rows.items())
+        for name, term in SESSION_COUNTS.items()
+    )
+    return f"UPDATE session SET {changes} WHERE id = {next(iter(rows))}.session;"
 
 
-_WATCHED = "session, missing, bytes, mark, failed, judged"
+_WATCHED = "missing, bytes, mark, failed, judged"
 _TRIGGERS = f"""
-CREATE TRIGGER image_added AFTER INSERT ON image BEGIN {_counting("+", "new")} END;
-CREATE TRIGGER image_removed AFTER DELETE ON image BEGIN {_counting("-", "old")} END;
-CREATE TRIGGER image_changed AFTER UPDATE OF {_WATCHED} ON image BEGIN
-  {_counting("-", "old")}
-  {_counting("+", "new")}
-END;
+CREATE TRIGGER image_added AFTER INSERT ON image BEGIN {_counting(new="+")} END;
+CREATE TRIGGER image_removed AFTER DELETE ON image BEGIN {_counting(old="-")} END;
+CREATE TRIGGER image_changed AFTER UPDATE OF {_WATCHED} ON image BEGIN {_counting(new="+", old="-")} END;
 CREATE TRIGGER image_value_added AFTER INSERT ON image_value BEGIN
   UPDATE value SET images = images + 1 WHERE id = new.value;
 END;

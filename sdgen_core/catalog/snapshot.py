@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import sql
@@ -47,29 +46,71 @@ _COLUMNS: dict[str, tuple[str, float]] = {
     "missing": ("i1", 0),
     "broken": ("i1", 0),
 }
-_EXTRA = ("seed IS NOT NULL", "note IS NOT NULL", "EXISTS(SELECT 1 FROM image_tag WHERE image_tag.image = image.id)")
-_EXTRA_NAMES = ("seeded", "noted", "tagged")
+#: Columns that are no column of the table.
+_MADE = {
+    "seeded": "seed IS NOT NULL",
+    "noted": "note IS NOT NULL",
+    "tagged": "EXISTS(SELECT 1 FROM image_tag WHERE image_tag.image = image.id)",
+}
+_ALL: dict[str, tuple[str, float]] = {**_COLUMNS, **dict.fromkeys(_MADE, ("?", 0)), "alive": ("?", 0)}
 _SELECT = ", ".join(
     [
         f"coalesce({name}, {missing:g})" if missing == missing else f"coalesce({name}, 9e999)"
         for name, (_, missing) in _COLUMNS.items()
     ]
-    + list(_EXTRA)
+    + list(_MADE.values())
 )
+_ENTRIES = "SELECT image, value, verdict, coalesce(score, 9e999) FROM image_value"
+#: What judging changes.
+_OFTEN = {"mark", "failed", "rating", "judged", "missing", "broken", "noted", "tagged"}
 _VERDICTS = max(VERDICT_NUMBER.values()) + 1
 #: More changed rows than this are not patched: everything is read anew.
 _PATCH = 5_000
 _ORDERS = 12
 
 
-@dataclass
 class Entries:
-    """The values of one placeholder: ``images`` in rising order, and for each the value, the verdict, the score (NaN: none)."""
+    """The values of one placeholder: ``images`` in rising order, and for each the value, the verdict, the score (NaN: none).
 
-    images: Any
-    values: Any
-    verdicts: Any
-    scores: Any
+    ``cells`` are value and verdict as one number, counted from the value ``first``; ``known`` are the values that occur.
+    """
+
+    def __init__(self, images: Any, values: Any, verdicts: Any, scores: Any) -> None:
+        import numpy as np
+
+        self.images, self.values, self.verdicts, self.scores = images, values, verdicts, scores
+        self.first = int(values.min(initial=2**31 - 1))
+        self.range = int(values.max(initial=self.first - 1)) - self.first + 1
+        self.cells = (values - self.first) * _VERDICTS + verdicts
+        self.known = np.flatnonzero(np.bincount(values - self.first)) + self.first
+
+    def among(self, wanted: Any) -> Mask:
+        """Which entries have one of the values ``wanted``."""
+        import numpy as np
+
+        here = wanted[(wanted >= self.first) & (wanted < self.first + self.range)]
+        table = np.zeros(self.range, bool)
+        table[here - self.first] = True
+        found: Mask = table[self.values - self.first]
+        return found
+
+    def table(self, mask: Mask) -> Any:
+        """How many of the images in ``mask`` have each value (rows as ``known``) with each verdict."""
+        import numpy as np
+
+        counts = np.bincount(self.cells[mask[self.images]], minlength=self.range * _VERDICTS)
+        return counts.reshape(-1, _VERDICTS)[self.known - self.first]
+
+    def take_over(self, other: Entries) -> bool:
+        """Take the verdicts and scores of ``other``, if these are the same values of the same images."""
+        import numpy as np
+
+        at = np.minimum(np.searchsorted(self.images, other.images), len(self.images) - 1)
+        if (self.images[at] != other.images).any() or (self.values[at] != other.values).any():
+            return False
+        self.verdicts[at], self.scores[at] = other.verdicts, other.scores
+        self.cells[at] = (other.values - self.first) * _VERDICTS + other.verdicts
+        return True
 
 
 class Snapshot:
@@ -81,6 +122,7 @@ class Snapshot:
         self._seq = -1
         self.epoch = 0
         self._orders: dict[tuple[str, ...], Any] = {}
+        self._owner: Any = None  # value -> placeholder
         self.columns: dict[str, Any] = {}
         self.entries: dict[int, Entries] = {}
         self.tags: dict[int, Any] = {}
@@ -92,106 +134,102 @@ class Snapshot:
         """Take over what was changed since the last time; gives the number of this state, which grows with each change."""
         with self._lock:
             seq = self._store.value("SELECT seq FROM sqlite_sequence WHERE name='changed'") or 0
-            if seq == self._seq:
-                return self.epoch
-            changed: list[int] | None = None
-            if self._seq >= 0:
-                oldest = self._store.value("SELECT min(seq) FROM changed")
-                if oldest is not None and oldest <= self._seq + 1:
-                    rows = self._store.rows(
-                        "SELECT DISTINCT image FROM changed WHERE seq > ? AND seq <= ? LIMIT ?",
-                        (self._seq, seq, _PATCH + 1),
-                    )
-                    changed = [row[0] for row in rows] if len(rows) <= _PATCH else None
-            if changed is None:
-                self._read_all()
-            else:
-                self._patch(changed)
-            self._seq = seq
-            self.epoch += 1
-            self._orders.clear()
+            if seq != self._seq:
+                changed = self._changed_until(seq)
+                if changed is None:
+                    self._read_all()
+                elif changed:
+                    self._patch(changed)
+                self._seq = seq
+                self.epoch += 1
             return self.epoch
+
+    def _changed_until(self, seq: int) -> list[int] | None:
+        """Images that changed since the last time; None when they are too many, or no longer known."""
+        oldest = self._store.value("SELECT min(seq) FROM changed")
+        if self._seq < 0 or oldest is None or oldest > self._seq + 1:
+            return None
+        sql_ = "SELECT DISTINCT image FROM changed WHERE seq > ? AND seq <= ? LIMIT ?"
+        rows = self._store.rows(sql_, (self._seq, seq, _PATCH + 1))
+        return [row[0] for row in rows] if len(rows) <= _PATCH else None
 
     def _read_all(self) -> None:
         import numpy as np
 
         rows = self._store.rows(f"SELECT id, {_SELECT} FROM image ORDER BY id")
         self.size = (rows[-1][0] if rows else 0) + 1
-        ids = np.fromiter((row[0] for row in rows), "i8", len(rows))
-        names = [*_COLUMNS, *_EXTRA_NAMES]
-        columns: dict[str, Any] = {}
-        for at, name in enumerate(names, 1):
-            kind, missing = _COLUMNS.get(name, ("?", 0))
-            column = np.full(self.size, missing, kind)
-            column[ids] = np.fromiter((row[at] for row in rows), kind, len(rows))
-            columns[name] = column
-        columns["cfg"][np.isinf(columns["cfg"])] = np.nan
-        columns["alive"] = np.zeros(self.size, bool)
-        columns["alive"][ids] = True
-        self.columns = columns
+        self.columns = {name: np.full(self.size, missing, kind) for name, (kind, missing) in _ALL.items()}
+        self._fill(rows)
         placeholders = dict(self._store.rows("SELECT id, placeholder FROM value"))
-        found = self._store.rows("SELECT image, value, verdict, score FROM image_value ORDER BY image")
-        self.entries = _group(found, placeholders)
-        self.tags = {}
-        for tag, image in self._store.rows("SELECT tag, image FROM image_tag ORDER BY image"):
-            self.tags.setdefault(tag, []).append(image)
-        self.tags = {tag: np.array(images, "i4") for tag, images in self.tags.items()}
+        self._owner = _owners(placeholders)
+        self.entries = _group(self._store.rows(f"{_ENTRIES} ORDER BY image"), self._owner)
+        tags: dict[int, list[int]] = {}
+        for tag, image in self._store.rows("SELECT tag, image FROM image_tag"):
+            tags.setdefault(tag, []).append(image)
+        self.tags = {tag: np.array(images, "i4") for tag, images in tags.items()}
+        self._orders.clear()
+
+    def _fill(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows of ``_SELECT``, with the id before it, into the columns."""
+        import numpy as np
+
+        ids = np.fromiter((row[0] for row in rows), "i8", len(rows))
+        for at, name in enumerate(_ALL, 1):
+            column = self.columns[name]
+            if name == "alive":
+                column[ids] = True
+            else:
+                column[ids] = np.fromiter((row[at] for row in rows), column.dtype, len(rows))
+        cfg = self.columns["cfg"]
+        cfg[np.isinf(cfg)] = np.nan
 
     def _patch(self, images: Sequence[int]) -> None:
         import numpy as np
 
-        if not images:
-            return
         top = max(images) + 1
         if top > self.size:  # grow by more than is needed, for images come one after another
-            room = max(top, self.size + self.size // 8)
-            for name, column in self.columns.items():
-                missing = _COLUMNS.get(name, ("?", 0))[1]
-                longer = np.full(room, missing, column.dtype)
-                longer[: len(column)] = column
-                self.columns[name] = longer
-            self.size = room
-        columns = {
-            name: column.copy() for name, column in self.columns.items()
-        }  # whoever reads now goes on with the old
+            more = max(top - self.size, self.size // 8)
+            for name, (kind, missing) in _ALL.items():
+                self.columns[name] = np.concatenate([self.columns[name], np.full(more, missing, kind)])
+            self.size += more
+        asked = (sql.as_list(images),)
+        among = "IN (SELECT value FROM json_each(?))"
+        ids = np.array(images, "i8")
+        before = {name: column[ids] for name, column in self.columns.items()}
+        self.columns["alive"][ids] = False
+        self._fill(self._store.rows(f"SELECT id, {_SELECT} FROM image WHERE id {among}", asked))
+        changed = {
+            name
+            for name, old in before.items()
+            if not np.array_equal(old, self.columns[name][ids], equal_nan=old.dtype.kind == "f")
+        }
         gone = np.zeros(self.size, bool)
-        gone[list(images)] = True
-        columns["alive"][gone] = False
-        asked = sql.as_list(images)
-        for row in self._store.rows(
-            f"SELECT id, {_SELECT} FROM image WHERE id IN (SELECT value FROM json_each(?))", (asked,)
-        ):
-            for name, value in zip([*_COLUMNS, *_EXTRA_NAMES], row[1:], strict=True):
-                columns[name][row[0]] = float("nan") if value == float("inf") else value
-            columns["alive"][row[0]] = True
-        placeholders = dict(self._store.rows("SELECT id, placeholder FROM value"))
-        found = self._store.rows(
-            "SELECT image, value, verdict, score FROM image_value WHERE image IN (SELECT value FROM json_each(?)) ORDER BY image",
-            (asked,),
-        )
-        fresh = _group(found, placeholders)
-        entries = dict(self.entries)
-        for placeholder in {*fresh, *entries}:
-            merged = _merge(entries.get(placeholder), fresh.get(placeholder), gone)
-            if merged is not None:
-                entries[placeholder] = merged
-        tags = {tag: some[~gone[some]] for tag, some in self.tags.items()}
-        for tag, image in self._store.rows(
-            "SELECT tag, image FROM image_tag WHERE image IN (SELECT value FROM json_each(?))", (asked,)
-        ):
-            tags[tag] = np.append(tags.get(tag, np.empty(0, "i4")), np.int32(image))
-        self.columns, self.entries, self.tags = columns, entries, tags
+        gone[ids] = True
+        self._owner = _owners(dict(self._store.rows("SELECT id, placeholder FROM value")))
+        fresh = _group(self._store.rows(f"{_ENTRIES} WHERE image {among} ORDER BY image", asked), self._owner)
+        for placeholder in {*fresh, *self.entries}:
+            old_, new = self.entries.get(placeholder), fresh.get(placeholder)
+            count = 0 if old_ is None else int(gone[old_.images].sum())
+            if (
+                old_ is not None
+                and count == (0 if new is None else len(new.images))
+                and (new is None or old_.take_over(new))
+            ):
+                continue
+            changed.add("value")
+            self.entries[placeholder] = _merge(old_, new, gone)
+        self.tags = {tag: some[~gone[some]] for tag, some in self.tags.items()}
+        for tag, image in self._store.rows(f"SELECT tag, image FROM image_tag WHERE image {among}", asked):
+            self.tags[tag] = np.append(self.tags.get(tag, np.empty(0, "i4")), np.int32(image))
+        for sort in [sort for sort in self._orders if not _stays(sort, changed)]:
+            del self._orders[sort]
 
     # ---- answering -------------------------------------------------------------------------------------------------------
 
     def mask(self, conditions: Iterable[Condition]) -> Mask:
         """Which images all of ``conditions`` hold for: one truth per row."""
         with self._lock:
-            out: Mask = self.columns["alive"].copy()
-            for condition in conditions:
-                found = self._holds(condition)
-                out &= ~found if condition.negate else found
-        return out
+            return _all(self.columns["alive"], (self._holds(c) ^ c.negate for c in conditions))
 
     def _holds(self, condition: Condition) -> Mask:
         import numpy as np
@@ -240,28 +278,33 @@ class Snapshot:
             out |= holds
         return out
 
+    def _of_values(self, values: Iterable[int]) -> list[tuple[Entries, Any]]:
+        """The entries in which some of ``values`` are, and those values."""
+        import numpy as np
+
+        wanted = np.array(sorted(values), "i4")
+        wanted = wanted[wanted < len(self._owner)]
+        owners = self._owner[wanted]
+        return [(self.entries[p], wanted[owners == p]) for p in np.unique(owners).tolist() if p in self.entries]
+
     def _with_values(self, values: Iterable[int]) -> Mask:
         import numpy as np
 
         out: Mask = np.zeros(self.size, bool)
-        wanted = np.array(sorted(values), "i4")
-        for entries in self.entries.values():
-            if len(wanted) and len(entries.values):
-                here = wanted[(wanted >= entries.values.min()) & (wanted <= entries.values.max())]
-                if len(here) == 1:
-                    out[entries.images[entries.values == here[0]]] = True
-                elif len(here):
-                    out[entries.images[np.isin(entries.values, here)]] = True
+        for entries, wanted in self._of_values(values):
+            out[entries.images[entries.among(wanted)]] = True
         return out
 
     def _by_entries(self, condition: Condition) -> Mask:
         import numpy as np
 
         out: Mask = np.zeros(self.size, bool)
-        wanted = None if condition.ids is None else np.array(sorted(condition.ids), "i4")
-        for entries in self.entries.values():
+        some: list[tuple[Entries, Any]] = [(entries, None) for entries in self.entries.values()]
+        for entries, wanted in some if condition.ids is None else self._of_values(condition.ids):
             if condition.kind == "verdict":
-                holds = np.isin(entries.verdicts, list(condition.numbers))
+                asked = np.zeros(_VERDICTS, bool)
+                asked[list(condition.numbers)] = True
+                holds = asked[entries.verdicts]
             else:
                 holds = np.zeros(len(entries.images), bool)
                 for one in condition.ranges:
@@ -269,7 +312,7 @@ class Snapshot:
                     high = np.inf if one.high is None else one.high
                     holds |= (entries.scores >= low) & (entries.scores <= high)
             if wanted is not None:
-                holds &= np.isin(entries.values, wanted)
+                holds &= entries.among(wanted)
             out[entries.images[holds]] = True
         return out
 
@@ -292,7 +335,10 @@ class Snapshot:
         keys = [made for name in sort for made in self._sort_keys(name, alive)]
         down = len(sort) == 1 and keys[0][1] and len(keys) == 1
         keys.append((alive, down))
-        columns = [-key.astype("i8") if down and key.dtype.kind != "f" else -key if down else key for key, down in keys]
+        columns = [
+            key if not down else ~key if key.dtype.kind == "u" else -key.astype("f8" if key.dtype.kind == "f" else "i8")
+            for key, down in keys
+        ]
         out: Ids = alive[np.lexsort(columns[::-1])]
         return out
 
@@ -309,8 +355,7 @@ class Snapshot:
         if kind in ("created", "judged", "bytes"):
             return [(columns[kind][alive], down)]
         if kind == "seed":
-            seeds = columns["seed"][alive]
-            return [(~columns["seeded"][alive], False), (seeds < 0, down), (seeds, down)]
+            return [(~columns["seeded"][alive], False), (columns["seed"][alive].view("u8"), down)]
         if kind in ("rating", "mark"):
             column = columns[kind][alive]
             return [(column == 0, False), (column, down)]
@@ -348,38 +393,45 @@ class Snapshot:
 
     # ---- counting --------------------------------------------------------------------------------------------------------
 
-    def counts(self, resolved: Resolved) -> tuple[int, dict[int, Any]]:
-        """How many images are found; and per placeholder an array [value, verdict] of how many images have them.
+    def counts(self, resolved: Resolved) -> tuple[int, dict[int, tuple[Any, Any]]]:
+        """How many images are found; and per placeholder its values, and an array [value, verdict] of how many images have them.
 
         The clauses about a placeholder's own values do not narrow its counts: they say what choosing another of its values would
         find as well.
         """
-        import numpy as np
-
         with self._lock:
-            own: dict[int, list[Condition]] = {}
-            for condition in resolved.conditions:
-                if condition.column == "value" and not condition.negate and condition.ids:
-                    own.setdefault(self._placeholder_of(condition.ids), []).append(condition)
-            whole = self.mask(resolved.conditions)
-            out: dict[int, Any] = {}
+            self.refresh()
+            alive = self.columns["alive"]
+            masks = [self._holds(c) ^ c.negate for c in resolved.conditions]
+            own = [self._placeholder_of(c) for c in resolved.conditions]
+            whole = _all(alive, masks)
+            out = {}
             for placeholder, entries in self.entries.items():
                 mask = whole
                 if placeholder in own:
-                    mask = self.mask(c for c in resolved.conditions if c not in own[placeholder])
-                holds = mask[entries.images]
-                first = int(entries.values.min(initial=0))
-                cells = (entries.values[holds].astype("i8") - first) * _VERDICTS + entries.verdicts[holds]
-                last = int(entries.values.max(initial=0))
-                table = np.bincount(cells, minlength=(last - first + 1) * _VERDICTS).reshape(-1, _VERDICTS)
-                rows = np.flatnonzero(np.bincount(entries.values - first, minlength=last - first + 1))
-                out[placeholder] = (rows + first, table[rows])
+                    mask = _all(alive, (m for m, p in zip(masks, own, strict=True) if p != placeholder))
+                out[placeholder] = (entries.known, entries.table(mask))
         return int(whole.sum()), out
 
-    def _placeholder_of(self, values: Iterable[int]) -> int:
-        value = next(iter(values))
-        found: int = self._store.value("SELECT placeholder FROM value WHERE id=?", (value,))
-        return found
+    def _placeholder_of(self, condition: Condition) -> int | None:
+        """The placeholder that a clause chooses values of."""
+        if condition.column != "value" or condition.negate or not condition.ids:
+            return None
+        value = next(iter(condition.ids))
+        return int(self._owner[value]) if value < len(self._owner) else None
+
+
+def _all(alive: Mask, masks: Iterable[Mask]) -> Mask:
+    out: Mask = alive.copy()
+    for mask in masks:
+        out &= mask
+    return out
+
+
+def _stays(sort: Sequence[str], changed: set[str]) -> bool:
+    """Whether an order is still right when only these columns changed. (A score changes without a column.)"""
+    kinds = {name.lstrip("-").partition(":")[0] for name in sort}
+    return not kinds & {"score"} and changed <= _OFTEN - kinds
 
 
 def _mixed(ids: Ids, seed: int) -> Any:
@@ -392,46 +444,42 @@ def _mixed(ids: Ids, seed: int) -> Any:
     return (h ^ (h >> np.uint64(16))).astype("i8")
 
 
-def _group(rows: Sequence[tuple[int, int, int, float | None]], placeholders: dict[int, int]) -> dict[int, Entries]:
+def _owners(placeholders: dict[int, int]) -> Any:
+    """Value -> placeholder, as an array."""
     import numpy as np
 
-    n = len(rows)
-    images = np.fromiter((row[0] for row in rows), "i4", n)
-    values = np.fromiter((row[1] for row in rows), "i4", n)
-    verdicts = np.fromiter((row[2] for row in rows), "i1", n)
-    scores = np.fromiter((float("nan") if row[3] is None else row[3] for row in rows), "f8", n)
-    owner = np.zeros(max(placeholders, default=0) + 1, "i4")
+    owner = np.full(max(placeholders, default=0) + 1, -1, "i4")
     owner[list(placeholders)] = list(placeholders.values())
-    of = owner[values] if n else np.empty(0, "i4")
-    order = np.argsort(of, kind="stable")
-    bounds = np.flatnonzero(np.diff(of[order])) + 1
-    out = {}
-    for part in np.split(order, bounds) if n else ():
-        out[int(of[part[0]])] = Entries(images[part], values[part], verdicts[part], scores[part])
-    return out
+    return owner
 
 
-def _merge(old: Entries | None, new: Entries | None, gone: Mask) -> Entries | None:
-    """``old`` without the images in ``gone``, and ``new``; None when nothing is different."""
+def _group(rows: Sequence[tuple[int, int, int, float]], owner: Any) -> dict[int, Entries]:
+    """Placeholder -> entries, of rows of ``_ENTRIES``."""
     import numpy as np
 
-    if old is None:
-        return new
-    stays = ~gone[old.images]
-    if new is None and stays.all():
-        return None
+    if not rows:
+        return {}
+    images, values, verdicts, scores = (
+        np.fromiter((row[at] for row in rows), kind, len(rows)) for at, kind in enumerate(("i4", "i4", "i1", "f8"))
+    )
+    scores[np.isinf(scores)] = np.nan
+    of = owner[values]
+    order = np.argsort(of, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(of[order])) + 1)
+    return {int(of[part[0]]): Entries(images[part], values[part], verdicts[part], scores[part]) for part in parts}
+
+
+def _merge(old: Entries | None, new: Entries | None, gone: Mask) -> Entries:
+    """``old`` without the images in ``gone``, and ``new``; one of them is there."""
+    import numpy as np
+
+    stays = slice(None) if old is None else ~gone[old.images]
     columns = []
     for name in ("images", "values", "verdicts", "scores"):
-        kept = getattr(old, name)[stays]
-        columns.append(kept if new is None else np.concatenate([kept, getattr(new, name)]))
-    if (
-        new is not None
-        and len(columns[0]) > len(new.images)
-        and new.images[0] < columns[0][len(columns[0]) - len(new.images) - 1]
-    ):
-        order = np.argsort(columns[0], kind="stable")
-        columns = [column[order] for column in columns]
-    return Entries(*columns)
+        parts = [] if old is None else [getattr(old, name)[stays]]
+        columns.append(np.concatenate(parts + ([] if new is None else [getattr(new, name)])))
+    order = np.argsort(columns[0], kind="stable")  # quick where new images came behind the others
+    return Entries(*(column[order] for column in columns))
 
 
 _FLAGS: dict[str, Callable[[dict[str, Any]], Any]] = {

@@ -218,10 +218,7 @@ class UserStore:
             "INSERT INTO batch(kind, state, label, at) VALUES(?,?,?,?)", (kind, "done", label, now)
         ).lastrowid
         assert batch is not None
-        (last,) = db.execute("SELECT coalesce(max(id), 0) FROM event").fetchone()
-        sequence = db.execute("SELECT seq FROM sqlite_sequence WHERE name='event'").fetchone()
-        first = max(last, sequence[0] if sequence else 0) + 1
-        events = tuple(Event(n, batch, *row, at=now) for n, row in enumerate(changed, first))
+        events = tuple(Event(n, batch, *row, at=now) for n, row in enumerate(changed, _last(db, "event") + 1))
         db.executemany(
             "INSERT INTO event(id, batch, subject, field, old, new, at) VALUES(?,?,?,?,?,?,?)",
             [(e.id, e.batch, e.subject, e.field, e.old, e.new, e.at) for e in events],
@@ -243,16 +240,19 @@ class UserStore:
         known = self._known(db, {key for change in wanted.values() for key in change.keys})
         out: dict[str, int] = {}
         learnt: list[tuple[str, int]] = []
+        made: list[tuple[int, str]] = []
+        top = _last(db, "subject")
         for first, change in wanted.items():
             subject = next((known[key] for key in change.keys if key in known), None)
             if subject is None:
-                subject = db.execute("INSERT INTO subject(kind) VALUES(?)", (change.kind,)).lastrowid
-                assert subject is not None
+                subject = top = top + 1
+                made.append((subject, change.kind))
             for key in change.keys:
                 if key not in known:
                     known[key] = subject
                     learnt.append((key, subject))
             out[first] = subject
+        db.executemany("INSERT INTO subject(id, kind) VALUES(?,?)", made)
         db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", learnt)
         return out
 
@@ -330,3 +330,9 @@ class UserStore:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+
+def _last(db: sqlite3.Connection, table: str) -> int:
+    """The highest number that a table ever had."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name=?", (table,)).fetchone()
+    return int(row[0]) if row else 0

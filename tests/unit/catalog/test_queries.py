@@ -265,9 +265,9 @@ def naive(row: dict[str, Any], query: Clause) -> bool:
             for at in range(len(prompt)):
                 here = prompt[at : at + len(asked)]
                 *head, last = asked
-                if here[:-1] == head and len(here) == len(asked):
-                    if here[-1].startswith(last) if value.endswith("*") else here[-1] == last:
-                        return True
+                whole = here[:-1] == head and len(here) == len(asked)
+                if whole and (here[-1].startswith(last) if value.endswith("*") else here[-1] == last):
+                    return True
             return False
         if field == "tag":
             return any(like(value, f[4:]) for f in facts if f.startswith("tag/"))
