@@ -79,8 +79,10 @@ def needs_more(successes: float, n: int, width: float = WIDTH, threshold: float 
     b = square - 2 * square * spread / width**2  # n² + 2bn + c = 0
     c = square * square * (1 - 1 / width**2)
     total = -b + math.sqrt(max(0.0, b * b - c))
-    if n and threshold is not None and rate != threshold:
-        total = min(total, square * threshold * (1 - threshold) / (rate - threshold) ** 2)
+    if n and threshold is not None:
+        spread, apart = square * threshold * (1 - threshold), (rate - threshold) ** 2
+        if spread < total * apart:
+            total = spread / apart
     more = max(0, math.floor(total) - n)
     while more > 0 and tells(n + more - 1):
         more -= 1

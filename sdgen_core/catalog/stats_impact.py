@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .duplicates import bit_counts
-from .snapshot import Entries
-from .stats_view import Value, View
+from .stats_view import Entries, Value, View
 
 if TYPE_CHECKING:
     import numpy as np

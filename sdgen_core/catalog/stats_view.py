@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SDGenError, nearest_names
 from .resolve import Resolved
-from .snapshot import Entries, Snapshot
+from .snapshot import Snapshot
 from .store import Store
 
 if TYPE_CHECKING:
@@ -34,9 +34,22 @@ class Value(NamedTuple):
     text: str
 
 
+class Entries(NamedTuple):
+    """Values of one placeholder: in which image, which value, with which verdict (a number)."""
+
+    images: NDArray[np.int32]
+    values: NDArray[np.int32]
+    verdicts: NDArray[np.int8]
+
+    def where(self, holds: NDArray[np.bool_]) -> Entries:
+        """Those for which ``holds``."""
+        return Entries(self.images[holds], self.values[holds], self.verdicts[holds])
+
+
 @dataclass
 class View:
-    """The images that are found, at one moment. ``mask`` and ``columns`` have a row for every image id, see ``Snapshot``."""
+    """The images that are found, at one moment. ``mask`` and ``columns`` have a row for every image id, see ``Snapshot``; ``entries``
+    are by placeholder's id."""
 
     store: Store
     mask: NDArray[np.bool_]
@@ -53,27 +66,29 @@ class View:
     def found(self) -> Iterator[Entries]:
         """Per placeholder, its values in the images that are found."""
         for entries in self.entries.values():
-            yield _where(entries, self.mask[entries.images])
+            yield entries.where(self.mask[entries.images])
 
     def judged(self, verdicts: tuple[int, ...]) -> Iterator[Entries]:
         """Per placeholder, its values in the images that are found where their verdict is one of ``verdicts``."""
         import numpy as np
 
-        wanted = np.zeros(256, bool)
+        wanted = np.zeros(1 << 7, bool)
         wanted[list(verdicts)] = True
         for entries in self.entries.values():
-            yield _where(entries, wanted[entries.verdicts] & self.mask[entries.images])
-
-
-def _where(entries: Entries, holds: Any) -> Entries:
-    return Entries(*(column[holds] for column in (entries.images, entries.values, entries.verdicts, entries.scores)))
+            yield entries.where(wanted[entries.verdicts] & self.mask[entries.images])
 
 
 def view(store: Store, snapshot: Snapshot, resolved: Resolved) -> View:
-    """What ``resolved`` finds in ``snapshot``, which has taken over every change. Arrays of a snapshot are never written into."""
+    """What ``resolved`` finds in ``snapshot``, which has taken over every change; what judging changes later is not seen."""
     with snapshot._lock:  # mask, columns and entries of the same moment
         snapshot.refresh()
-        return View(store, snapshot.mask(resolved.conditions), dict(snapshot.columns), snapshot.entries)
+        mask = snapshot.mask(resolved.conditions).copy()
+        columns = {name: column.copy() for name, column in snapshot.columns.items()}
+        # the snapshot writes verdicts where they stand; other images or other values are other arrays
+        entries = {
+            number: Entries(some.images, some.values, some.verdicts.copy()) for number, some in snapshot.entries.items()
+        }
+    return View(store, mask, columns, entries)
 
 
 @dataclass
