@@ -33,7 +33,8 @@ _STATUS = {"completed": "completed", "aborted": "aborted", "ongoing": "ongoing",
 
 
 class SessionFacts:
-    """What a session folder says. ``record`` is complete but for the problems that ``images`` meets, which are added to it.
+    """What a session folder says. ``record`` is complete but for the problems that ``images`` meets, which are added to it;
+    ``listed`` are the images that the session's own record names.
 
     Raises ``no-manifest`` (nothing there is a session), ``unreadable-file``.
     """
@@ -47,6 +48,7 @@ class SessionFacts:
         self._own = as_map(self._snapshot.get("sdgen"))
         items, self._dry = self._items()
         self._items_in_order = sorted(items, key=lambda i: (i.number, i.batch, i.file))
+        self.listed = frozenset(item.file for item in items if item.entry is not None)
         self._samples = self._first_and_last()
         self._id = self._session_id()
         written, varying = self._written_settings()

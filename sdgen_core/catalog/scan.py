@@ -198,26 +198,34 @@ class Importer:
             read += 1
             if differs(image, before):
                 part.append(image)
-                if before is not None and before.record.keys:
+                same = image.file in facts.listed or (before and before.unchanged((image.bytes, image.mtime)))
+                if before is not None and before.record.keys and same:
                     first = before.record.keys[0]
                     learnt += [(first, key) for key in image.keys if key not in before.record.keys]
             if read >= (_BUSY_SLICE if self._busy() else SLICE):
+                self._learn(learnt)
                 self._put(record, "", part)
                 progress.images += read
                 progress.written += len(part)
-                part, read = [], 0
+                part, learnt, read = [], [], 0
                 self._told(progress)
                 if self._cancelled():
                     return
+        self._learn(learnt)
         with self.index.transaction():
             session = self._put(record, stamp, part)
             if left:
                 self.index.set_missing(left.values(), True)
             self.index.note_seeds(session)
-        if learnt and self.index.user.has_judgements():
-            self.index.user.learn(learnt)  # so that a new index, which will not have the old keys, finds them by these
         progress.images += read
         progress.written += len(part)
+
+    def _learn(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Images that are known have new keys, and a new index will not have the old ones. A file that was redrawn or packed anew, in
+        the place where a record names it, is the same image; where nothing names it, it is another one.
+        """
+        if keys and self.index.user.has_judgements():
+            self.index.user.learn(keys)
 
     def _put(self, record: SessionRecord, stamp: str, images: Sequence[ImageRecord]) -> int:
         record.stamp = stamp

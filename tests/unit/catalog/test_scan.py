@@ -93,10 +93,13 @@ def test_a_rescan_reads_only_what_has_changed(catalog, tmp_path, opened):
 
 
 @pytest.mark.parametrize("in_place", [False, True])
-def test_an_image_that_was_replaced_is_another_one(catalog, tmp_path, in_place):
+def test_an_image_that_was_redrawn_keeps_what_was_said(tmp_path, in_place):
+    """Tools that burn texts into images or pack them anew do so; its place in its session tells that it is the same."""
     root = tmp_path / "root"
     folder = old_session(root)
+    catalog = Catalog(tmp_path / "catalog")
     catalog.run(root)
+    judge(catalog.user, catalog.index, 2, "note", "mine")
     before = catalog.images("thumb, bytes")
     image = folder / "Plain_Run_One_0001_seed-8.png"
     new = image if in_place else folder / "new.tmp"
@@ -106,6 +109,45 @@ def test_an_image_that_was_replaced_is_another_one(catalog, tmp_path, in_place):
     after = catalog.images("thumb, bytes")
     assert [a == b for a, b in zip(after, before, strict=True)] == [True, False, True]
     assert catalog.rows("SELECT count(*) FROM image_key") == [(3,)]
+    for _ in range(2):
+        assert catalog.images("number, note") == [(0, None), (1, "mine"), (2, None)]
+        catalog.close()
+        for path in (tmp_path / "catalog").glob("index.db*"):
+            path.unlink()
+        catalog = Catalog(tmp_path / "catalog")
+        catalog.run(root)
+    catalog.close()
+
+
+def test_another_image_under_a_used_name_has_nothing_said(catalog, tmp_path):
+    """ComfyUI counts anew when its output folder was emptied."""
+    image = tmp_path / "root" / "ComfyUI_00001_.png"
+    png(image, colour=1)
+    catalog.run(tmp_path / "root")
+    judge(catalog.user, catalog.index, 1, "mark", "favourite")
+    judge(catalog.user, catalog.index, 1, "tag/x", "yes")
+    image.unlink()
+    png(image, colour=10)
+    catalog.run(tmp_path / "root")
+    assert catalog.images("mark, subject") == [(0, None)]
+    assert catalog.rows("SELECT image FROM image_tag") == []
+    assert catalog.index.recount(repair=False) == []
+
+
+def test_images_that_changed_names_keep_what_was_said(catalog, tmp_path):
+    root = tmp_path / "root"
+    folder = old_session(root)
+    catalog.run(root)
+    judge(catalog.user, catalog.index, 1, "note", "first")
+    judge(catalog.user, catalog.index, 2, "note", "second")
+    one, two = folder / "Plain_Run_One_0000_seed-7.png", folder / "Plain_Run_One_0001_seed-8.png"
+    png(one, colour=7)  # the two are not like each other
+    catalog.run(root, every=True)
+    one.rename(folder / "x")
+    two.rename(one)
+    (folder / "x").rename(two)
+    catalog.run(root)
+    assert catalog.images("number, note") == [(0, "second"), (1, "first"), (2, None)]
 
 
 def test_a_prompt_corrected_in_the_manifest_keeps_the_rest(catalog, tmp_path):
