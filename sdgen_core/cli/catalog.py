@@ -14,12 +14,14 @@ import typer
 
 from ..errors import SDGenError, shown
 from .output import counted, fail, print_error, print_json, reporting, visible
+from .stats import stats
 
 if TYPE_CHECKING:
     from ..catalog.index import Index
     from ..catalog.scan import Progress, Report
 
 app = typer.Typer(no_args_is_help=True, help="The catalog of all sessions and images.")
+app.command()(stats)
 
 CatalogOption = Annotated[
     Path | None,
