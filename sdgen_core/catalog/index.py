@@ -9,21 +9,19 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .fields import TAG, VALUE
 from .records import ImageRecord, SessionRecord, signed, value_key
 from .schema import MARK_NUMBER, SESSION_COUNTS, VERDICT_NUMBER, migrations
-from .store import Damaged, Store
+from .store import Damaged, Store, chunks, marks
 from .user import Event, UserStore
 
-_CHUNK = 500
 _KEEP_CHANGES = 100_000
 _KEEP_VALUES = 50_000  # ids in memory: sessions share most of their values
-T = TypeVar("T")
 
 _SESSION_COLUMNS = (
     "slug", "folder", "root", "stamp", "name", "started", "status", "planned", "theme", "style", "template", "mode", "seed_mode",
@@ -34,18 +32,6 @@ _IMAGE_COLUMNS = (
     "session", "file", "number", "batch", "created", "seed", "width", "height", "bytes", "mtime", "model", "sampler", "scheduler",
     "steps", "cfg", "prompt", "thumb", "phash", "missing", "broken", "hashed",
 )  # fmt: skip
-
-
-def chunks(items: Iterable[T], size: int = _CHUNK) -> Iterator[list[T]]:
-    """``items`` in lists of up to ``size``: as many as one statement takes."""
-    whole = list(items)
-    for at in range(0, len(whole), size):
-        yield whole[at : at + size]
-
-
-def marks(items: Sequence[object]) -> str:
-    """As many question marks as a statement needs for ``items``."""
-    return ",".join("?" * len(items))
 
 
 class Index:
@@ -409,15 +395,16 @@ class Index:
             self._set_meta(db, "event", last)
         return done
 
-    def apply(self, events: Sequence[Event]) -> list[int]:
-        """Mirror events of ``user.db``; gives the ids of the images that changed."""
+    def apply(self, events: Sequence[Event], learnt: Collection[int] | None = None) -> list[int]:
+        """Mirror events of ``user.db``; gives the ids of the images that changed.
+
+        Images are looked for by the keys of the subjects ``learnt`` (by default all), and by what they are known as of the others.
+        """
         subjects = list(dict.fromkeys(event.subject for event in events))
-        kinds = self.user.kinds(subjects)
-        keys = self.user.keys_of(subjects)
+        keys = self.user.keys_of(subjects if learnt is None else [s for s in subjects if s in learnt])
         with self._write() as db:
-            touched = {"image": self._by_key(db, "image", keys), "session": self._by_key(db, "session", keys)}
-            images = {i: s for i, s in touched["image"].items() if kinds.get(s) == "image"}
-            sessions = {i: s for i, s in touched["session"].items() if kinds.get(s) == "session"}
+            images = {**self._by_subject(db, "image", subjects), **self._by_key(db, "image", keys)}
+            sessions = {**self._by_subject(db, "session", subjects), **self._by_key(db, "session", keys)}
             fields = {event.field for event in events}
             judged = [field[len(VALUE) :] for field in fields if field.startswith(VALUE)]
             self._mirror_images(db, images, any(field.startswith(TAG) for field in fields), judged)
@@ -425,6 +412,13 @@ class Index:
             self._log(db, images)
             self._set_meta(db, "event", max(int(self._meta("event") or 0), events[-1].id))
         return list(images)
+
+    @staticmethod
+    def _by_subject(db: sqlite3.Connection, table: str, subjects: Sequence[int]) -> dict[int, int]:
+        out: dict[int, int] = {}
+        for some in chunks(subjects):
+            out.update(db.execute(f"SELECT id, subject FROM {table} WHERE subject IN ({marks(some)})", some).fetchall())
+        return out
 
     @staticmethod
     def _by_key(db: sqlite3.Connection, table: str, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
@@ -489,19 +483,18 @@ class Index:
         facts: Mapping[int, Mapping[str, str]],
         judged: Sequence[str] | None,
     ) -> None:
-        of_value: dict[int, str] = dict(
-            db.execute("SELECT value.id, placeholder.name FROM value JOIN placeholder ON placeholder.id = placeholder")
-        )
-        fields = {value: VALUE + name for value, name in of_value.items() if judged is None or name in judged}
+        rows = db.execute(
+            "SELECT value.id, name FROM value JOIN placeholder ON placeholder.id = placeholder"
+        ).fetchall()
+        fields = {value: VALUE + name for value, name in rows if judged is None or name in judged}
+        among = "" if judged is None else f" AND +value IN (SELECT value FROM json_each('{json.dumps(list(fields))}'))"
         changes = []
         for some in chunks(subjects):
-            sql = f"SELECT image, value, verdict FROM image_value WHERE image IN ({marks(some)})"
+            sql = f"SELECT image, value, verdict FROM image_value WHERE image IN ({marks(some)}){among}"
             for image, value, verdict in db.execute(sql, some):
-                field = fields.get(value)
-                if field is not None:
-                    said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(field), 0)
-                    if said != verdict:
-                        changes.append((said, image, value))
+                said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(fields[value]), 0)
+                if said != verdict:
+                    changes.append((said, image, value))
         db.executemany("UPDATE image_value SET verdict=? WHERE image=? AND value=?", changes)
 
     @staticmethod

@@ -28,7 +28,8 @@ VERDICT_NUMBERS = {NO_VERDICT: 0, **{verdict: VERDICT_NUMBER[verdict] for verdic
 class Condition:
     """What a clause comes to. ``kind``:
 
-    - ``ids``: the image's ``column`` (session, model, sampler, scheduler, prompt, value or tag) is one of ``ids``
+    - ``ids``: the image's ``column`` (session, model, sampler, scheduler, value or tag) is one of ``ids``
+    - ``text``: the image's prompt has what FTS5's query ``match`` asks for; nothing has when it is empty
     - ``range``: the image's ``column`` is in one of ``ranges``
     - ``flags``: one of ``flags`` holds
     - ``verdict``: one of ``ids`` (values; None: any) has one of the verdicts ``numbers``
@@ -42,6 +43,7 @@ class Condition:
     ranges: tuple[Range, ...] = ()
     flags: tuple[str, ...] = ()
     numbers: frozenset[int] = frozenset()
+    match: str = ""
 
     @property
     def negate(self) -> bool:
@@ -106,7 +108,7 @@ def _condition(store: Store, clause: Clause, remarks: list[str]) -> Condition:
     if kind == "values":
         return Condition(clause, "ids", "value", ids=_values(store, clause, remarks))
     if kind == "text":
-        return Condition(clause, "ids", "prompt", ids=_prompts(store, clause, remarks))
+        return Condition(clause, "text", match=_match(clause, remarks))
     if field in _TERMS:
         rows = store.rows("SELECT id, text FROM term WHERE kind=?", (field,))
         return Condition(clause, "ids", field, ids=_named(clause, ((i, (text,)) for i, text in rows), remarks))
@@ -172,11 +174,10 @@ def _values(store: Store, clause: Clause, remarks: list[str]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _prompts(store: Store, clause: Clause, remarks: list[str]) -> frozenset[int]:
+def _match(clause: Clause, remarks: list[str]) -> str:
     column = "positive" if clause.field == "text" else "negative"
     words = [text for word in clause.any if (text := full_text(word)) is not None]
     if not words:
         remarks.append(f"there is nothing to look for in {', '.join(map(repr, clause.any))}")
-        return frozenset()
-    asked = f"{column} : ({' OR '.join(words)})"
-    return frozenset(row[0] for row in store.rows("SELECT rowid FROM prompt_text WHERE prompt_text MATCH ?", (asked,)))
+        return ""
+    return f"{column} : ({' OR '.join(words)})"

@@ -123,7 +123,7 @@ CREATE INDEX session_tag_session ON session_tag(session);
 CREATE TABLE changed(seq INTEGER PRIMARY KEY AUTOINCREMENT, image INTEGER NOT NULL);  -- what caches have to read again
 
 CREATE VIRTUAL TABLE prompt_text USING fts5(
-  positive, negative, content='prompt', content_rowid='id', prefix='2 3', tokenize='unicode61 remove_diacritics 2'
+  positive, negative, content='prompt', content_rowid='id', prefix='2 3 4', tokenize='unicode61 remove_diacritics 2'
 );
 """
 
@@ -150,10 +150,13 @@ def _counting(**rows: str) -> str:
 
 
 _WATCHED = "missing, bytes, mark, failed, judged"
+_COUNTED = "({row}.missing, {row}.bytes, {row}.mark, {row}.failed, {row}.judged > 0)"
 _TRIGGERS = f"""
 CREATE TRIGGER image_added AFTER INSERT ON image BEGIN {_counting(new="+")} END;
 CREATE TRIGGER image_removed AFTER DELETE ON image BEGIN {_counting(old="-")} END;
-CREATE TRIGGER image_changed AFTER UPDATE OF {_WATCHED} ON image BEGIN {_counting(new="+", old="-")} END;
+CREATE TRIGGER image_changed AFTER UPDATE OF {_WATCHED} ON image
+WHEN {_COUNTED.format(row="old")} IS NOT {_COUNTED.format(row="new")}
+BEGIN {_counting(new="+", old="-")} END;
 CREATE TRIGGER image_value_added AFTER INSERT ON image_value BEGIN
   UPDATE value SET images = images + 1 WHERE id = new.value;
 END;

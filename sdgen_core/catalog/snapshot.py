@@ -240,6 +240,8 @@ class Snapshot:
             for flag in condition.flags:
                 out |= _FLAGS[flag](columns)
             return out
+        if condition.kind == "text":
+            return self._with_text(condition.match)
         if condition.kind == "range":
             return self._in_ranges(condition.column, condition.ranges)
         if condition.kind in ("verdict", "score"):
@@ -258,6 +260,19 @@ class Snapshot:
         wanted[-1] = False  # where -1, no value, leads to
         found: Mask = wanted[column]
         return found
+
+    def _with_text(self, match: str) -> Mask:
+        import numpy as np
+
+        # One text of all numbers: four times as fast as a row for each.
+        asked = "SELECT group_concat(rowid) FROM prompt_text WHERE prompt_text MATCH ?"
+        found = self._store.value(asked, (match,)) if match else None
+        prompts = np.fromstring(found or "", "i8", sep=",")
+        column = self.columns["prompt"]
+        wanted = np.zeros(max(int(column.max(initial=0)), int(prompts.max(initial=0))) + 2, bool)
+        wanted[prompts] = True
+        out: Mask = wanted[column]  # -1, no prompt, leads to the last one
+        return out
 
     def _in_ranges(self, name: str, ranges: Sequence[Range]) -> Mask:
         import numpy as np

@@ -75,6 +75,11 @@ def _plain(condition: Condition) -> Where:
     ids = condition.ids
     if condition.kind == "flags":
         return Where(" OR ".join(_FLAGS[flag] for flag in condition.flags), ())
+    if condition.kind == "text":
+        found = "SELECT rowid FROM prompt_text WHERE prompt_text MATCH ?"
+        return (
+            Where(f"coalesce(image.prompt IN ({found}), 0)", (condition.match,)) if condition.match else Where("0", ())
+        )
     if condition.kind == "range":
         return _ranges(f"image.{condition.column}", condition.ranges, unsigned=condition.column == "seed")
     if condition.kind in ("verdict", "score"):

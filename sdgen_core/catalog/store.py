@@ -10,14 +10,16 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SDGenError, shown
 
 if TYPE_CHECKING:
     from sqlite_utils.migrations import Migrations
+
+T = TypeVar("T")
 
 #: How long a writer waits for another process, in seconds; a bulk import commits many times a second.
 PATIENCE = 20.0
@@ -34,6 +36,18 @@ def mix(number: int, seed: int) -> int:
     h = ((h ^ (h >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
     return h ^ (h >> 16)
+
+
+def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """``items`` in lists of up to ``size``: as many as one statement takes."""
+    whole = list(items)
+    for at in range(0, len(whole), size):
+        yield whole[at : at + size]
+
+
+def marks(items: Sequence[object]) -> str:
+    """As many question marks as a statement needs for ``items``."""
+    return ",".join("?" * len(items))
 
 
 class Damaged(Exception):

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,10 +21,9 @@ from sqlite_utils.migrations import Migrations
 
 from ..errors import SDGenError, shown
 from .fields import check
-from .store import Damaged, Store, clear_errors
+from .store import Damaged, Store, chunks, clear_errors, marks
 
 BACKUPS = 7
-_CHUNK = 500
 
 migrations = Migrations("sdgen-user")
 
@@ -75,11 +74,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Step:
-    """What an undoable step did: its batch, what it was called, and its events."""
+    """What an undoable step did: its batch, what it was called, and its events; ``learnt`` are the subjects that got new keys."""
 
     batch: int
     label: str
     events: tuple[Event, ...]
+    learnt: frozenset[int] = frozenset()
 
 
 class UserStore:
@@ -159,14 +159,14 @@ class UserStore:
         for change in wanted:
             check(change.kind, change.field, change.value)
         with self._store.write() as db:
-            subjects = self._subjects(db, wanted)
+            subjects, learnt = self._subjects(db, wanted)
             facts = [(subjects[c.keys[0]], c.field, c.value) for c in wanted]
             step = self._append(db, "change", label, self._different(db, facts))
             if step is not None:
                 db.execute(
                     "UPDATE batch SET state='dead' WHERE kind='change' AND state='undone' AND id < ?", (step.batch,)
                 )
-        return step
+        return None if step is None else replace(step, learnt=learnt)
 
     def undo(self) -> Step | None:
         """Take the last step back that was not; None when there is none."""
@@ -200,13 +200,12 @@ class UserStore:
         self, db: sqlite3.Connection, facts: Sequence[tuple[int, str, str | None]]
     ) -> list[tuple[int, str, str | None, str | None]]:
         """(subject, field, old, new) of what is not so already; the last of several about one field counts."""
-        out = []
-        for (subject, field), new in {(s, f): v for s, f, v in facts}.items():
-            row = db.execute("SELECT value FROM fact WHERE subject=? AND field=?", (subject, field)).fetchone()
-            old = row[0] if row else None
-            if old != new:
-                out.append((subject, field, old, new))
-        return out
+        wanted = {(subject, field): value for subject, field, value in facts}
+        have: dict[tuple[int, str], str] = {}
+        for some in chunks(dict.fromkeys(subject for subject, _ in wanted)):
+            sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks(some)})"
+            have.update(((subject, field), value) for subject, field, value in db.execute(sql, some))
+        return [(*fact, have.get(fact), new) for fact, new in wanted.items() if have.get(fact) != new]
 
     def _append(
         self, db: sqlite3.Connection, kind: str, label: str, changed: Sequence[tuple[int, str, str | None, str | None]]
@@ -234,8 +233,8 @@ class UserStore:
 
     # ---- subjects --------------------------------------------------------------------------------------------------------
 
-    def _subjects(self, db: sqlite3.Connection, changes: Sequence[Change]) -> dict[str, int]:
-        """First key -> subject, of every change; subjects that are new are made, and all learn their further keys."""
+    def _subjects(self, db: sqlite3.Connection, changes: Sequence[Change]) -> tuple[dict[str, int], frozenset[int]]:
+        """First key -> subject, of every change; subjects that are new are made, and all learn their further keys: which did."""
         wanted = {change.keys[0]: change for change in changes}
         known = self._known(db, {key for change in wanted.values() for key in change.keys})
         out: dict[str, int] = {}
@@ -254,16 +253,13 @@ class UserStore:
             out[first] = subject
         db.executemany("INSERT INTO subject(id, kind) VALUES(?,?)", made)
         db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", learnt)
-        return out
+        return out, frozenset(subject for _, subject in learnt)
 
     @staticmethod
     def _known(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, int]:
-        wanted = list(keys)
         out: dict[str, int] = {}
-        for at in range(0, len(wanted), _CHUNK):
-            some = wanted[at : at + _CHUNK]
-            marks = ",".join("?" * len(some))
-            out.update(db.execute(f"SELECT key, subject FROM alias WHERE key IN ({marks})", some).fetchall())
+        for some in chunks(keys):
+            out.update(db.execute(f"SELECT key, subject FROM alias WHERE key IN ({marks(some)})", some).fetchall())
         return out
 
     def learn(self, keys: Sequence[tuple[str, str]]) -> None:
@@ -285,33 +281,18 @@ class UserStore:
     def keys_of(self, subjects: Iterable[int]) -> dict[int, list[str]]:
         """Subject -> its keys."""
         out: dict[int, list[str]] = {}
-        wanted = list(subjects)
-        for at in range(0, len(wanted), _CHUNK):
-            some = wanted[at : at + _CHUNK]
-            marks = ",".join("?" * len(some))
-            for key, subject in self._store.rows(f"SELECT key, subject FROM alias WHERE subject IN ({marks})", some):
+        for some in chunks(subjects):
+            for key, subject in self._store.rows(
+                f"SELECT key, subject FROM alias WHERE subject IN ({marks(some)})", some
+            ):
                 out.setdefault(subject, []).append(key)
-        return out
-
-    def kinds(self, subjects: Iterable[int]) -> dict[int, str]:
-        """Subject -> its kind."""
-        out: dict[int, str] = {}
-        wanted = list(subjects)
-        for at in range(0, len(wanted), _CHUNK):
-            some = wanted[at : at + _CHUNK]
-            out.update(
-                self._store.rows(f"SELECT id, kind FROM subject WHERE id IN ({','.join('?' * len(some))})", some)
-            )
         return out
 
     def facts(self, subjects: Iterable[int]) -> dict[int, dict[str, str]]:
         """Subject -> field -> value."""
         out: dict[int, dict[str, str]] = {}
-        wanted = list(subjects)
-        for at in range(0, len(wanted), _CHUNK):
-            some = wanted[at : at + _CHUNK]
-            marks = ",".join("?" * len(some))
-            sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks})"
+        for some in chunks(subjects):
+            sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks(some)})"
             for subject, field, value in self._store.rows(sql, some):
                 out.setdefault(subject, {})[field] = value
         return out
