@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,14 +26,15 @@ _SHIFT = 32  # a pair of values as one number: the first times 2**32, plus the s
 class FailingPair:
     """Two values of different placeholders, the first placeholder by name first.
 
-    Counted are images in which both values were judged ok, partial or ko: ``images``, and ``both_ko`` with ko for both; ``first_ko``
-    and ``second_ko`` with ko for that one. ``first_alone`` and ``second_alone`` are the shares of ko among the images in which the
-    value was judged so without the other; None when there are none.
+    Counted are images in which both values were judged ok, partial or ko: ``images``, of which ``both_ko`` with ko for both,
+    ``first_ko`` and ``second_ko`` with ko for that one. ``first_elsewhere`` and ``second_elsewhere`` are the images in which the value
+    was judged so and the other was not, ``first_alone`` and ``second_alone`` the shares of ko among them.
 
-    ``lift`` compares how often both fail with how often they would if the failures had nothing to do with each other:
-    ``(both_ko / images) / (P(first) * P(second))``, P being the share of ko among all images in which the value was judged. 1 is
-    chance. (With shares among the common images only, two values that *always* fail when together would have a lift of 1.)
-    ``lift_low`` is the same with the lower end of the 95 % Wilson interval of ``both_ko / images``: what is sure of it.
+    ``lift`` compares how often both fail in one image with how often they would by chance, each failing as it does without the other:
+    ``(both_ko / images) / (first_alone * second_alone)``; None when one never fails alone.
+    (With the shares among all images, a pair that fails a lot would make its values look bad by themselves.) ``lift_low`` is what is
+    sure of it: the lower end of the 95 % Wilson interval of ``both_ko / images`` by the upper ends of those of the other two. Few
+    images do not lead with it.
     """
 
     first_placeholder: str
@@ -45,17 +47,20 @@ class FailingPair:
     both_ko: int
     first_ko: int
     second_ko: int
-    first_alone: float | None
-    second_alone: float | None
-    lift: float
+    first_elsewhere: int
+    second_elsewhere: int
+    first_alone: float
+    second_alone: float
+    lift: float | None
     lift_low: float
 
 
 def failing_pairs(of: View, most: int = 10, support: int = LEAST_SUPPORT) -> list[FailingPair]:
     """Pairs that fail together in at least ``support`` images, and more often than chance; the surest, by ``lift_low``, first.
 
-    Only pairs that did fail together are kept track of: they are found among the values with ko in one image, and counted among
-    the judged ones then. Memory is a few numbers a verdict, however many values there are.
+    Nothing can be said of a value that was never judged without the other: such pairs are left out. Only pairs that did fail together
+    are kept track of: they are found among the values with ko in one image, and counted among the judged ones then. Memory is a few
+    numbers a verdict, however many values there are.
     """
     judged = _Judged.of(of)
     pairs, both_ko = judged.only(judged.ko).pairs()
@@ -73,17 +78,21 @@ def failing_pairs(of: View, most: int = 10, support: int = LEAST_SUPPORT) -> lis
         n, both, ko_1, ko_2 = counts
         if names[second].placeholder < names[first].placeholder:
             first, second, ko_1, ko_2 = second, first, ko_2, ko_1
-        chance = (n_ko[first] / n_judged[first]) * (n_ko[second] / n_judged[second])
-        alone = [
-            (n_ko[value] - ko) / (n_judged[value] - n) if n_judged[value] > n else None
-            for value, ko in ((first, ko_1), (second, ko_2))
-        ]
-        lift, low = both / n / chance, wilson(both, n)[0] / chance
-        if lift > 1:
-            row = FailingPair(*names[first], *names[second], n, both, ko_1, ko_2, alone[0], alone[1], lift, low)
-            out.append(row)
+        others = n_judged[first] - n, n_judged[second] - n
+        ko_others = n_ko[first] - ko_1, n_ko[second] - ko_2
+        if 0 in others:
+            continue
+        alone = ko_others[0] / others[0], ko_others[1] / others[1]
+        chance, most_chance = alone[0] * alone[1], math.prod(map(_upper, ko_others, others))
+        if both / n > chance:
+            lift, low = both / n / chance if chance else None, wilson(both, n)[0] / most_chance
+            out.append(FailingPair(*names[first], *names[second], n, both, ko_1, ko_2, *others, *alone, lift, low))
     out.sort(key=lambda row: (-row.lift_low, -row.both_ko, *_names(row)))
     return out[:most]
+
+
+def _upper(ko: int, n: int) -> float:
+    return wilson(ko, n)[1]
 
 
 def _names(row: FailingPair) -> tuple[str, str, str, str]:

@@ -87,9 +87,9 @@ def test_what_the_tables_say(command):
     lines = command("values").splitlines()
     assert any("a [b]" in line and "100 %" in line for line in lines)  # nothing of a user's is markup
     assert "'=Trench" in command("values", "--csv")
-    names = ("first_key", "second_key", "images", "both_ko", "first_alone", "lift")
+    names = ("first_key", "second_key", "images", "both_ko", "first_elsewhere", "first_alone", "lift")
     (pair,) = json.loads(command("pairs", "--json"))["rows"]
-    assert [pair[name] for name in names] == ["=Trench", "Red", 3, 3, 0, 4]
+    assert [pair[name] for name in names] == ["=Trench", "Red", 3, 3, 3, 0, None]
     assert {row["key"] for row in json.loads(command("dead", "--json"))["rows"]} == {"Red", "[b]", "=Trench", "Wool"}
     assert [row["key"] for row in json.loads(command("failing", "--top", "1", "--json"))["rows"]] == ["=Trench"]
     assert "images       12" in command("totals")
