@@ -367,6 +367,8 @@ class Index:
         done = 0
         while events := self.user.events_after(int(self._meta("event") or 0)):
             self.apply(events)
+            with self._write() as db:
+                self._set_meta(db, "event", events[-1].id)
             done += len(events)
         return done
 
@@ -410,7 +412,10 @@ class Index:
             self._mirror_images(db, images, any(field.startswith(TAG) for field in fields), judged)
             self._mirror_sessions(db, sessions)
             self._log(db, images)
-            self._set_meta(db, "event", max(int(self._meta("event") or 0), events[-1].id))
+            # Events before these may be on their way from another process: who opens the index next looks at them again.
+            (last,) = db.execute("SELECT value FROM meta WHERE name='event'").fetchone() or (0,)
+            if events[0].id == int(last) + 1:
+                self._set_meta(db, "event", events[-1].id)
         return list(images)
 
     @staticmethod

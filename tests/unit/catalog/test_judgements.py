@@ -146,6 +146,18 @@ def test_a_crash_between_the_two_files_loses_nothing(catalog):
     assert catalog.index.catch_up() == 0
 
 
+def test_a_crash_of_one_of_two_programs_loses_nothing(catalog):
+    """The one that was killed had written its judgement before the other did, and had not mirrored it."""
+    ids = catalog.fill()
+    killed, other = (Change("image", keys_of(catalog.index, ids[n]), "mark", "trash") for n in (0, 1))
+    catalog.user.change([killed], "killed here")
+    catalog.index.apply(catalog.user.change([other], "x").events)
+    assert catalog.rows("SELECT id FROM image WHERE mark = 3") == [(ids[1],)]
+    catalog.close()
+    catalog.open()
+    assert catalog.rows("SELECT id FROM image WHERE mark = 3") == [(ids[0],), (ids[1],)]
+
+
 def test_another_user_db_is_mirrored_as_a_whole(catalog):
     ids = catalog.fill()
     judge(catalog.user, catalog.index, ids[0], "mark", "trash")
