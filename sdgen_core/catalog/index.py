@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .fields import TAG, VALUE
-from .records import ImageRecord, SessionRecord, signed, value_key
+from .records import ImageRecord, SessionRecord, signed, surest, value_key
 from .schema import MARK_NUMBER, SESSION_COUNTS, VERDICT_NUMBER, migrations
 from .store import Damaged, Store, chunks, marks
 from .user import Event, UserStore
@@ -418,6 +418,14 @@ class Index:
                 self._set_meta(db, "event", events[-1].id)
         return list(images)
 
+    def attach(self, subjects: Sequence[int]) -> None:
+        """Give what was said about ``subjects`` to all images that have one of their keys: they have new ones."""
+        keys = self.user.keys_of(subjects)
+        with self._write() as db:
+            images = self._by_key(db, "image", keys)
+            self._mirror_images(db, images)
+            self._log(db, images)
+
     @staticmethod
     def _by_subject(db: sqlite3.Connection, table: str, subjects: Sequence[int]) -> dict[int, int]:
         out: dict[int, int] = {}
@@ -450,7 +458,7 @@ class Index:
         known = self.user.subjects({key for some in keys.values() for key in some})
         out: dict[int, int] = {}
         for row, some in keys.items():
-            found = next((known[key] for key in sorted(some, key=_surest) if key in known), None)
+            found = next((known[key] for key in sorted(some, key=surest) if key in known), None)
             if found is not None:
                 out[row] = found
         return out
@@ -580,11 +588,6 @@ _REPAIRS = (
     f"INSERT INTO value_verdict {_JUDGED}",
     f"UPDATE session SET ({_NAMES}) = ({_SUMS} FROM image WHERE image.session = session.id)",
 )
-
-
-def _surest(key: str) -> int:
-    """Keys in the order in which they are believed: what made it, the whole file, its ends; for sessions the id before the folder."""
-    return "gsfimd".find(key[:1])
 
 
 def _prompt_hash(record: ImageRecord) -> bytes:

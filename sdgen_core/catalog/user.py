@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -51,12 +51,16 @@ def m001_subjects_facts_and_events(db: Database) -> None:
 
 @dataclass(frozen=True)
 class Change:
-    """Set ``field`` of the subject with ``keys`` (the first is the surest) to ``value``; None clears it."""
+    """Set ``field`` of the subject with ``keys`` (the first is the surest) to ``value``; None clears it.
+
+    ``at`` is when somebody said so, in Unix time; now, unless it was said elsewhere.
+    """
 
     kind: str
     keys: tuple[str, ...]
     field: str
     value: str | None
+    at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,8 @@ class UserStore:
         with self._store.write() as db:
             subjects, learnt = self._subjects(db, wanted)
             facts = [(subjects[c.keys[0]], c.field, c.value) for c in wanted]
-            step = self._append(db, "change", label, self._different(db, facts))
+            times = {(subjects[c.keys[0]], c.field): c.at for c in wanted if c.at is not None}
+            step = self._append(db, "change", label, self._different(db, facts, times), times)
             if step is not None:
                 db.execute(
                     "UPDATE batch SET state='dead' WHERE kind='change' AND state='undone' AND id < ?", (step.batch,)
@@ -197,18 +202,29 @@ class UserStore:
         return self._store.value(undo), self._store.value(redo)
 
     def _different(
-        self, db: sqlite3.Connection, facts: Sequence[tuple[int, str, str | None]]
+        self,
+        db: sqlite3.Connection,
+        facts: Sequence[tuple[int, str, str | None]],
+        said: Collection[tuple[int, str]] = (),
     ) -> list[tuple[int, str, str | None, str | None]]:
-        """(subject, field, old, new) of what is not so already; the last of several about one field counts."""
+        """(subject, field, old, new) of what is not so already; the last of several about one field counts.
+
+        What was ``said`` elsewhere is an event even if it changes nothing: when it was said counts against what comes later.
+        """
         wanted = {(subject, field): value for subject, field, value in facts}
         have: dict[tuple[int, str], str] = {}
         for some in chunks(dict.fromkeys(subject for subject, _ in wanted)):
             sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks(some)})"
             have.update(((subject, field), value) for subject, field, value in db.execute(sql, some))
-        return [(*fact, have.get(fact), new) for fact, new in wanted.items() if have.get(fact) != new]
+        return [(*fact, have.get(fact), new) for fact, new in wanted.items() if have.get(fact) != new or fact in said]
 
     def _append(
-        self, db: sqlite3.Connection, kind: str, label: str, changed: Sequence[tuple[int, str, str | None, str | None]]
+        self,
+        db: sqlite3.Connection,
+        kind: str,
+        label: str,
+        changed: Sequence[tuple[int, str, str | None, str | None]],
+        times: Mapping[tuple[int, str], float] | None = None,
     ) -> Step | None:
         if not changed:
             return None
@@ -217,7 +233,10 @@ class UserStore:
             "INSERT INTO batch(kind, state, label, at) VALUES(?,?,?,?)", (kind, "done", label, now)
         ).lastrowid
         assert batch is not None
-        events = tuple(Event(n, batch, *row, at=now) for n, row in enumerate(changed, _last(db, "event") + 1))
+        times = times or {}
+        events = tuple(
+            Event(n, batch, *row, at=times.get(row[:2], now)) for n, row in enumerate(changed, _last(db, "event") + 1)
+        )
         db.executemany(
             "INSERT INTO event(id, batch, subject, field, old, new, at) VALUES(?,?,?,?,?,?,?)",
             [(e.id, e.batch, e.subject, e.field, e.old, e.new, e.at) for e in events],
@@ -262,12 +281,24 @@ class UserStore:
             out.update(db.execute(f"SELECT key, subject FROM alias WHERE key IN ({marks(some)})", some).fetchall())
         return out
 
-    def learn(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Note that what has the first key of a pair has the second one too: a file's hash is known only later."""
+    def learn(self, keys: Sequence[tuple[str, str]]) -> list[int]:
+        """Note that what has the first key of a pair has the second one too: a file's hash is known only later.
+
+        Gives the subjects that have a new key.
+        """
         with self._store.write() as db:
-            known = self._known(db, (key for key, _ in keys))
-            rows = [(more, known[key]) for key, more in keys if key in known]
+            known = self._known(db, (key for pair in keys for key in pair))
+            rows = [(more, known[key]) for key, more in keys if key in known and more not in known]
             db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", rows)
+        return [subject for _, subject in rows]
+
+    def named(self, prefix: str, field: str) -> list[tuple[str, str]]:
+        """(key without ``prefix``, value of ``field``) of the subjects whose keys begin with ``prefix``."""
+        sql = (
+            "SELECT substr(key, ?1 + 1), value FROM alias JOIN fact ON fact.subject = alias.subject"
+            " WHERE substr(key, 1, ?1) = ?2 AND field = ?3"
+        )
+        return self._store.rows(sql, (len(prefix), prefix, field))
 
     def subjects(self, keys: Iterable[str]) -> dict[str, int]:
         """Key -> subject of those keys that are known."""
@@ -303,6 +334,14 @@ class UserStore:
         """Events later than number ``event``, oldest first, ``limit`` at most."""
         sql = "SELECT id, batch, subject, field, old, new, at FROM event WHERE id > ? ORDER BY id LIMIT ?"
         return [Event(*row) for row in self._store.rows(sql, (event, limit))]
+
+    def last_said(self) -> Iterator[tuple[int, str, str, str | None, float]]:
+        """(subject, kind, field, value, when) of what was said last about each field of each subject, also that it was cleared."""
+        sql = (
+            "SELECT event.subject, kind, field, new, at FROM event JOIN subject ON subject.id = event.subject"
+            " WHERE event.id IN (SELECT max(id) FROM event GROUP BY subject, field) ORDER BY event.id"
+        )
+        yield from self._store.rows(sql)
 
     def last_event(self) -> int:
         """The number of the last event; 0 when there is none."""

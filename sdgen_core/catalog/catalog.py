@@ -1,0 +1,147 @@
+"""The catalog as its users see it: nodes, routes and commands speak to this, not to the two files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SDGenError, nearest_names
+from .exchange import Import, export_judgements, import_judgements
+from .index import Index
+from .query import Query, parse, write
+from .records import surest
+from .snapshot import Snapshot
+from .store import chunks, marks
+from .user import Change, Step, UserStore
+
+_QUERY_KEY = "q:"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a step was called, and the ids of the images that are different now."""
+
+    label: str
+    images: list[int]
+
+
+class Catalog:
+    """The catalog in a folder, which is made if there is none. ``remarks`` says in words what was repaired at opening.
+
+    Raises what ``store.clear_errors`` raises, and ``catalog-damaged``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.user = UserStore(folder / "user.db")
+        try:
+            self.index = Index(folder / "index.db", self.user)
+        except BaseException:
+            self.user.close()
+            raise
+        self.snapshot = Snapshot(self.index.store)
+        self.remarks = [said for said in (self.user.restored, self.index.rebuilt) if said]
+
+    def close(self) -> None:
+        """Close both files."""
+        self.index.close()
+        self.user.close()
+
+    # ---- finding ---------------------------------------------------------------------------------------------------------
+
+    def find(self, query: str | Query) -> tuple[list[int], tuple[str, ...]]:
+        """The ids of what a query finds, in its order, and remarks about names that are not there. Raises ``bad-query``."""
+        asked = parse(query) if isinstance(query, str) else query
+        found, resolved = self.snapshot.find(asked.with_defaults())
+        return found.tolist(), resolved.remarks
+
+    # ---- judging ---------------------------------------------------------------------------------------------------------
+
+    def judge(self, images: Collection[int], field: str, value: str | None, label: str = "") -> Done:
+        """Say ``value`` of ``field`` (see ``fields``; None clears it) about images, as one step.
+
+        Raises ``bad-judgement``, and ``unknown-item`` for an id that there is not; then nothing is changed.
+        """
+        keys = self._keys("image", images)
+        changes = [Change("image", keys[image], field, value) for image in dict.fromkeys(images)]
+        return self._changed(changes, label or _label(field, value, len(changes), "image"))
+
+    def judge_sessions(self, slugs: Collection[str], field: str, value: str | None, label: str = "") -> Done:
+        """The same about sessions. Raises ``bad-judgement`` and ``unknown-session``."""
+        ids = {slug: self.index.store.value("SELECT id FROM session WHERE slug=?", (slug,)) for slug in slugs}
+        unknown = next((slug for slug, session in ids.items() if session is None), None)
+        if unknown is not None:
+            known = [row[0] for row in self.index.store.rows("SELECT slug FROM session")]
+            raise SDGenError(
+                "unknown-session", f"there is no session {unknown!r}", nearest=nearest_names(unknown, known)
+            )
+        keys = self._keys("session", ids.values())
+        changes = [Change("session", keys[session], field, value) for session in ids.values()]
+        return self._changed(changes, label or _label(field, value, len(changes), "session"))
+
+    def _changed(self, changes: Sequence[Change], label: str) -> Done:
+        return self._mirror(self.user.change(changes, label), label)
+
+    def _mirror(self, step: Step | None, label: str = "") -> Done:
+        if step is None or not step.events:
+            return Done(label if step is None else step.label, [])
+        return Done(step.label, self.index.apply(step.events, step.learnt))
+
+    def undo(self) -> Done | None:
+        """Take the last step back; None when there is none."""
+        step = self.user.undo()
+        return None if step is None else self._mirror(step)
+
+    def redo(self) -> Done | None:
+        """Do it again; None when there is nothing to do again."""
+        step = self.user.redo()
+        return None if step is None else self._mirror(step)
+
+    def learn(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Note that what has the first key of a pair has the second one too."""
+        subjects = self.user.learn(pairs)
+        self.index.attach(subjects)
+
+    def _keys(self, table: str, rows: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        wanted = list(dict.fromkeys(rows))
+        found: dict[int, list[str]] = {}
+        for some in chunks(wanted):
+            sql = f"SELECT {table}, key FROM {table}_key WHERE {table} IN ({marks(some)})"
+            for row, key in self.index.store.rows(sql, some):
+                found.setdefault(row, []).append(key)
+        unknown = next((row for row in wanted if row not in found), None)
+        if unknown is not None:
+            raise SDGenError("unknown-item", f"there is no {table} {unknown}")
+        return {row: tuple(sorted(keys, key=surest)) for row, keys in found.items()}
+
+    # ---- saved queries ---------------------------------------------------------------------------------------------------
+
+    def queries(self) -> dict[str, str]:
+        """Name -> text of the saved queries, by name."""
+        return dict(sorted(self.user.named(_QUERY_KEY, "query")))
+
+    def save_query(self, name: str, text: str | None) -> Done:
+        """Keep a query under a name; None forgets it. Raises ``bad-query``."""
+        if not name.strip() or len(name) > 200:
+            raise SDGenError("bad-query", "a saved query needs a name of up to 200 characters")
+        kept = None if text is None else write(parse(text)) or "sort:-created"
+        return self._changed([Change("query", (_QUERY_KEY + name.strip(),), "query", kept)], f"query {name.strip()}")
+
+    # ---- files of judgements ---------------------------------------------------------------------------------------------
+
+    def export_judgements(self, path: Path) -> int:
+        """See ``exchange.export_judgements``."""
+        return export_judgements(self.user, path)
+
+    def import_judgements(self, path: Path) -> Import:
+        """See ``exchange.import_judgements``."""
+        done = import_judgements(self.user, path)
+        self._mirror(done.step)
+        return done
+
+
+def _label(field: str, value: str | None, count: int, what: str) -> str:
+    kind, slash, name = field.partition("/")
+    said = f"{kind} {name}" if slash else field
+    return f"{said}: {value or 'cleared'}, {count} {what}{'s' * (count != 1)}"

@@ -1,0 +1,196 @@
+"""The catalog as its users see it: finding, judging, saved queries, and judgements as a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdgen_core.catalog.catalog import Catalog
+from sdgen_core.catalog.exchange import export_judgements, import_judgements
+from sdgen_core.catalog.user import Change, UserStore
+from sdgen_core.errors import SDGenError
+
+from .library import image, judged, session
+
+
+def filled(folder: Path) -> tuple[Catalog, list[int]]:
+    catalog = Catalog(folder)
+    number = catalog.index.put_session(session(folder, "one", planned=4))
+    values = [{"Hair": ("Red", "Blue")[n % 2]} for n in range(4)]
+    return catalog, catalog.index.put_images(number, [image("one", n, v) for n, v in enumerate(values)])
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    made, made_ids = filled(tmp_path)
+    made.ids = made_ids
+    yield made
+    made.close()
+
+
+def test_finding_leaves_out_trash_and_what_is_gone(catalog):
+    ids = catalog.ids
+    catalog.judge(ids[:1], "mark", "trash")
+    catalog.index.set_missing(ids[1:2], True)
+    assert catalog.find("sort:number")[0] == ids[2:]
+    assert catalog.find("is:trash")[0] == ids[:1]
+    assert catalog.find("-is:trash sort:number")[0] == ids[2:]
+    assert catalog.find("is:missing")[0] == ids[1:2]
+    assert catalog.find("Hair:Red")[0] == ids[2:3]
+    assert catalog.find("Hair:Rd") == ([], ("there is no value 'Rd' of Hair; nearest: Red",))
+
+
+def test_steps_have_names_and_can_be_taken_back(catalog):
+    ids = catalog.ids
+    done = catalog.judge([*ids, ids[0]], "mark", "favourite")
+    assert (done.label, sorted(done.images)) == ("mark: favourite, 4 images", ids)
+    assert catalog.judge(ids, "mark", "favourite").images == []
+    assert catalog.judge(ids[:1], "value/Hair", None).label == "value Hair: cleared, 1 image"
+    assert catalog.find("is:favourite sort:number")[0] == ids
+    assert sorted(catalog.undo().images) == ids
+    assert catalog.find("is:favourite")[0] == []
+    assert sorted(catalog.redo().images) == ids
+    assert catalog.redo() is None
+    assert catalog.judge_sessions(["one"], "favourite", "yes").label == "favourite: yes, 1 session"
+    assert catalog.index.store.value("SELECT favourite FROM session") == 1
+
+
+def test_ids_that_there_are_not(catalog):
+    with pytest.raises(SDGenError) as caught:
+        catalog.judge([*catalog.ids, 99], "mark", "trash")
+    assert caught.value.code == "unknown-item"
+    assert catalog.find("is:trash")[0] == []
+    with pytest.raises(SDGenError) as caught:
+        catalog.judge_sessions(["oen"], "favourite", "yes")
+    assert (caught.value.code, caught.value.nearest) == ("unknown-session", ["one"])
+
+
+def test_saved_queries(catalog):
+    catalog.save_query("red ones", "Hair:Red  -is:failed")
+    catalog.save_query("all", "")
+    assert catalog.queries() == {"all": "sort:-created", "red ones": "@Hair:Red -is:failed"}
+    catalog.save_query("all", None)
+    assert list(catalog.queries()) == ["red ones"]
+    catalog.undo()
+    assert list(catalog.queries()) == ["all", "red ones"]
+    with pytest.raises(SDGenError):
+        catalog.save_query("x", "is:nothing")
+    with pytest.raises(SDGenError):
+        catalog.save_query(" ", "Hair:Red")
+
+
+def test_a_hash_that_becomes_known_finds_copies(catalog, tmp_path):
+    catalog.judge(catalog.ids[:1], "mark", "favourite")
+    copy = catalog.index.put_session(session(tmp_path, "copy"))
+    [copied] = catalog.index.put_images(copy, [image("c", 0, keys=("s:whole",))])
+    assert catalog.find("is:favourite")[0] == catalog.ids[:1]
+    catalog.learn([("g:one/0/0", "s:whole")])
+    assert sorted(catalog.find("is:favourite")[0]) == [catalog.ids[0], copied]
+
+
+# ---- files of judgements ---------------------------------------------------------------------------------------------
+
+
+def test_judgements_move_to_another_catalog(catalog, tmp_path):
+    ids = catalog.ids
+    catalog.judge(ids[:2], "mark", "trash")
+    catalog.judge(ids[:1], "mark", None)
+    catalog.judge(ids[2:3], "value/Hair", "ko")
+    catalog.judge(ids[3:], "tag/größe", "yes")
+    catalog.judge_sessions(["one"], "note", "first\nsecond")
+    catalog.save_query("q", "Hair:Red")
+    file = tmp_path / "said.jsonl"
+    assert catalog.export_judgements(file) == 6
+    assert [json.loads(line)["field"] for line in file.read_text("utf-8").splitlines()[1:]].count("mark") == 2
+    other, other_ids = filled(tmp_path / "other")
+    done = other.import_judgements(file)
+    assert (done.lines, done.newer, done.problems) == (6, 6, [])
+    assert judged(other.index) == judged(catalog.index)
+    assert other.queries() == {"q": "@Hair:Red"}
+    assert other.import_judgements(file).newer == 0
+    # what is newer here stays, and its times came along
+    other.judge(other_ids[1:2], "mark", "favourite")
+    assert other.import_judgements(file).newer == 0
+    other.export_judgements(file)
+    assert catalog.import_judgements(file).newer == 1
+    assert judged(other.index) == judged(catalog.index)
+    catalog.undo()
+    assert catalog.find("is:trash")[0] == ids[1:2]
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}\n", b"no json\n", b'{"sdgen_judgements": 2}\n', b"\xff\xfe\x00", b"[1]\n", b'"x"\n']
+)
+def test_files_that_are_no_export(catalog, tmp_path, content):
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(content)
+    with pytest.raises(SDGenError) as caught:
+        catalog.import_judgements(file)
+    assert caught.value.code in ("bad-judgement", "unreadable-file")
+    with pytest.raises(SDGenError) as caught:
+        catalog.import_judgements(tmp_path / "nowhere")
+    assert caught.value.code == "missing-file"
+
+
+def test_lines_that_cannot_be_used_are_told_and_the_others_taken(catalog, tmp_path):
+    good = {"kind": "image", "keys": ["f:one-0", "g:one/0/0"], "field": "mark", "value": "trash", "at": 5}
+    rows = [
+        good,
+        {**good, "keys": []},
+        {**good, "keys": "g:one/1/0"},
+        {**good, "field": "marks"},
+        {**good, "value": 3},
+        {**good, "at": "now"},
+        {**good, "at": True},
+        {**good, "at": float("nan")},
+        {**good, "at": 4, "value": "favourite"},
+        [],
+        {**good, "keys": ["g:unknown/1/0"]},
+    ]
+    file = tmp_path / "said.jsonl"
+    file.write_text("\n".join(['{"sdgen_judgements": 1}', *map(json.dumps, rows), "{torn"]), "utf-8")
+    done = catalog.import_judgements(file)
+    assert (done.lines, done.newer) == (12, 2)
+    assert [problem.split(":")[0] for problem in done.problems] == [f"line {n}" for n in (3, 4, 5, 6, 7, 8, 9, 11, 13)]
+    assert catalog.find("is:trash")[0] == catalog.ids[:1]
+    assert catalog.user.subjects(["g:unknown/1/0"])
+
+
+saying = st.tuples(st.integers(0, 2), st.sampled_from(["mark", "tag/a"]), st.booleans(), st.integers(0, 50))
+
+
+@given(st.lists(saying, max_size=8), st.lists(saying, max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_merging_goes_by_time_and_not_by_direction(tmp_path_factory, mine, theirs):
+    """Two people exchange their files: afterwards both have the same, field by field what was said last."""
+    folder = tmp_path_factory.mktemp("merge")
+    stores = []
+    for name, said in (("mine", mine), ("theirs", theirs)):
+        store = UserStore(folder / f"{name}.db")
+        for n, field, on, at in sorted(said, key=lambda s: s[3]):
+            value = ("trash" if field == "mark" else "yes") if on else None
+            store.change(
+                [Change("image", (f"g:s/{n}/0",), field, value, at=at + (0.5 if name == "mine" else 0.0))], "x"
+            )
+        stores.append(store)
+    catalogs = []
+    files = [folder / "0.jsonl", folder / "1.jsonl"]
+    for store, file in zip(stores, files, strict=True):
+        export_judgements(store, file)
+    import_judgements(stores[0], files[1])
+    import_judgements(stores[1], files[0])
+    for store in stores:
+        keys = {f"g:s/{n}/0": n for n in range(3)}
+        known = store.subjects(keys)
+        catalogs.append({keys[key]: store.facts([subject]).get(subject, {}) for key, subject in known.items()})
+    said_of = [{n for n, facts in one.items() if facts} for one in catalogs]
+    assert said_of[0] == said_of[1]
+    for n in said_of[0]:
+        assert catalogs[0][n] == catalogs[1][n]
+    for store in stores:
+        store.close()
