@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .duplicates import bit_counts
+from .sql import as_list
 from .stats_view import Entries, Value, View
+from .store import Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,13 +71,14 @@ def impacts(of: View) -> tuple[list[PlaceholderImpact], list[ValueImpact]]:
     """
     import numpy as np
 
-    hashes, known = _hashes(of)
+    usable = of.mask & of.columns["seeded"].astype(bool)
+    hashes, known = _hashes(of.store, usable)
+    usable &= known
     rest = np.zeros(len(of.mask), "u8")
     for name in _SAME:
         rest = _mixed(rest ^ of.columns[name].astype("f8" if name == "cfg" else "i8").view("u8"))
     for entries in of.entries.values():
         rest[entries.images] += _mixed(entries.values.astype("u8"))
-    usable = of.mask & known & of.columns["seeded"].astype(bool)
     names = of.values()
     placeholders, values = [], []
     for entries in of.entries.values():
@@ -93,13 +96,14 @@ def dead_values(values: list[ValueImpact]) -> list[ValueImpact]:
     return sorted((row for row in values if row.dead), key=lambda row: (-row.images, row.placeholder, row.key))
 
 
-def _hashes(of: View) -> tuple[Bits, NDArray[np.bool_]]:
-    """The perceptual hash of every image, and whether there is one."""
+def _hashes(store: Store, wanted: NDArray[np.bool_]) -> tuple[Bits, NDArray[np.bool_]]:
+    """The perceptual hash of every image in ``wanted``, and whether there is one."""
     import numpy as np
 
-    size = len(of.mask)
-    hashes, known = np.zeros(size, "i8"), np.zeros(size, bool)
-    rows = of.store.rows("SELECT id, phash FROM image WHERE phash IS NOT NULL AND id < ?", (size,))
+    hashes, known = np.zeros(len(wanted), "i8"), np.zeros(len(wanted), bool)
+    asked = as_list(np.flatnonzero(wanted).tolist())
+    among = "IN (SELECT value FROM json_each(?))"
+    rows = store.rows(f"SELECT id, phash FROM image WHERE id {among} AND phash IS NOT NULL", (asked,))
     if rows:
         ids, bits = (np.fromiter(column, "i8", len(rows)) for column in zip(*rows, strict=True))
         hashes[ids], known[ids] = bits, True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -128,3 +129,19 @@ def test_counters_and_columns_give_the_same_tables(library):
             filtered, _ = rows_of(name, library.store, snapshot, parse("session:one"), Asked(top=top))
             assert list(map(as_dict, of_all)) == list(map(as_dict, filtered))
             assert len(of_all) <= (top or max(TOP, 4))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_table_scans_the_images(library, name):
+    """What is asked of the index when the columns are in memory already."""
+    snapshot = Snapshot(library.store)
+    snapshot.refresh()
+    db = library.store.reader()
+    asked: list[str] = []
+    db.set_trace_callback(asked.append)
+    rows, _ = rows_of(name, library.store, snapshot, parse(""), Asked(by="session" if name == "groups" else None))
+    db.set_trace_callback(None)
+    assert rows and asked
+    for statement in asked:
+        plan = "; ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}"))
+        assert not re.search(r"SCAN (image|image_value)\b", plan), (statement, plan)
