@@ -32,7 +32,6 @@ def successes(ok: int, partial: int) -> float:
     return ok + partial * POINTS["partial"]
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def wilson(successes: float, n: int, z: float = Z) -> tuple[float, float]:
     """The interval in which the rate lies that gave ``successes`` in ``n`` trials, ``z`` standard errors to both sides.
 

@@ -30,7 +30,7 @@ from sdgen_core.catalog.records import ImageRecord, SessionRecord, generation_ke
 from sdgen_core.catalog.resolve import resolve
 from sdgen_core.catalog.schema import VERDICT_NUMBER
 from sdgen_core.catalog.snapshot import Snapshot
-from sdgen_core.catalog.stats import needs_more, wilson
+from sdgen_core.catalog.stats import needs_more
 from sdgen_core.catalog.stats_impact import dead_values, impacts
 from sdgen_core.catalog.stats_pairs import failing_pairs
 from sdgen_core.catalog.stats_stability import stabilities
@@ -164,7 +164,6 @@ def rates(index: Index) -> None:
     verdicts = "value_verdict.images"
 
     def unremembered() -> Any:
-        wilson.cache_clear()
         needs_more.cache_clear()
         return success_of_all(store)
 
