@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .fields import TAG, VALUE
-from .records import ImageRecord, SessionRecord, signed, surest, value_key
-from .schema import MARK_NUMBER, SESSION_COUNTS, VERDICT_NUMBER, migrations
+from .mirror import Mirror
+from .records import ImageRecord, SessionRecord, signed, value_key
+from .schema import migrations
 from .store import Damaged, Store, chunks, marks
 from .user import Event, UserStore
 
@@ -53,6 +53,7 @@ class Index:
                 path.with_name(path.name + ending).unlink(missing_ok=True)
             self.rebuilt = f"{path.name} was damaged ({error}) and is made anew; the old file is kept as {aside.name}"
             self.store = self._open()
+        self._mirror = Mirror(user)
         self._terms: dict[tuple[str, str], int] = {}
         self._placeholders: dict[str, int] = {}
         self._values: dict[tuple[str, str | None, str], int] = {}
@@ -123,7 +124,7 @@ class Index:
             keys = [(key, session) for key in record.keys]
             db.executemany("INSERT OR IGNORE INTO session_key(key, session) VALUES(?,?)", keys)
             if known is None and self.user.has_judgements():
-                self._attach_sessions(db, {session: list(record.keys)})
+                self._mirror.attach_sessions(db, {session: list(record.keys)})
         return session
 
     @staticmethod
@@ -182,8 +183,8 @@ class Index:
                 by_image: dict[int, list[str]] = {}
                 for key, image in keys:
                     by_image.setdefault(image, []).append(key)
-                self._attach_images(db, by_image)
-                self._unsay(db, [row[-1] for row in stale])
+                self._mirror.attach_images(db, by_image)
+                self._mirror.unsay(db, [row[-1] for row in stale])
             self._log(db, ids)
         return ids
 
@@ -199,20 +200,6 @@ class Index:
     def _forget(db: sqlite3.Connection, images: Sequence[int]) -> None:
         """Forget the keys of files that have changed; what an image *is* (its place in its session) stays."""
         db.executemany("DELETE FROM image_key WHERE image=? AND key NOT LIKE 'g:%'", [(image,) for image in images])
-
-    def _unsay(self, db: sqlite3.Connection, images: Sequence[int]) -> None:
-        """Take from rows what was said about a file that was there before: the new one has no key of that subject."""
-        for some in chunks(images):
-            said = f"SELECT id FROM image WHERE subject IS NOT NULL AND id IN ({marks(some)})"
-            keys: dict[int, list[str]] = {image: [] for (image,) in db.execute(said, some)}
-            for image, key in db.execute(f"SELECT image, key FROM image_key WHERE image IN ({marks(some)})", some):
-                if image in keys:
-                    keys[image].append(key)
-            known = self._subjects(keys) if keys else {}
-            for image in (image for image in keys if image not in known):
-                db.execute("UPDATE image SET subject=NULL, mark=0, failed=0, rating=0, note=NULL WHERE id=?", (image,))
-                db.execute("DELETE FROM image_tag WHERE image=?", (image,))
-                db.execute("UPDATE image_value SET verdict=0 WHERE image=? AND verdict > 0", (image,))
 
     def _image_row(self, db: sqlite3.Connection, record: ImageRecord, prompts: Mapping[bytes, int]) -> tuple[Any, ...]:
         return (
@@ -382,17 +369,8 @@ class Index:
 
     def _mirror_all(self) -> int:
         last = self.user.last_event()
-        done = 0
         with self._write() as db:
-            for statement in _UNSAID:
-                db.execute(statement)
-            for table, attach in (("image", self._attach_images), ("session", self._attach_sessions)):
-                rows = db.execute(f"SELECT {table}, key FROM {table}_key ORDER BY {table}")
-                while some := rows.fetchmany(20_000):
-                    keys: dict[int, list[str]] = {}
-                    for row, key in some:
-                        keys.setdefault(row, []).append(key)
-                    done += attach(db, keys)
+            done = self._mirror.all(db)
             self._set_meta(db, "user", self.user.id)
             self._set_meta(db, "event", last)
         return done
@@ -405,189 +383,24 @@ class Index:
         subjects = list(dict.fromkeys(event.subject for event in events))
         keys = self.user.keys_of(subjects if learnt is None else [s for s in subjects if s in learnt])
         with self._write() as db:
-            images = {**self._by_subject(db, "image", subjects), **self._by_key(db, "image", keys)}
-            sessions = {**self._by_subject(db, "session", subjects), **self._by_key(db, "session", keys)}
-            fields = {event.field for event in events}
-            judged = [field[len(VALUE) :] for field in fields if field.startswith(VALUE)]
-            self._mirror_images(db, images, any(field.startswith(TAG) for field in fields), judged)
-            self._mirror_sessions(db, sessions)
+            images = self._mirror.events(db, events, subjects, keys)
             self._log(db, images)
             # Events before these may be on their way from another process: who opens the index next looks at them again.
             (last,) = db.execute("SELECT value FROM meta WHERE name='event'").fetchone() or (0,)
             if events[0].id == int(last) + 1:
                 self._set_meta(db, "event", events[-1].id)
-        return list(images)
+        return images
 
     def attach(self, subjects: Sequence[int]) -> None:
         """Give what was said about ``subjects`` to all images that have one of their keys: they have new ones."""
         keys = self.user.keys_of(subjects)
         with self._write() as db:
-            images = self._by_key(db, "image", keys)
-            self._mirror_images(db, images)
-            self._log(db, images)
-
-    @staticmethod
-    def _by_subject(db: sqlite3.Connection, table: str, subjects: Sequence[int]) -> dict[int, int]:
-        out: dict[int, int] = {}
-        for some in chunks(subjects):
-            out.update(db.execute(f"SELECT id, subject FROM {table} WHERE subject IN ({marks(some)})", some).fetchall())
-        return out
-
-    @staticmethod
-    def _by_key(db: sqlite3.Connection, table: str, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
-        """Row of ``table`` -> subject, for rows with one of a subject's keys."""
-        owner = {key: subject for subject, some in keys.items() for key in some}
-        out: dict[int, int] = {}
-        for some in chunks(owner):
-            sql = f"SELECT key, {table} FROM {table}_key WHERE key IN ({marks(some)})"
-            out.update((row, owner[key]) for key, row in db.execute(sql, some))
-        return out
-
-    def _attach_images(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
-        """Give images what was said about them before they were known, or known by this key. ``keys``: image -> keys."""
-        subjects = self._subjects(keys)
-        self._mirror_images(db, subjects)
-        return len(subjects)
-
-    def _attach_sessions(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
-        subjects = self._subjects(keys)
-        self._mirror_sessions(db, subjects)
-        return len(subjects)
-
-    def _subjects(self, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
-        known = self.user.subjects({key for some in keys.values() for key in some})
-        out: dict[int, int] = {}
-        for row, some in keys.items():
-            found = next((known[key] for key in sorted(some, key=surest) if key in known), None)
-            if found is not None:
-                out[row] = found
-        return out
-
-    def _mirror_images(
-        self,
-        db: sqlite3.Connection,
-        subjects: Mapping[int, int],
-        tags: bool = True,
-        judged: Sequence[str] | None = None,
-    ) -> None:
-        """Write what ``user.db`` says about images (image -> subject) into their rows: of verdicts those about the placeholders
-        ``judged``, by default all.
-        """
-        facts = self.user.facts(set(subjects.values()))
-        rows = []
-        for image, subject in subjects.items():
-            own = facts.get(subject, {})
-            mark = MARK_NUMBER.get(own.get("mark"), 0)
-            rows.append((subject, mark, "failed" in own, int(own.get("rating", 0)), own.get("note"), image))
-        db.executemany(
-            "UPDATE image SET subject=?1, mark=?2, failed=?3, rating=?4, note=?5 WHERE id=?6"
-            " AND (subject, mark, failed, rating, note) IS NOT (?1, ?2, ?3, ?4, ?5)",
-            rows,
-        )
-        if tags:
-            self._mirror_tags(db, "image", subjects, facts)
-        if judged is None or judged:
-            self._mirror_verdicts(db, subjects, facts, judged)
-
-    @staticmethod
-    def _mirror_verdicts(
-        db: sqlite3.Connection,
-        subjects: Mapping[int, int],
-        facts: Mapping[int, Mapping[str, str]],
-        judged: Sequence[str] | None,
-    ) -> None:
-        rows = db.execute(
-            "SELECT value.id, name FROM value JOIN placeholder ON placeholder.id = placeholder"
-        ).fetchall()
-        fields = {value: VALUE + name for value, name in rows if judged is None or name in judged}
-        among = "" if judged is None else f" AND +value IN (SELECT value FROM json_each('{json.dumps(list(fields))}'))"
-        changes = []
-        for some in chunks(subjects):
-            sql = f"SELECT image, value, verdict FROM image_value WHERE image IN ({marks(some)}){among}"
-            for image, value, verdict in db.execute(sql, some):
-                said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(fields[value]), 0)
-                if said != verdict:
-                    changes.append((said, image, value))
-        db.executemany("UPDATE image_value SET verdict=? WHERE image=? AND value=?", changes)
-
-    @staticmethod
-    def _mirror_tags(
-        db: sqlite3.Connection, table: str, subjects: Mapping[int, int], facts: Mapping[int, Mapping[str, str]]
-    ) -> None:
-        db.executemany(f"DELETE FROM {table}_tag WHERE {table}=?", [(row,) for row in subjects])
-        rows = [
-            (field[len(TAG) :], row)
-            for row, subject in subjects.items()
-            for field in facts.get(subject, {})
-            if field.startswith(TAG)
-        ]
-        db.executemany("INSERT OR IGNORE INTO tag(name) VALUES(?)", {(name,) for name, _ in rows})
-        db.executemany(f"INSERT OR IGNORE INTO {table}_tag(tag, {table}) SELECT id, ?2 FROM tag WHERE name=?1", rows)
-
-    def _mirror_sessions(self, db: sqlite3.Connection, subjects: Mapping[int, int]) -> None:
-        if not subjects:
-            return
-        facts = self.user.facts(set(subjects.values()))
-        rows = []
-        for session, subject in subjects.items():
-            own = facts.get(subject, {})
-            said = (own.get("rating"), "test" in own, own.get("complete"), own.get("note"), own.get("name"))
-            rows.append((subject, "favourite" in own, *said, session))
-        db.executemany(
-            "UPDATE session SET subject=?, favourite=?, rating=?, test=?, complete=?, note=?, title=? WHERE id=?", rows
-        )
-        self._mirror_tags(db, "session", subjects, facts)
-
-    # ---- for caches, and for checking ------------------------------------------------------------------------------------
+            self._log(db, self._mirror.keys(db, keys))
 
     @staticmethod
     def _log(db: sqlite3.Connection, images: Iterable[int]) -> None:
         db.executemany("INSERT INTO changed(image) VALUES(?)", [(image,) for image in images])
         db.execute("DELETE FROM changed WHERE seq < (SELECT max(seq) FROM changed) - ?", (_KEEP_CHANGES,))
-
-    def recount(self, *, repair: bool) -> list[str]:
-        """Compare every counter with what it counts; gives the differences in words, and mends them with ``repair``."""
-        with self._write() as db:
-            found = [f"{what} {row}" for what, check in _CHECKS.items() for (row,) in db.execute(check)]
-            if found and repair:
-                for statement in _REPAIRS:
-                    db.execute(statement)
-        return found
-
-
-#: Forget what another ``user.db`` said.
-_UNSAID = (
-    "UPDATE image SET subject=NULL, mark=0, failed=0, rating=0, note=NULL WHERE subject IS NOT NULL",
-    "UPDATE image_value SET verdict=0 WHERE verdict > 0",
-    "UPDATE session SET subject=NULL, favourite=0, rating=NULL, test=0, complete=NULL, note=NULL, title=NULL"
-    " WHERE subject IS NOT NULL",
-    "DELETE FROM image_tag",
-    "DELETE FROM session_tag",
-)
-_JUDGED = "SELECT value, verdict, count(*) FROM image_value WHERE verdict > 0 GROUP BY value, verdict"
-_KEPT = "SELECT value, verdict, images FROM value_verdict WHERE images <> 0"
-_NAMES = ", ".join(SESSION_COUNTS)
-_SUMS = "SELECT " + ", ".join(
-    f"coalesce(sum({term.format(row='image')}), 0) AS {name}" for name, term in SESSION_COUNTS.items()
-)
-_OWN_VERDICTS = "(SELECT count(*) FROM image_value WHERE image_value.image = image.id AND verdict > 0)"
-_OWN_IMAGES = "(SELECT count(*) FROM image_value WHERE image_value.value = value.id)"
-#: What a counter is about -> a query for the rows whose counters are wrong.
-_CHECKS = {
-    "verdicts of image": f"SELECT id FROM image WHERE judged <> {_OWN_VERDICTS}",
-    "images of value": f"SELECT id FROM value WHERE images <> {_OWN_IMAGES}",
-    "verdicts of value": f"SELECT DISTINCT value FROM (SELECT * FROM ({_JUDGED} EXCEPT {_KEPT})"
-    f" UNION ALL SELECT * FROM ({_KEPT} EXCEPT {_JUDGED}))",
-    "counters of session": f"SELECT slug FROM session WHERE ({_NAMES}) IS NOT ({_SUMS} FROM image WHERE image.session = session.id)",
-}
-#: In this order: changing an image changes the counters of its session.
-_REPAIRS = (
-    f"UPDATE image SET judged = {_OWN_VERDICTS} WHERE judged <> {_OWN_VERDICTS}",
-    f"UPDATE value SET images = {_OWN_IMAGES}",
-    "DELETE FROM value_verdict",
-    f"INSERT INTO value_verdict {_JUDGED}",
-    f"UPDATE session SET ({_NAMES}) = ({_SUMS} FROM image WHERE image.session = session.id)",
-)
 
 
 def _prompt_hash(record: ImageRecord) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from .counters import recount
 from .index import Index
 
 
@@ -28,7 +29,7 @@ def status(index: Index) -> dict[str, Any]:
 def verify(index: Index, *, repair: bool) -> list[str]:
     """What is wrong with the index, in words; ``repair`` mends it. The judgements are not in question here."""
     found = [f"index.db: {text}" for (text,) in index.store.rows("PRAGMA quick_check(20)") if text != "ok"]
-    found += index.recount(repair=repair)
+    found += recount(index, repair=repair)
     search = _search_problems(index)
     if search and repair:
         with index.store.write() as db:

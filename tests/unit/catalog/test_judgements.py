@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdgen_core.catalog.counters import recount
 from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.records import value_key
 from sdgen_core.catalog.user import Change, UserStore
@@ -134,7 +135,7 @@ def test_a_new_index_has_every_judgement(catalog):
     assert catalog.rows("SELECT count(*) FROM image") == [(0,)]
     catalog.fill()
     assert judged(catalog.index) == before
-    assert catalog.index.recount(repair=False) == []
+    assert recount(catalog.index, repair=False) == []
 
 
 def test_a_crash_between_the_two_files_loses_nothing(catalog):
@@ -337,7 +338,7 @@ def test_counters_and_undo_after_random_work(tmp_path_factory, work):
                 values = {"Hair": ("Red", "Blue")[number % 2], "Coat": f"c{number}"}
                 catalog.index.put_images(1 if name == "one" else 2, [image(name, number, values, bytes=2_000 + n)])
         assert judged(catalog.index) == history[at]
-        assert catalog.index.recount(repair=False) == []
+        assert recount(catalog.index, repair=False) == []
     while step := catalog.user.undo():
         if step.events:
             catalog.index.apply(step.events)
@@ -353,14 +354,14 @@ def test_wrong_counters_are_found_and_mended(catalog):
         db.execute("UPDATE value SET images = images + 1 WHERE key='Red'")
         db.execute("UPDATE value_verdict SET images = 5")
         db.execute("UPDATE image SET judged = 3 WHERE id=?", (ids[1],))
-    found = catalog.index.recount(repair=True)
+    found = recount(catalog.index, repair=True)
     assert {text.rpartition(" ")[0] for text in found} >= {
         "verdicts of image",
         "images of value",
         "verdicts of value",
         "counters of session",
     }
-    assert catalog.index.recount(repair=False) == []
+    assert recount(catalog.index, repair=False) == []
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------

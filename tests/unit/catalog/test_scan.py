@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sdgen_core.catalog import facts_folder, scan
+from sdgen_core.catalog.counters import recount
 from sdgen_core.catalog.scan import Importer
 from sdgen_core.catalog.scan_check import status, verify
 from sdgen_core.catalog.scan_watch import FULL, Watch
@@ -131,7 +132,7 @@ def test_another_image_under_a_used_name_has_nothing_said(catalog, tmp_path):
     catalog.run(tmp_path / "root")
     assert catalog.images("mark, subject") == [(0, None)]
     assert catalog.rows("SELECT image FROM image_tag") == []
-    assert catalog.index.recount(repair=False) == []
+    assert recount(catalog.index, repair=False) == []
 
 
 def test_images_that_changed_names_keep_what_was_said(catalog, tmp_path):
