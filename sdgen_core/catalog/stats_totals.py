@@ -65,15 +65,15 @@ _FACTS = ("slug", "name", "status", "theme", "model", "started", "planned", "fou
 _SUMMED = ("images", "gone", "bytes", "favourites", "interesting", "trash", "failed", "judged", "rated")
 
 
-def totals(of: View, *, empty: bool = False) -> tuple[Totals, list[SessionTotals]]:
-    """All together, and each session in which something is found, the newest first; with ``empty`` those without images too."""
+def totals(of: View) -> tuple[Totals, list[SessionTotals]]:
+    """All together, and each session in which something is found, the newest first; of the whole library those without images too."""
     counts = _counts(of)
     names = ", ".join(_FACTS).replace("name", "coalesce(title, name)")
     rows = of.store.rows(f"SELECT id, {names} FROM session ORDER BY started DESC, id DESC")
     whole, sessions, stars = Totals(), [], 0
     for number, *facts in rows:
         own = {name: int(column[number]) if number < len(column) else 0 for name, column in counts.items()}
-        if empty or own["images"] or own["gone"]:
+        if of.whole or own["images"] or own["gone"]:
             row: dict[str, Any] = dict(zip(_FACTS, facts, strict=True))
             row.update((name, own[name]) for name in _SUMMED)
             row["rating"] = own["stars"] / own["rated"] if own["rated"] else None

@@ -49,12 +49,13 @@ class Entries(NamedTuple):
 @dataclass
 class View:
     """The images that are found, at one moment. ``mask`` and ``columns`` have a row for every image id, see ``Snapshot``; ``entries``
-    are by placeholder's id."""
+    are by placeholder's id. ``whole``: nothing was asked for, so that it is the whole library."""
 
     store: Store
     mask: NDArray[np.bool_]
     columns: dict[str, Any]
     entries: dict[int, Entries]
+    whole: bool = False
 
     def values(self) -> dict[int, Value]:
         """All values of the library by id."""
@@ -88,7 +89,7 @@ def view(store: Store, snapshot: Snapshot, resolved: Resolved) -> View:
         entries = {
             number: Entries(some.images, some.values, some.verdicts.copy()) for number, some in snapshot.entries.items()
         }
-    return View(store, mask, columns, entries)
+    return View(store, mask, columns, entries, whole=not resolved.conditions)
 
 
 @dataclass

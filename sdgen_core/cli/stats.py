@@ -41,7 +41,7 @@ class Grouping(str, Enum):
     month = "month"
 
 
-_LEFT_OUT = ("key", "first_key", "second_key", "slug")  # on a screen the texts say which value it is
+_LEFT_OUT = ("key", "first_key", "second_key")  # on a screen the texts say which value it is
 _LONGEST = 40
 #: Columns that are shares of one, and shown in hundredths.
 _SHARES = ("rate", "low", "high", "share", "distance", "first_alone", "second_alone")
@@ -143,5 +143,5 @@ def _shown(name: str, value: Any) -> str:
 
         return f"{datetime.fromtimestamp(value / 1000):%Y-%m-%d %H:%M}"
     if isinstance(value, dict):
-        return ", ".join(f"{key or 'unknown'} {n:,}" for key, n in value.items())
+        return ", ".join(f"{key or 'unknown'} {n:,}" for key, n in value.items() if n) or "-"
     return f"{value:.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
