@@ -101,10 +101,9 @@ def _names(row: FailingPair) -> tuple[str, str, str, str]:
 
 @dataclass
 class _Judged:
-    """Verdicts by image, rising, and in an image by placeholder: whose value of which placeholder (its place) is ko."""
+    """Verdicts by image, rising: about which value, and whether it is ko. An image has one value of a placeholder."""
 
     images: Ints
-    placeholders: Ints
     values: Ints
     ko: NDArray[np.bool_]
 
@@ -115,20 +114,18 @@ class _Judged:
         found = list(of.judged((OK, PARTIAL, KO)))
         if not found:
             none = np.zeros(0, "i8")
-            return cls(none, none, none, none.astype(bool))
+            return cls(none, none, none.astype(bool))
         images = np.concatenate([entries.images for entries in found])
-        placeholders = np.repeat(np.arange(len(found)), [len(entries.images) for entries in found])
         values = np.concatenate([entries.values for entries in found]).astype("i8")
         ko = np.concatenate([entries.verdicts == KO for entries in found])
         order = np.argsort(images, kind="stable")
-        return cls(images[order], placeholders[order], values[order], ko[order])
+        return cls(images[order], values[order], ko[order])
 
     def only(self, holds: NDArray[np.bool_]) -> _Judged:
-        return _Judged(self.images[holds], self.placeholders[holds], self.values[holds], self.ko[holds])
+        return _Judged(self.images[holds], self.values[holds], self.ko[holds])
 
     def together(self) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Pairs of verdicts about values of different placeholders in one image: a number for the two values, the place of the one
-        with the lower id, the place of the other."""
+        """Pairs of verdicts about one image: a number for the two values, the places of the one with the lower id and of the other."""
         import numpy as np
 
         for step in range(1, len(self.images)):
@@ -136,8 +133,6 @@ class _Judged:
             if not len(one):
                 return  # no image has more than ``step`` verdicts
             other = one + step
-            differ = self.placeholders[one] != self.placeholders[other]
-            one, other = one[differ], other[differ]
             turned = self.values[one] > self.values[other]
             one, other = np.where(turned, other, one), np.where(turned, one, other)
             yield (self.values[one] << _SHIFT) + self.values[other], one, other
