@@ -11,7 +11,6 @@ is never too narrow because of halves: it is a little wider than it had to be.
 
 from __future__ import annotations
 
-import functools
 import math
 
 from .schema import VERDICT_NUMBER
@@ -50,7 +49,6 @@ def wilson(successes: float, n: int, z: float = Z) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def needs_more(successes: float, n: int, width: float = WIDTH, threshold: float | None = None, z: float = Z) -> int:
     """How many more images have to be judged until the Wilson interval tells: the least number, 0 when it does already.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,35 +56,33 @@ class Telling:
 
 def _success(group: str | None, value: Value | None, images: int, counts: Sequence[int], telling: Telling) -> Success:
     """A row of ``counts`` per verdict's number."""
-    ok, partial, ko = counts[OK], counts[PARTIAL], counts[KO]
-    judged, points = ok + partial + ko, successes(ok, partial)
-    low, high = wilson(points, judged)
+    ok, partial, ko, apart, unintended = (counts[n] for n in (OK, PARTIAL, KO, NO_EFFECT, UNINTENDED))
+    rate, low, high, needs = _told(ok, partial, ko, telling.width, telling.threshold)
     placeholder, key, text = value or (None, None, None)
+    judged = ok + partial + ko
     return Success(
-        group,
-        placeholder,
-        key,
-        text,
-        images,
-        judged,
-        ok,
-        partial,
-        ko,
-        counts[NO_EFFECT],
-        counts[UNINTENDED],
-        points / judged if judged else None,
-        low,
-        high,
-        needs_more(points, judged, telling.width, telling.threshold),
+        group, placeholder, key, text, images, judged, ok, partial, ko, apart, unintended, rate, low, high, needs
     )
+
+
+@functools.lru_cache(maxsize=1 << 16)  # of many rows the counts are the same, and most stay so between two looks
+def _told(
+    ok: int, partial: int, ko: int, width: float, threshold: float | None
+) -> tuple[float | None, float, float, int]:
+    """The rate, the ends of its interval, and how many more images are needed."""
+    judged, points = ok + partial + ko, successes(ok, partial)
+    more = needs_more(points, judged, width, threshold)
+    return points / judged if judged else None, *wilson(points, judged), more
 
 
 def success_of_all(store: Store, telling: Telling = Telling()) -> list[Success]:
     """Every value that images have, by placeholder and key, from the counters: the same time for any number of images."""
-    sums = ", ".join(f"sum(value_verdict.images * (verdict = {number}))" for number in range(1, _VERDICTS))
+    counts = ", ".join(
+        f"(SELECT images FROM value_verdict WHERE value_verdict.value = value.id AND verdict = {number})"
+        for number in range(1, _VERDICTS)
+    )
     rows = store.rows(
-        f"SELECT name, key, text, value.images, {sums} FROM value JOIN placeholder ON placeholder.id = value.placeholder"
-        " LEFT JOIN value_verdict ON value_verdict.value = value.id WHERE value.images > 0 GROUP BY value.id"
+        f"SELECT name, key, text, images, {counts} FROM value JOIN placeholder ON placeholder.id = placeholder WHERE images > 0"
     )
     out = [_success(None, Value(*row[:3]), row[3], (0, *(n or 0 for n in row[4:])), telling) for row in rows]
     return sorted(out, key=lambda row: (row.placeholder or "", row.key or ""))

@@ -30,11 +30,10 @@ from sdgen_core.catalog.records import ImageRecord, SessionRecord, generation_ke
 from sdgen_core.catalog.resolve import resolve
 from sdgen_core.catalog.schema import VERDICT_NUMBER
 from sdgen_core.catalog.snapshot import Snapshot
-from sdgen_core.catalog.stats import needs_more
 from sdgen_core.catalog.stats_impact import dead_values, impacts
 from sdgen_core.catalog.stats_pairs import failing_pairs
 from sdgen_core.catalog.stats_stability import stabilities
-from sdgen_core.catalog.stats_success import success, success_by, success_of_all, top_failing
+from sdgen_core.catalog.stats_success import _told, success, success_by, success_of_all, top_failing
 from sdgen_core.catalog.stats_table import as_csv
 from sdgen_core.catalog.stats_totals import totals
 from sdgen_core.catalog.stats_view import View, view
@@ -164,7 +163,7 @@ def rates(index: Index) -> None:
     verdicts = "value_verdict.images"
 
     def unremembered() -> Any:
-        needs_more.cache_clear()
+        _told.cache_clear()
         return success_of_all(store)
 
     cold, table = timed(unremembered, 40)
