@@ -83,8 +83,8 @@ CODES: dict[str, ErrorCode] = _registry(
         "Put a copy of the file back from your own backup; SDGen keeps copies of the last days beside it.",
     ),
     ErrorCode("not-a-predecessor-db", "Name the predecessor's metadata/sessions.db, or leave the option out."),
-    ErrorCode("bad-judgement", "See the table of marks, verdicts and tags in the README."),
-    ErrorCode("bad-query", "See the table of filters in the README."),
+    ErrorCode("bad-judgement", "Images have marks, verdicts, tags, a rating and a note; the message says which words."),
+    ErrorCode("bad-query", "`sdgen catalog find --fields` lists everything that can be asked for."),
     # session folders, images and manifests
     ErrorCode(
         "bad-file-name",

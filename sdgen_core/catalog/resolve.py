@@ -138,38 +138,39 @@ def _nothing(what: str, near: Iterable[str]) -> str:
     return f"there is no {what}" + (f"; nearest: {names}" if names else "")
 
 
-def _placeholder(store: Store, name: str, remarks: list[str]) -> int | None:
-    found: int | None = store.value("SELECT id FROM placeholder WHERE name=?", (name,))
-    if found is None:
-        known = [row[0] for row in store.rows("SELECT name FROM placeholder")]
-        remarks.append(_nothing(f"placeholder {name!r}", nearest_names(name, known)))
-    return found
+def _placeholders(store: Store, name: str, remarks: list[str]) -> str:
+    """The ids of the placeholder ``name``, as a list in SQL; of those that differ in case only, when none is called just that."""
+    known = store.rows("SELECT id, name FROM placeholder")
+    exact = [number for number, other in known if other == name]
+    found = exact or [number for number, other in known if other.casefold() == name.casefold()]
+    if not found:
+        remarks.append(_nothing(f"placeholder {name!r}", nearest_names(name, [other for _, other in known])))
+    return ", ".join(map(str, found))
 
 
 def _of_placeholder(store: Store, clause: Clause, remarks: list[str]) -> frozenset[int] | None:
     if clause.name is None:
         return None
-    placeholder = _placeholder(store, clause.name, remarks)
-    return frozenset(row[0] for row in store.rows("SELECT id FROM value WHERE placeholder=?", (placeholder,)))
+    among = _placeholders(store, clause.name, remarks)
+    return frozenset(row[0] for row in store.rows(f"SELECT id FROM value WHERE placeholder IN ({among})"))
 
 
 def _values(store: Store, clause: Clause, remarks: list[str]) -> frozenset[int]:
     assert clause.name is not None
-    placeholder = _placeholder(store, clause.name, remarks)
-    if placeholder is None:
+    among = _placeholders(store, clause.name, remarks)
+    if not among:
         return frozenset()
-    rows = store.rows("SELECT id, key, text FROM value WHERE placeholder=?", (placeholder,))
-    keys = {key: number for number, key, _ in rows}
+    rows = store.rows(f"SELECT id, key, text FROM value WHERE placeholder IN ({among})")
+    keys = {key for _, key, _ in rows}
     found: set[int] = set()
     for pattern in clause.any:
         if pattern in keys:  # a key is meant before a text that reads the same
-            found.add(keys[pattern])
+            found.update(number for number, key, _ in rows if key == pattern)
             continue
         meant = matches(pattern)
         some = {number for number, key, text in rows if meant(key) or meant(text)}
         if not some:
-            near = nearest_names(pattern, keys)
-            remarks.append(_nothing(f"value {pattern!r} of {clause.name}", near))
+            remarks.append(_nothing(f"value {pattern!r} of {clause.name}", nearest_names(pattern, keys)))
         found |= some
     return frozenset(found)
 

@@ -27,6 +27,7 @@ PATIENCE = 20.0
 WAL_LIMIT = 16 << 20
 
 _FULL = (13, 10)  # SQLITE_FULL and SQLITE_IOERR, which Python names from 3.11 on only
+_UNUSABLE = ("unable to open", "readonly", "read-only", "authoriz", "too big")
 _DAMAGED = ("malformed", "not a database", "disk image")
 
 
@@ -69,7 +70,7 @@ def clear_errors(path: Path) -> Iterator[None]:
             raise SDGenError("catalog-locked", message) from error
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FULL or "full" in text or "disk I/O" in text:
             raise SDGenError("disk-full", f"{name} cannot be written: {text}") from error
-        if isinstance(error, (sqlite3.OperationalError, sqlite3.NotSupportedError)):
+        if any(word in text for word in _UNUSABLE):
             raise SDGenError("catalog-unusable", f"{name} cannot be used: {text}") from error
         raise
     except OSError as error:

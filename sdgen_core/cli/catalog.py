@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SDGenError, shown
+from .catalog_find import export, find, merge
 from .output import counted, fail, print_error, print_json, reporting, visible
 from .stats import stats
 
 if TYPE_CHECKING:
-    from ..catalog.index import Index
+    from ..catalog.catalog import Catalog
     from ..catalog.scan import Progress, Report
 
 app = typer.Typer(no_args_is_help=True, help="The catalog of all sessions and images.")
+app.command(context_settings={"ignore_unknown_options": True})(find)  # a clause may begin with a minus
 app.command()(stats)
+app.command()(export)
+app.command()(merge)
 
 CatalogOption = Annotated[
     Path | None,
@@ -35,29 +39,24 @@ _LINE_EVERY = 0.5  # s between two lines of progress
 
 
 @contextlib.contextmanager
-def _opened(folder: Path | None) -> Iterator[Index]:
-    """The index of a catalog, which is made if there is none; what was repaired at opening is said."""
-    from ..catalog.index import Index
+def opened(folder: Path | None) -> Iterator[Catalog]:
+    """A catalog, which is made if there is none; what was repaired at opening is said."""
+    from ..catalog.catalog import Catalog
     from ..catalog.scan import default_catalog
     from ..catalog.store import Damaged
-    from ..catalog.user import UserStore
 
-    place = folder or default_catalog()
-    user = UserStore(place / "user.db")
+    catalog = Catalog(folder or default_catalog())
     try:
-        index = Index(place / "index.db", user)
-        try:
-            for said in (user.restored, index.rebuilt):
-                if said:
-                    print(f"warning: {said}", file=sys.stderr)
-            yield index
-        except Damaged as error:
-            hint = "Delete index.db and import again: it is made of what the folders say; judgements are in user.db."
-            raise SDGenError("catalog-damaged", f"{shown(index.path)} is damaged: {error}", hint=hint) from error
-        finally:
-            index.close()
+        for said in catalog.remarks:
+            print(f"warning: {said}", file=sys.stderr)
+        yield catalog
+    except Damaged as error:
+        hint = "Delete index.db and import again: it is made of what the folders say; judgements are in user.db."
+        raise SDGenError(
+            "catalog-damaged", f"{shown(catalog.folder)}: index.db is damaged: {error}", hint=hint
+        ) from error
     finally:
-        user.close()
+        catalog.close()
 
 
 @app.command("import")
@@ -92,7 +91,8 @@ def import_folders(
     from ..catalog.scan import Importer
 
     errors = 0
-    with _opened(catalog) as index:
+    with opened(catalog) as whole:
+        index = whole.index
         with _shown(json) as tell:
             report = Importer(index, progress=tell).run(roots, every=every)
         errors += _say(report, json)
@@ -188,8 +188,8 @@ def status(
     """What is in the catalog, in numbers."""
     from ..catalog.scan_check import status as numbers
 
-    with _opened(catalog) as index:
-        found = numbers(index)
+    with opened(catalog) as whole:
+        found = numbers(whole.index)
     if json:
         print_json(found)
         return
@@ -209,9 +209,9 @@ def verify(
     """Count everything anew and compare; the search table too. Exit code 1 when something is wrong and stays so."""
     from ..catalog.scan_check import verify as check
 
-    with _opened(catalog) as index:
-        found = check(index, repair=repair)
-        left = check(index, repair=False) if repair and found else found
+    with opened(catalog) as whole:
+        found = check(whole.index, repair=repair)
+        left = check(whole.index, repair=False) if repair and found else found
     if json:
         print_json({"problems": found, "repaired": repair, "left": left})
     else:

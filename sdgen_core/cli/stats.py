@@ -80,16 +80,15 @@ def stats(
     trash count too unless the query says -is:trash.
     """
     from ..catalog.query import parse
-    from ..catalog.snapshot import Snapshot
     from ..catalog.stats_report import Asked, rows_of
     from ..catalog.stats_report import table as named
     from ..catalog.stats_success import Telling
     from ..catalog.stats_table import as_csv, as_dict, columns
-    from .catalog import _opened
+    from .catalog import opened
 
     asked = Asked(by.value if by else None, top, Telling(width, threshold))
-    with _opened(catalog) as index:
-        rows, remarks = rows_of(table.value, index.store, Snapshot(index.store), parse(query), asked)
+    with opened(catalog) as whole:
+        rows, remarks = rows_of(table.value, whole.index.store, whole.snapshot, parse(query), asked)
     kind = named(table.value).kind
     if json:
         print_json({"table": table.value, "query": query, "remarks": remarks, "rows": [as_dict(row) for row in rows]})
@@ -100,9 +99,9 @@ def stats(
         sys.stdout.buffer.write(as_csv(kind, rows).encode("utf-8"))
         sys.stdout.flush()
     elif table is TableName.totals:
-        whole = as_dict(rows[0])
-        width_ = max(map(len, whole))
-        for name, value in whole.items():
+        sums = as_dict(rows[0])
+        width_ = max(map(len, sums))
+        for name, value in sums.items():
             print(f"{_heading(name):<{width_}}  {visible(_shown(name, value))}")
     else:
         names = [name for name in columns(kind) if name not in _LEFT_OUT]

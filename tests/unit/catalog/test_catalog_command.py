@@ -54,6 +54,42 @@ def test_import_status_and_verify(command, tmp_path):
     assert json.loads(command("verify", "--json")) == {"problems": [], "repaired": False, "left": []}
 
 
+def test_find(command):
+    command("import", SESSIONS)
+    every = command("find", "sort:number,file").splitlines()
+    assert len(every) == 13
+    assert all(Path(line).is_file() for line in every)
+    assert len(command("find", "--limit", 2).splitlines()) == 2
+    found = json.loads(command("find", "Coat:blue* courier", "--json"))
+    assert found["found"] == len(found["images"]) > 0
+    first = found["images"][0]
+    assert "blue" in first["values"]["Coat"]["text"]
+    assert (Path(first["path"]).name, first["mark"], first["tags"]) == (first["file"], None, [])
+    assert {image["id"] for image in found["images"]}.isdisjoint(
+        image["id"] for image in json.loads(command("find", "-Coat:blue*", "--json"))["images"]
+    )
+    remarks = json.loads(command("find", "Caot:blue", "--json"))["remarks"]
+    assert remarks == ["there is no placeholder 'Caot'; nearest: Coat"]
+    assert "verdict:Hair=ko" in command("find", "--fields")
+    command("find", "is:favorite", code=1)
+
+
+def test_export_and_merge(command, tmp_path):
+    command("import", SESSIONS)
+    file = tmp_path / "said.jsonl"
+    assert command("export", file) == f"0 judgements in {file}\n"
+    row = {"kind": "image", "keys": ["g:nobody/0/0"], "field": "mark", "value": "trash", "at": 5}
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(row) + "\n")
+    assert command("merge", file) == "1 judgement of 1 taken over\n"
+    assert json.loads(command("merge", file, "--json"))["newer"] == 0
+    assert json.loads(command("export", file, "--json"))["judgements"] == 1
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write("torn\n")
+    command("merge", file, code=1)
+    command("merge", SESSIONS / "nowhere", code=1)
+
+
 def test_a_damaged_index_is_told_and_made_anew(command, tmp_path):
     root = tmp_path / "root"
     own_session(root / "20260102_030405-mine", 8)

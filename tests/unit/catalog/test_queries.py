@@ -461,6 +461,7 @@ def test_what_is_not_there_is_remarked(tmp_path):
         "there is nothing to look for in '!!!'",
         "there is no model 'y'",
     )
+    assert resolve(index.store, parse("hair:red")).conditions[0].ids  # as nobody calls one just so
     index.close()
     user.close()
 
