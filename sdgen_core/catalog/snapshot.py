@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from . import sql
@@ -127,6 +128,10 @@ class Snapshot:
         self.entries: dict[int, Entries] = {}
         self.tags: dict[int, Any] = {}
         self.size = 0
+
+    def still(self) -> AbstractContextManager[object]:
+        """While this is held nothing is taken over: what is looked at in several steps is of one moment."""
+        return self._lock
 
     # ---- reading ---------------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class View:
 
 def view(store: Store, snapshot: Snapshot, resolved: Resolved) -> View:
     """What ``resolved`` finds in ``snapshot``, which has taken over every change; what judging changes later is not seen."""
-    with snapshot._lock:  # mask, columns and entries of the same moment
+    with snapshot.still():  # mask, columns and entries of the same moment
         snapshot.refresh()
         mask = snapshot.mask(resolved.conditions).copy()
         columns = {name: column.copy() for name, column in snapshot.columns.items()}

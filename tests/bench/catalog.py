@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from _report import Reporter
 
 from sdgen_core.catalog import sql
 from sdgen_core.catalog.index import Index
@@ -36,16 +37,7 @@ SESSION, PLACEHOLDERS, VALUES = 500, 8, 60
 RNG = random.Random(1)
 
 
-def report(
-    name: str, *, at_most: dict[str, float] | None = None, at_least: dict[str, float] | None = None, **figures: Any
-) -> None:
-    """Print a line; ``at_most`` and ``at_least`` are the bars of the figures they name."""
-    bars = {k: f"<= {v:g}" for k, v in (at_most or {}).items()} | {k: f">= {v:g}" for k, v in (at_least or {}).items()}
-    met = all(figures[k] <= v for k, v in (at_most or {}).items())
-    met = met and all(figures[k] >= v for k, v in (at_least or {}).items())
-    rounded = {k: round(v, 3 if v < 10 else 1) if isinstance(v, float) else v for k, v in figures.items()}
-    line = {"bench": "catalog", "images": N, "name": name, **rounded, **({"bars": bars, "met": met} if bars else {})}
-    print(json.dumps(line), flush=True)
+report = Reporter("catalog", images=N)
 
 
 def timed(name: str, work: Callable[[Any], Any], questions: Iterable[Any], p95: float | None = None) -> None:

@@ -12,7 +12,6 @@ pairs of hashes, measured on fewer of them and scaled by the square. Lines with 
 from __future__ import annotations
 
 import io
-import json
 import os
 import platform
 import statistics
@@ -26,6 +25,7 @@ os.environ.setdefault("VIPS_CONCURRENCY", "1")  # read when libvips is loaded
 
 import numpy as np
 import PIL
+from _report import Reporter
 from PIL import Image
 from PIL.Image import Resampling
 
@@ -40,18 +40,7 @@ IMAGES, ROUNDS = 4, 6
 PEER = 5_000
 
 
-def report(
-    name: str, *, at_most: dict[str, float] | None = None, at_least: dict[str, float] | None = None, **figures: Any
-) -> None:
-    """Print a line; ``at_most`` and ``at_least`` are the bars of the figures they name."""
-    bars = {k: f"<= {v:g}" for k, v in (at_most or {}).items()} | {k: f">= {v:g}" for k, v in (at_least or {}).items()}
-    met = all(figures[k] <= v for k, v in (at_most or {}).items())
-    met = met and all(figures[k] >= v for k, v in (at_least or {}).items())
-    rounded = {k: round(v, 3 if v < 10 else 1) if isinstance(v, float) else v for k, v in figures.items()}
-    print(
-        json.dumps({"bench": "imaging", "name": name, **rounded, **({"bars": bars, "met": met} if bars else {})}),
-        flush=True,
-    )
+report = Reporter("imaging")
 
 
 def cpu(work: Callable[[Any], Any], items: list[Any], rounds: int = ROUNDS) -> dict[str, float]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from _report import Reporter
 
 from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.query import parse
@@ -47,16 +48,7 @@ DAY = 86_400_000
 RNG = random.Random(1)
 
 
-def report(
-    name: str, *, at_most: dict[str, float] | None = None, at_least: dict[str, float] | None = None, **figures: Any
-) -> None:
-    """Print a line; ``at_most`` and ``at_least`` are the bars of the figures they name."""
-    bars = {k: f"<= {v:g}" for k, v in (at_most or {}).items()} | {k: f">= {v:g}" for k, v in (at_least or {}).items()}
-    met = all(figures[k] <= v for k, v in (at_most or {}).items())
-    met = met and all(figures[k] >= v for k, v in (at_least or {}).items())
-    rounded = {k: round(v, 3 if v < 10 else 1) if isinstance(v, float) else v for k, v in figures.items()}
-    line = {"bench": "stats", "images": N, "name": name, **rounded, **({"bars": bars, "met": met} if bars else {})}
-    print(json.dumps(line), flush=True)
+report = Reporter("stats", images=N)
 
 
 def timed(work: Callable[[], Any], rounds: int = 5) -> tuple[dict[str, float], Any]:

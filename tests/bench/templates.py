@@ -10,7 +10,6 @@ figure has to be, and ``met`` whether it is. Memory is measured in processes of 
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import re
 import statistics
@@ -26,6 +25,7 @@ from typing import Any
 
 import psutil
 import yaml
+from _report import Reporter
 
 from sdgen_core.sessions.plan import Plan
 from sdgen_core.templates import Renderer, ResolvedTemplate, Space, load_template, load_text, one_line
@@ -39,18 +39,7 @@ PEER_ROUNDS = 3
 FASTER = {"combinatorial": 50, "random": 150}
 
 
-def report(
-    name: str, *, at_most: dict[str, float] | None = None, at_least: dict[str, float] | None = None, **figures: Any
-) -> None:
-    """Print a line; ``at_most`` and ``at_least`` are the bars of the figures they name."""
-    bars = {k: f"<= {v:g}" for k, v in (at_most or {}).items()} | {k: f">= {v:g}" for k, v in (at_least or {}).items()}
-    met = all(figures[k] <= v for k, v in (at_most or {}).items())
-    met = met and all(figures[k] >= v for k, v in (at_least or {}).items())
-    rounded = {k: round(v, 3 if v < 10 else 1) if isinstance(v, float) else v for k, v in figures.items()}
-    print(
-        json.dumps({"bench": "templates", "name": name, **rounded, **({"bars": bars, "met": met} if bars else {})}),
-        flush=True,
-    )
+report = Reporter("templates")
 
 
 def cpu(work: Callable[[], Any], times: int = 1) -> float:
