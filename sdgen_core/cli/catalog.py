@@ -19,7 +19,7 @@ from .stats import stats
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
-    from ..catalog.scan import Progress, Report
+    from ..catalog.scan.importer import Progress, Report
 
 app = typer.Typer(no_args_is_help=True, help="The catalog of all sessions and images.")
 app.command(context_settings={"ignore_unknown_options": True})(find)  # a clause may begin with a minus
@@ -42,7 +42,7 @@ _LINE_EVERY = 0.5  # s between two lines of progress
 def opened(folder: Path | None) -> Iterator[Catalog]:
     """A catalog, which is made if there is none; what was repaired at opening is said."""
     from ..catalog.catalog import Catalog
-    from ..catalog.scan import default_catalog
+    from ..catalog.scan.importer import default_catalog
     from ..catalog.store import Damaged
 
     catalog = Catalog(folder or default_catalog())
@@ -87,8 +87,8 @@ def import_folders(
     Any version's manifests are read, and images without any. Nothing in the folders is changed. An import that was interrupted goes
     on where it was. Exit code 1 when something could not be read.
     """
-    from ..catalog.predecessor_db import find_databases, import_judgements
-    from ..catalog.scan import Importer
+    from ..catalog.scan.importer import Importer
+    from ..catalog.scan.predecessor_db import find_databases, import_judgements
 
     errors = 0
     with opened(catalog) as whole:
@@ -113,7 +113,7 @@ def import_folders(
 
 
 def _watch(importer: Any, roots: list[Path], json: bool) -> None:
-    from ..catalog.scan_watch import PERIOD, Watch
+    from ..catalog.scan.watch import PERIOD, Watch
 
     watch = Watch(importer, roots)
     if not json:
@@ -186,7 +186,7 @@ def status(
     catalog: CatalogOption = None, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
 ) -> None:
     """What is in the catalog, in numbers."""
-    from ..catalog.scan_check import status as numbers
+    from ..catalog.check import status as numbers
 
     with opened(catalog) as whole:
         found = numbers(whole.index)
@@ -207,7 +207,7 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Count everything anew and compare; the search table too. Exit code 1 when something is wrong and stays so."""
-    from ..catalog.scan_check import verify as check
+    from ..catalog.check import verify as check
 
     with opened(catalog) as whole:
         found = check(whole.index, repair=repair)

@@ -17,7 +17,7 @@ CatalogOption = Annotated[
 
 
 class TableName(str, Enum):
-    """``stats_report.TABLES`` for the command line, which is read before anything of the catalog is imported."""
+    """``stats.report.TABLES`` for the command line, which is read before anything of the catalog is imported."""
 
     totals = "totals"
     sessions = "sessions"
@@ -32,7 +32,7 @@ class TableName(str, Enum):
 
 
 class Grouping(str, Enum):
-    """``stats_view.GROUPINGS``."""
+    """``stats.view.GROUPINGS``."""
 
     model = "model"
     session = "session"
@@ -80,10 +80,10 @@ def stats(
     trash count too unless the query says -is:trash.
     """
     from ..catalog.query import parse
-    from ..catalog.stats_report import Asked, rows_of
-    from ..catalog.stats_report import table as named
-    from ..catalog.stats_success import Telling
-    from ..catalog.stats_table import as_csv, as_dict, columns
+    from ..catalog.stats.report import Asked, rows_of
+    from ..catalog.stats.report import table as named
+    from ..catalog.stats.success import Telling
+    from ..catalog.stats.table import as_csv, as_dict, columns
     from .catalog import opened
 
     asked = Asked(by.value if by else None, top, Telling(width, threshold))

@@ -29,10 +29,10 @@ from _report import Reporter
 from PIL import Image
 from PIL.Image import Resampling
 
-from sdgen_core.catalog.duplicates import bit_counts, groups, near, near_groups, near_pairs, nearest
-from sdgen_core.catalog.phash import phash
-from sdgen_core.catalog.shrink import LARGE, QUALITY, SMALL, fitted, thumbnails, webp
-from sdgen_core.catalog.thumbs import Thumbs
+from sdgen_core.catalog.pictures.duplicates import bit_counts, groups, near, near_groups, near_pairs, nearest
+from sdgen_core.catalog.pictures.phash import phash
+from sdgen_core.catalog.pictures.shrink import LARGE, QUALITY, SMALL, fitted, thumbnails, webp
+from sdgen_core.catalog.pictures.thumbs import Thumbs
 
 N = 100_000
 SIZE = (832, 1216)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from sdgen_core.catalog.index import Index
-from sdgen_core.catalog.scan import Importer, Progress
+from sdgen_core.catalog.scan.importer import Importer, Progress
 from sdgen_core.catalog.user import UserStore
 
 IMAGES = int(os.environ.get("SDGEN_BENCH_IMAGES", "20000"))

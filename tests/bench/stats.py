@@ -31,13 +31,13 @@ from sdgen_core.catalog.records import ImageRecord, SessionRecord, generation_ke
 from sdgen_core.catalog.resolve import resolve
 from sdgen_core.catalog.schema import VERDICT_NUMBER
 from sdgen_core.catalog.snapshot import Snapshot
-from sdgen_core.catalog.stats_impact import dead_values, impacts
-from sdgen_core.catalog.stats_pairs import failing_pairs
-from sdgen_core.catalog.stats_stability import stabilities
-from sdgen_core.catalog.stats_success import _told, success, success_by, success_of_all, top_failing
-from sdgen_core.catalog.stats_table import as_csv
-from sdgen_core.catalog.stats_totals import totals
-from sdgen_core.catalog.stats_view import View, view
+from sdgen_core.catalog.stats.impact import dead_values, impacts
+from sdgen_core.catalog.stats.pairs import failing_pairs
+from sdgen_core.catalog.stats.stability import stabilities
+from sdgen_core.catalog.stats.success import _told, success, success_by, success_of_all, top_failing
+from sdgen_core.catalog.stats.table import as_csv
+from sdgen_core.catalog.stats.totals import totals
+from sdgen_core.catalog.stats.view import View, view
 from sdgen_core.catalog.user import UserStore
 
 N = int(os.environ.get("SDGEN_BENCH_THOUSANDS", "100")) * 1000

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from sdgen_core.catalog.index import Index
-from sdgen_core.catalog.scan import Importer, Report
+from sdgen_core.catalog.scan.importer import Importer, Report
 from sdgen_core.catalog.user import UserStore
 from sdgen_core.sessions.metadata import encode_png, sdgen_chunk, sdgen_record
 

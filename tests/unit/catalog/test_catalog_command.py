@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sdgen_core.catalog.scan import default_catalog
+from sdgen_core.catalog.scan.importer import default_catalog
 from sdgen_core.cli.catalog import app
 
 from .folders import SESSIONS, old_session, own_session

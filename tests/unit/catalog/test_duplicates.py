@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sdgen_core.catalog import duplicates
-from sdgen_core.catalog.duplicates import groups, near, near_groups, near_pairs, nearest
+from sdgen_core.catalog.pictures import duplicates
+from sdgen_core.catalog.pictures.duplicates import groups, near, near_groups, near_pairs, nearest
 
 Hashes = NDArray[np.uint64]
 TOP = (1 << 64) - 1

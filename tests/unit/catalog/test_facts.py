@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 from PIL import Image
 
-from sdgen_core.catalog.legacy import values_in_name
 from sdgen_core.catalog.records import file_key, fingerprint
+from sdgen_core.catalog.scan.legacy import values_in_name
 
 from .folders import A1111, SESSIONS, Catalog, edit_manifest, old_session, own_session, png, record_of, write_json
 

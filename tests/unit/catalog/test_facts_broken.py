@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sdgen_core.catalog.counters import recount
-from sdgen_core.catalog.facts import SessionFacts
-from sdgen_core.catalog.facts_folder import Walk
+from sdgen_core.catalog.scan.facts import SessionFacts
+from sdgen_core.catalog.scan.folder import Walk
 
 from .folders import Catalog, edit_manifest, old_session, own_session, png, write_json
 

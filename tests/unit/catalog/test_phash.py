@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdgen_core.catalog.phash import from_signed, phash, to_signed
-from sdgen_core.catalog.shrink import SMALL, thumbnails
+from sdgen_core.catalog.pictures.phash import from_signed, phash, to_signed
+from sdgen_core.catalog.pictures.shrink import SMALL, thumbnails
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "examples" / "demo" / "pictures.png"

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from sdgen_core.catalog.predecessor_db import find_databases, import_judgements
+from sdgen_core.catalog.scan.predecessor_db import find_databases, import_judgements
 from sdgen_core.catalog.user import Change
 from sdgen_core.errors import SDGenError
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sdgen_core.catalog import facts_folder, scan
+from sdgen_core.catalog.check import status, verify
 from sdgen_core.catalog.counters import recount
-from sdgen_core.catalog.scan import Importer
-from sdgen_core.catalog.scan_check import status, verify
-from sdgen_core.catalog.scan_watch import FULL, Watch
+from sdgen_core.catalog.scan import folder, importer
+from sdgen_core.catalog.scan.importer import Importer
+from sdgen_core.catalog.scan.watch import FULL, Watch
 from sdgen_core.catalog.user import Change
 from sdgen_core.errors import SDGenError
 
@@ -287,7 +287,7 @@ def test_folders_that_cannot_be_read_are_told_and_not_flagged(catalog, tmp_path,
             raise PermissionError(13, "Permission denied")
         return really(path)
 
-    monkeypatch.setattr(facts_folder.os, "scandir", refused)
+    monkeypatch.setattr(folder.os, "scandir", refused)
     report = catalog.run(root)
     assert [e["code"] for e in report.errors] == ["unreadable-file"] and "Permission denied" in report.errors[0][
         "message"
@@ -302,7 +302,7 @@ def test_roots_inside_of_roots_are_looked_at_once(catalog, tmp_path):
 
 
 def test_a_large_session_is_written_in_slices(catalog, tmp_path, monkeypatch):
-    monkeypatch.setattr(scan, "SLICE", 3)
+    monkeypatch.setattr(importer, "SLICE", 3)
     root = tmp_path / "root"
     own_session(root / "20260102_030405-mine", 8)
     seen = []
@@ -318,7 +318,7 @@ def test_a_large_session_is_written_in_slices(catalog, tmp_path, monkeypatch):
 
 
 def test_an_import_that_is_cancelled_goes_on_later(catalog, tmp_path, monkeypatch):
-    monkeypatch.setattr(scan, "SLICE", 3)
+    monkeypatch.setattr(importer, "SLICE", 3)
     root = tmp_path / "root"
     own_session(root / "20260102_030405-mine", 8)
     old_session(root)
@@ -335,12 +335,12 @@ def test_an_import_that_is_cancelled_goes_on_later(catalog, tmp_path, monkeypatc
 
 
 def test_while_comfyui_renders_the_import_waits(catalog, tmp_path, monkeypatch):
-    monkeypatch.setattr(scan, "_BUSY_SLICE", 2)
+    monkeypatch.setattr(importer, "_BUSY_SLICE", 2)
     root = tmp_path / "root"
     own_session(root / "20260102_030405-mine", 8)
     waits = []
     clock = iter(range(10_000))
-    monkeypatch.setattr(scan.time, "monotonic", lambda: next(clock) / 10)
+    monkeypatch.setattr(importer.time, "monotonic", lambda: next(clock) / 10)
     catalog.run(root, busy=lambda: True, sleep=waits.append)
     assert len(waits) >= 5 and all(0.1 < wait <= 5.0 for wait in waits)
     assert catalog.session("images") == (8,)
@@ -354,17 +354,17 @@ KILLED = """
 import sys, os
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from sdgen_core.catalog import facts_folder, scan
+from sdgen_core.catalog.scan import folder, importer
 from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.user import UserStore
-scan.SLICE = 2
+importer.SLICE = 2
 here = Path(sys.argv[1])
 index = Index(here / "index.db", UserStore(here / "user.db"))
 def tell(progress):
     if progress.images >= int(sys.argv[4]):
         print("now", flush=True)
         sys.stdin.read()
-scan.Importer(index, progress=tell).run([Path(sys.argv[2])])
+importer.Importer(index, progress=tell).run([Path(sys.argv[2])])
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdgen_core.catalog.stats import needs_more, stability, successes, wilson
+from sdgen_core.catalog.stats.formulas import needs_more, stability, successes, wilson
 
 rates = st.tuples(st.integers(1, 400), st.floats(0, 1)).map(lambda pair: (round(pair[0] * pair[1] * 2) / 2, pair[0]))
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.query import parse
 from sdgen_core.catalog.snapshot import Snapshot
-from sdgen_core.catalog.stats_report import TABLES, TOP, Asked, rows_of, table
-from sdgen_core.catalog.stats_table import as_dict, columns
-from sdgen_core.catalog.stats_view import GROUPINGS
+from sdgen_core.catalog.stats.report import TABLES, TOP, Asked, rows_of, table
+from sdgen_core.catalog.stats.table import as_dict, columns
+from sdgen_core.catalog.stats.view import GROUPINGS
 from sdgen_core.catalog.user import Change, UserStore
 from sdgen_core.cli.catalog import app
 from sdgen_core.cli.stats import Grouping, TableName

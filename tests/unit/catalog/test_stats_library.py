@@ -23,14 +23,14 @@ from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.query import parse
 from sdgen_core.catalog.resolve import resolve
 from sdgen_core.catalog.snapshot import Snapshot
-from sdgen_core.catalog.stats import needs_more, stability, wilson
-from sdgen_core.catalog.stats_impact import DEAD_BITS, LEAST_IMAGES, around, dead_values, impacts
-from sdgen_core.catalog.stats_pairs import failing_pairs
-from sdgen_core.catalog.stats_stability import stabilities
-from sdgen_core.catalog.stats_success import Telling, success, success_by, success_of_all, top_failing
-from sdgen_core.catalog.stats_table import as_dict
-from sdgen_core.catalog.stats_totals import totals
-from sdgen_core.catalog.stats_view import GROUPINGS, View, groups, view
+from sdgen_core.catalog.stats.formulas import needs_more, stability, wilson
+from sdgen_core.catalog.stats.impact import DEAD_BITS, LEAST_IMAGES, around, dead_values, impacts
+from sdgen_core.catalog.stats.pairs import failing_pairs
+from sdgen_core.catalog.stats.stability import stabilities
+from sdgen_core.catalog.stats.success import Telling, success, success_by, success_of_all, top_failing
+from sdgen_core.catalog.stats.table import as_dict
+from sdgen_core.catalog.stats.totals import totals
+from sdgen_core.catalog.stats.view import GROUPINGS, View, groups, view
 from sdgen_core.catalog.user import Change, UserStore
 from sdgen_core.errors import SDGenError
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdgen_core.catalog.stats_success import Success
-from sdgen_core.catalog.stats_table import FORMULA, as_csv, as_dict, columns
+from sdgen_core.catalog.stats.success import Success
+from sdgen_core.catalog.stats.table import FORMULA, as_csv, as_dict, columns
 
 
 @dataclass

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdgen_core.catalog import thumbs as module
-from sdgen_core.catalog.phash import phash
-from sdgen_core.catalog.shrink import fitted, placeholder, thumbnails
-from sdgen_core.catalog.thumbs import LARGE, SIZES, SMALL, Made, ThumbQueue, Thumbs
+from sdgen_core.catalog.pictures import thumbs as module
+from sdgen_core.catalog.pictures.phash import phash
+from sdgen_core.catalog.pictures.shrink import fitted, placeholder, thumbnails
+from sdgen_core.catalog.pictures.thumbs import LARGE, SIZES, SMALL, Made, ThumbQueue, Thumbs
 from sdgen_core.errors import SDGenError
 
 KEY = "0123456789abcdef" * 4
@@ -399,7 +399,7 @@ MAKER = """
 import sys
 from pathlib import Path
 from PIL import Image
-from sdgen_core.catalog.thumbs import Thumbs
+from sdgen_core.catalog.pictures.thumbs import Thumbs
 image = Image.effect_noise((300, 400), 90).convert("RGB")
 print("ready", flush=True)
 sys.stdin.readline()
@@ -606,7 +606,7 @@ def test_errors_reach_who_asked_and_stop_nothing(
 
 def test_importing_is_light() -> None:
     code = (
-        "import sys, sdgen_core.catalog.thumbs, sdgen_core.catalog.phash, sdgen_core.catalog.duplicates;"
+        "import sys, sdgen_core.catalog.pictures.thumbs, sdgen_core.catalog.pictures.phash, sdgen_core.catalog.pictures.duplicates;"
         "sys.exit(repr([m for m in ('PIL', 'numpy', 'torch') if m in sys.modules]))"
     )
     done = subprocess.run(

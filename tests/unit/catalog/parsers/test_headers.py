@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from sdgen_core.catalog import headers
-from sdgen_core.catalog.headers import read_header
 from sdgen_core.catalog.parsers import parse
+from sdgen_core.catalog.scan import headers
+from sdgen_core.catalog.scan.headers import read_header
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions.metadata import encode_png
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .duplicates import bit_counts
-from .sql import as_list
-from .stats_view import Entries, Value, View
-from .store import Store
+from ..pictures.duplicates import bit_counts
+from ..sql import as_list
+from ..store import Store
+from .view import Entries, Value, View
 
 if TYPE_CHECKING:
     import numpy as np

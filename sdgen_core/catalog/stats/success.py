@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .schema import VERDICT_NUMBER
-from .stats import KO, NO_EFFECT, OK, PARTIAL, UNINTENDED, WIDTH, needs_more, successes, wilson
-from .stats_view import Groups, Value, View, counted, groups
-from .store import Store
+from ..schema import VERDICT_NUMBER
+from ..store import Store
+from .formulas import KO, NO_EFFECT, OK, PARTIAL, UNINTENDED, WIDTH, needs_more, successes, wilson
+from .view import Groups, Value, View, counted, groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +89,7 @@ def success_of_all(store: Store, telling: Telling = Telling()) -> list[Success]:
 
 
 def success(of: View, by: str | None = None, telling: Telling = Telling()) -> list[Success]:
-    """Every value in the images that are found, by group, placeholder and key; ``by`` as of ``stats_view.groups``."""
+    """Every value in the images that are found, by group, placeholder and key; ``by`` as of ``stats.view.groups``."""
     values = of.values()
     grouped = groups(of, by) if by else None
     out: list[tuple[int, Success]] = []

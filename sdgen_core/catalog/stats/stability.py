@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .stats import KO, OK, PARTIAL, POINTS, stability, wilson
-from .stats_view import View
+from .formulas import KO, OK, PARTIAL, POINTS, stability, wilson
+from .view import View
 
 
 @dataclass(slots=True)

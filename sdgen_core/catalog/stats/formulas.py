@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from .schema import VERDICT_NUMBER
+from ..schema import VERDICT_NUMBER
 
 #: The verdicts that make up the success rate, and what they are worth.
 POINTS = {"ok": 1.0, "partial": 0.5, "ko": 0.0}

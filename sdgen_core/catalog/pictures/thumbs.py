@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SDGenError, shown
-from ..sessions.files import make_folder, raise_write_error, remove_leftovers, write_atomic
+from ...errors import SDGenError, shown
+from ...sessions.files import make_folder, raise_write_error, remove_leftovers, write_atomic
 from .shrink import DAMAGED, LARGE, SIZES, SMALL, fitted, placeholder, thumbnails, webp
 
 if TYPE_CHECKING:

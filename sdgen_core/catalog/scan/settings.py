@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError
-from ..sessions.metadata import clean_text
-from ..sessions.parameters import canonical_name
+from ...errors import SDGenError
+from ...sessions.metadata import clean_text
+from ...sessions.parameters import canonical_name
+from ..parsers import ImageFacts, parse
+from ..parsers.facts import as_number, as_pixels, as_steps, file_title, sampler_names
+from ..records import ImageRecord
 from .headers import read_header
-from .parsers import ImageFacts, parse
-from .parsers.facts import as_number, as_pixels, as_steps, file_title, sampler_names
-from .records import ImageRecord
 
 _HASH = re.compile(r"\s*\[[0-9a-fA-F]{4,64}\]\s*\Z")
 _WANTED = ("checkpoint", "vae", "sampler_name", "scheduler", "cfg", "steps", "width", "height")

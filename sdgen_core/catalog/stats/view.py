@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import SDGenError, nearest_names
-from .resolve import Resolved
-from .snapshot import Snapshot
-from .store import Store
+from ...errors import SDGenError, nearest_names
+from ..resolve import Resolved
+from ..snapshot import Snapshot
+from ..store import Store
 
 if TYPE_CHECKING:
     import numpy as np

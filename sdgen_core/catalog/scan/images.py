@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from ..sessions.naming import parse_image_name
-from .facts_settings import Sample, Settings, found_settings, plain, sample, settings_of, written_settings
-from .parsers import ImageFacts
-from .parsers.facts import as_int, as_map, as_text
-from .records import ImageRecord, file_key, fingerprint, generation_key, value_text
+from ...sessions.naming import parse_image_name
+from ..parsers import ImageFacts
+from ..parsers.facts import as_int, as_map, as_text
+from ..records import ImageRecord, file_key, fingerprint, generation_key, value_text
+from .settings import Sample, Settings, found_settings, plain, sample, settings_of, written_settings
 
 MOST_NUMBER = 2**31
 _SHA256 = re.compile(r"[0-9a-f]{64}")

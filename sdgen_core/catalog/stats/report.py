@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError, nearest_names
-from .query import Query
-from .resolve import resolve
-from .snapshot import Snapshot
-from .stats_impact import PlaceholderImpact, ValueImpact, dead_values, impacts
-from .stats_pairs import FailingPair, failing_pairs
-from .stats_stability import Stability, stabilities
-from .stats_success import Success, Telling, success, success_by, success_of_all, top_failing
-from .stats_totals import SessionTotals, Totals, totals
-from .stats_view import View, view
-from .store import Store
+from ...errors import SDGenError, nearest_names
+from ..query import Query
+from ..resolve import resolve
+from ..snapshot import Snapshot
+from ..store import Store
+from .impact import PlaceholderImpact, ValueImpact, dead_values, impacts
+from .pairs import FailingPair, failing_pairs
+from .stability import Stability, stabilities
+from .success import Success, Telling, success, success_by, success_of_all, top_failing
+from .totals import SessionTotals, Totals, totals
+from .view import View, view
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,7 +26,7 @@ TOP = 10
 
 @dataclass(frozen=True)
 class Asked:
-    """What is wanted of a table: the grouping (``stats_view.GROUPINGS``), the number of rows (None: ``TOP`` of what is a list of
+    """What is wanted of a table: the grouping (``stats.view.GROUPINGS``), the number of rows (None: ``TOP`` of what is a list of
     the worst, else all) and when a rate is known well enough."""
 
     by: str | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .facts_images import Known
-from .index import Index
-from .records import ImageRecord, unsigned
+from ..index import Index
+from ..records import ImageRecord, unsigned
+from .images import Known
 
 _ROWS = (
     "SELECT image.id, file, number, batch, created, seed, width, height, bytes, mtime, model.text, sampler.text, scheduler.text,"

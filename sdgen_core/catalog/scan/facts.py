@@ -14,17 +14,17 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from ..sessions.annotate import ENDING as ANNOTATED
-from ..sessions.naming import THEME_LIMIT, folder_time, safe_name
-from ..sessions.reading import ManifestData
-from .facts_folder import Folder
-from .facts_images import Item, Known, Shared, inside, place, read_image
-from .facts_read import read_record
-from .facts_settings import Sample, Settings, found_settings, model_of, plain, sample, written_settings
+from ...sessions.annotate import ENDING as ANNOTATED
+from ...sessions.naming import THEME_LIMIT, folder_time, safe_name
+from ...sessions.reading import ManifestData
+from ..parsers import ImageFacts
+from ..parsers.facts import as_int, as_map, as_text
+from ..records import ImageRecord, SessionRecord
+from .folder import Folder
+from .images import Item, Known, Shared, inside, place, read_image
 from .legacy import values_in_name
-from .parsers import ImageFacts
-from .parsers.facts import as_int, as_map, as_text
-from .records import ImageRecord, SessionRecord
+from .read import read_record
+from .settings import Sample, Settings, found_settings, model_of, plain, sample, written_settings
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _DATED = re.compile(r"\d{4}-?\d\d-?\d\d_\d{6}[-_]?")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .stats import KO, OK, PARTIAL, wilson
-from .stats_view import View, counted
+from .formulas import KO, OK, PARTIAL, wilson
+from .view import View, counted
 
 if TYPE_CHECKING:
     import numpy as np

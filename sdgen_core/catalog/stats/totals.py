@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fields import VERDICTS
-from .schema import MARK_NUMBER, VERDICT_NUMBER
-from .stats_view import View, groups
+from ..fields import VERDICTS
+from ..schema import MARK_NUMBER, VERDICT_NUMBER
+from .view import View, groups
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-from ..errors import SDGenError, shown
-from ..sessions.metadata import TEXT_CHUNKS, TornImage, text_of_chunk, walk_png
+from ...errors import SDGenError, shown
+from ...sessions.metadata import TEXT_CHUNKS, TornImage, text_of_chunk, walk_png
 
 #: The most text taken from one file, in bytes: a large canvas has 2 MiB, the largest texts that were seen 8 MiB.
 MAX_TEXT = 16 << 20

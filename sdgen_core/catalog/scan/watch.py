@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .facts_folder import Walk
-from .scan import Importer, Report
+from .folder import Walk
+from .importer import Importer, Report
 
 #: Seconds between two looks, and between two looks through everything.
 PERIOD, FULL = 2.0, 600.0

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError, shown
-from ..sessions.edits import find_edits
-from ..sessions.journal import JOURNAL_NAME, JournalIndex, entry_index, parse_json
-from ..sessions.reading import MANIFEST_NAME
-from .facts_folder import TEXT_CONFIGS, V0_METADATA, V1_ENDING, Folder
+from ...errors import SDGenError, shown
+from ...sessions.edits import find_edits
+from ...sessions.journal import JOURNAL_NAME, JournalIndex, entry_index, parse_json
+from ...sessions.reading import MANIFEST_NAME
+from ..parsers.facts import as_map, as_text
+from .folder import TEXT_CONFIGS, V0_METADATA, V1_ENDING, Folder
 from .legacy import Written, read_text, read_v0, read_v1
-from .parsers.facts import as_map, as_text
 
 #: A record longer than this is none: the largest known, of 40,000 images, has 60 MB.
 MOST_BYTES = 1 << 30

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SDGenError, shown
-from ..sessions.journal import JOURNAL_NAME
-from ..sessions.naming import folder_time
-from ..sessions.reading import IMAGE_ENDINGS, MANIFEST_NAME
+from ...errors import SDGenError, shown
+from ...sessions.journal import JOURNAL_NAME
+from ...sessions.naming import folder_time
+from ...sessions.reading import IMAGE_ENDINGS, MANIFEST_NAME
 
 #: Changes whenever facts are read differently, so that what older versions read is read again.
 READER = 1

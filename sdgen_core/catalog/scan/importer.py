@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError, shown
+from ...errors import SDGenError, shown
+from ..index import Index
+from ..records import ImageRecord, SessionRecord
 from .facts import SessionFacts
-from .facts_folder import Folder, Walk
-from .facts_known import differs, known_images
-from .index import Index
-from .records import ImageRecord, SessionRecord
+from .folder import Folder, Walk
+from .known import differs, known_images
 
 log = logging.getLogger("sdgen")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .parsers.facts import as_int, as_map, as_text
+from ..parsers.facts import as_int, as_map, as_text
 
 _MORE = re.compile(r"\.\.\. and \d+ more\Z")
 _RULE = re.compile(r"\s*[-=_*#]{3,}\s*\Z")

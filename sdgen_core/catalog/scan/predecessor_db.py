@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError, shown
-from .facts_settings import clean
-from .fields import MOST_TEXT, SESSION_RATINGS, check, tag_field
-from .index import Index
-from .user import Change, Step
+from ...errors import SDGenError, shown
+from ..fields import MOST_TEXT, SESSION_RATINGS, check, tag_field
+from ..index import Index
+from ..user import Change, Step
+from .settings import clean
 
 PLACE = Path("metadata") / "sessions.db"
 _COLUMNS = ("session_id", "session_path", "is_test", "is_complete", "is_favorite", "user_rating", "user_note", "tags")

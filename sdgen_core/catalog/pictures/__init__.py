@@ -1,0 +1,1 @@
+"""What is made from pixels: thumbnails, perceptual hashes, near-duplicates."""

@@ -1,0 +1,1 @@
+"""From folders to the index: what session folders, their manifests and their images say."""

@@ -1,0 +1,1 @@
+"""Statistics of judgements: tables for the panel, the commands and the improvement loop."""
