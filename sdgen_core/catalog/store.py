@@ -7,6 +7,7 @@ other, readers never wait (WAL).
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 import threading
 import time
@@ -90,6 +91,8 @@ class Store:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
+        self._opened = secrets.token_hex(4)
+        self._watcher: sqlite3.Connection | None = None
         with clear_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
@@ -175,6 +178,15 @@ class Store:
         with clear_errors(self.path):
             row = self.reader().execute(sql, values).fetchone()
         return row[0] if row else None
+
+    def version(self) -> str:
+        """A text that is another one after every commit, of this process or another: what is unchanged need not be read again."""
+        with self._lock, clear_errors(self.path):
+            if self._watcher is None:
+                self._watcher = self._connect()
+                self._readers.append(self._watcher)
+            (number,) = self._watcher.execute("PRAGMA data_version").fetchone()
+        return f"{self._opened}-{number}"
 
     def checkpoint(self) -> None:
         """Write the log into the file and cut it, as far as no reader is in the way."""
