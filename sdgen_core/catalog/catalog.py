@@ -103,6 +103,17 @@ class Catalog:
         subjects = self.user.learn(pairs)
         self.index.attach(subjects)
 
+    def add_key(self, image: int, key: str) -> None:
+        """Note the key of an image's whole file, here and in ``user.db`` if something was said about the image.
+
+        Raises ``unknown-item``.
+        """
+        [known] = self._keys("image", [image]).values()
+        said = self.user.subjects(known)
+        self.index.add_key(image, key)
+        if first := next((other for other in known if other in said), None):
+            self.learn([(first, key)])
+
     def _keys(self, table: str, rows: Iterable[int]) -> dict[int, tuple[str, ...]]:
         wanted = list(dict.fromkeys(rows))
         found: dict[int, list[str]] = {}

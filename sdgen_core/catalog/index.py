@@ -304,6 +304,34 @@ class Index:
         assert made is not None
         return made
 
+    # ---- what is found out later ----------------------------------------------------------------------------------------
+
+    def set_pictures(self, rows: Iterable[tuple[int, int | None, int | None, int | None, bool]]) -> None:
+        """Write down what decoding files told: (image, width, height, perceptual hash, whether it is broken). None leaves what is there.
+
+        The hash may be given unsigned or as SQLite stores it.
+        """
+        wanted = [(w, h, None if p is None else signed(p), broken, image) for image, w, h, p, broken in rows]
+        with self._write() as db:
+            db.executemany(
+                "UPDATE image SET width=coalesce(?, width), height=coalesce(?, height), phash=coalesce(?, phash), broken=?"
+                " WHERE id=?",
+                wanted,
+            )
+            self._log(db, [row[-1] for row in wanted])
+
+    def add_key(self, image: int, key: str) -> None:
+        """Note the key of an image's whole file (``records.file_key``), and mirror what was said about a file with that key.
+
+        ``Catalog.add_key`` teaches it to ``user.db`` as well.
+        """
+        with self._write() as db:
+            db.execute("UPDATE image SET hashed=1 WHERE id=?", (image,))
+            db.execute("INSERT OR IGNORE INTO image_key(key, image) VALUES(?,?)", (key, image))
+            keys = [known for (known,) in db.execute("SELECT key FROM image_key WHERE image=?", (image,))]
+            if self._mirror.attach_images(db, {image: keys}):
+                self._log(db, [image])
+
     # ---- files that are gone ---------------------------------------------------------------------------------------------
 
     def set_missing(self, images: Iterable[int], missing: bool) -> None:

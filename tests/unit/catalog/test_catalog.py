@@ -92,6 +92,33 @@ def test_a_hash_that_becomes_known_finds_copies(catalog, tmp_path):
     assert sorted(catalog.find("is:favourite")[0]) == [catalog.ids[0], copied]
 
 
+def test_the_hash_of_a_whole_file_is_a_key(catalog, tmp_path):
+    """Of an image that was judged it becomes one of what was said; one that has it gets what was said about that file."""
+    ids = catalog.ids
+    catalog.judge(ids[:1], "mark", "favourite")
+    catalog.add_key(ids[0], "s:first")
+    catalog.add_key(ids[1], "s:second")
+    assert set(catalog.user.subjects(["s:first", "s:second"])) == {"s:first"}
+    copy = catalog.index.put_session(session(tmp_path, "copy"))
+    copies = catalog.index.put_images(copy, [image("c", n, keys=(f"f:{n}",)) for n in range(2)])
+    assert catalog.find("is:favourite")[0] == ids[:1]
+    catalog.add_key(copies[1], "s:first")
+    assert sorted(catalog.find("is:favourite")[0]) == [ids[0], copies[1]]
+    assert catalog.index.store.rows("SELECT id FROM image WHERE hashed") == [(n,) for n in (*ids[:2], copies[1])]
+    with pytest.raises(SDGenError) as caught:
+        catalog.add_key(99, "s:x")
+    assert caught.value.code == "unknown-item"
+
+
+def test_what_decoding_tells_is_written_down(catalog):
+    one, two, *_ = catalog.ids
+    catalog.index.set_pictures([(one, 100, 50, 2**64 - 1, False), (two, None, None, None, True)])
+    columns = "SELECT width, height, phash, broken FROM image WHERE id IN (1, 2) ORDER BY id"
+    assert catalog.index.store.rows(columns) == [(100, 50, -1, 0), (64, 96, None, 1)]
+    assert catalog.find("is:landscape")[0] == [one]
+    assert catalog.find("is:broken")[0] == [two]
+
+
 # ---- files of judgements ---------------------------------------------------------------------------------------------
 
 
