@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..sessions.service import Sessions
     from ..templates.library import Listings
 
+#: Bytes of a body that a route takes unless it says otherwise.
+BODY_LIMIT = 1 << 20
+
 
 class Engine(Protocol):
     """What the routes serve: ComfyUI's engine, or a program that shows sessions alone. A part that cannot work raises why."""
@@ -26,6 +29,11 @@ class Engine(Protocol):
 
     @property
     def library(self) -> Library: ...
+
+    @property
+    def token(self) -> str | None:
+        """What others than this machine's own programs have to send before they may write; None: they may not."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,15 @@ class Call:
 class File:
     """An answer that is a file: its bytes, or where they are. ``immutable``: what is at this address never changes.
 
-    ``name``: offered for keeping under this name.
+    ``name``: offered for keeping under this name. ``page``: a page of ours, which a browser shows and may run the script of, without
+    anything of the server's; any other file that is no image, text or JSON is only ever kept.
     """
 
     content: bytes | Path
     type: str
     immutable: bool = False
     name: str | None = None
+    page: bool = False
 
 
 Handler = Callable[[Engine, Call], "BaseModel | dict[str, Any] | File"]
@@ -58,6 +68,9 @@ class Route:
     """``method`` and ``path`` of a route; ``handler`` runs in a worker thread. ``query``, ``body`` and ``answer`` are its models
     (``answer`` None: a file of one of ``types``). ``version``, if given, says cheaply what the answer depends on: it becomes the
     ETag, and a client that has this version is answered without a call of ``handler``.
+
+    ``slow`` handlers, which may take seconds, have threads of their own, so that nobody waits behind them who asks for little.
+    ``limit``: bytes that the body may have.
     """
 
     method: str
@@ -69,3 +82,10 @@ class Route:
     answer: type[BaseModel] | None = None
     types: tuple[str, ...] = ()
     version: Callable[[Engine, Call], str] | None = None
+    slow: bool = False
+    limit: int = BODY_LIMIT
+
+    @property
+    def writes(self) -> bool:
+        """Whether asking may change something."""
+        return self.method != "GET"
