@@ -190,3 +190,10 @@ END;
 def m001_first_tables(db: Database) -> None:
     for statement in split_statements(_TABLES + _TRIGGERS):
         db.conn.execute(statement)
+
+
+@migrations()
+def m002_what_is_to_be_done(db: Database) -> None:
+    """Images whose pixels or whole files nobody has looked at yet: found without a look at the others."""
+    db.conn.execute("CREATE INDEX image_unseen ON image(id) WHERE phash IS NULL AND missing=0 AND broken=0")
+    db.conn.execute("CREATE INDEX image_unhashed ON image(id) WHERE hashed=0 AND missing=0")

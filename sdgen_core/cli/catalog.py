@@ -19,7 +19,7 @@ from .stats import stats
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
-    from ..catalog.scan.importer import Progress, Report
+    from ..catalog.scan.report import Progress, Report
 
 app = typer.Typer(no_args_is_help=True, help="The catalog of all sessions and images.")
 app.command(context_settings={"ignore_unknown_options": True})(find)  # a clause may begin with a minus

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..catalog.library import Library
 from ..errors import SDGenError, shown
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
@@ -29,6 +30,9 @@ from .lora_files import files_trained_as
 from .settings import Settings
 
 log = logging.getLogger("sdgen")
+
+#: Seconds until the catalog looks into the folders: ComfyUI starts first.
+_LIBRARY_DELAY = 5.0
 
 PACK = Path(__file__).resolve().parents[2]
 
@@ -58,6 +62,19 @@ class Engine:
         )
         self.feeder = Feeder(self.sessions, _own_server, window=self.settings.window)
         self.sessions.changed.append(StatusLine(self.sessions).changed)
+        self.library = Library(
+            self.settings.catalog_folder(user_dir),
+            [self.sessions.root, *self.settings.libraries()],
+            busy=rendering,
+            max_thumbs=int(self.settings.thumbnails_gb * (1 << 30)),
+        )
+        self.library.heard.append(lambda kind, data: _prompt_server().send_sync(f"sdgen.{kind}", data, None))
+        self.library.follow(self.sessions)
+
+    @property
+    def token(self) -> str | None:
+        """What other machines have to say to change anything; None: they cannot."""
+        return self.settings.gallery_token or None
 
     def start(self) -> None:
         """Settle what the last run left, by the setting ``resume_on_start``, and begin feeding."""
@@ -76,11 +93,13 @@ class Engine:
                     row.id,
                 )
         self.feeder.start()
+        self.library.start(_LIBRARY_DELAY)
 
     def stop(self) -> None:
         """At ComfyUI's end: write the manifests that are behind. Nothing depends on it; a kill loses nothing."""
         self.feeder.stop()
         self.sessions.close()
+        self.library.stop()
 
 
 class StatusLine:
@@ -368,6 +387,11 @@ def _own_server() -> ComfyClient | None:
     host = f"[{address}]" if ":" in address else address
     # Its own certificate need not name the loopback address, and nobody stands between a server and itself.
     return ComfyClient(f"{scheme}://{host}:{port}", verify=False)
+
+
+def rendering() -> bool:
+    """Whether ComfyUI executes a prompt at this moment."""
+    return bool(_prompt_server().prompt_queue.currently_running)
 
 
 def add_prompt_handler(handler: Any) -> None:

@@ -5,6 +5,10 @@
 ``output_folder``: where session folders are made; the default is ``sdgen`` in ComfyUI's output folder.
 ``resume_on_start``: ``auto`` goes on by itself, ``ask`` waits for the user, ``off`` leaves unfinished sessions paused.
 ``window``: items kept in ComfyUI's queue, 1 to 8.
+``library_folders``: further folders with sessions that the catalog shows, such as the output of the predecessor.
+``catalog_folder``: where the catalog and its thumbnails are; the default is ``<user>/sdgen/catalog``.
+``thumbnails_gb``: what all thumbnails may take; beyond it those go that nobody has looked at for longest.
+``gallery_token``: what programs on other machines need to say to change anything (see README); without it they cannot.
 """
 
 from __future__ import annotations
@@ -28,6 +32,10 @@ class Settings(BaseModel):
     output_folder_path: str = Field(default="", alias="output_folder")
     resume_on_start: Literal["auto", "ask", "off"] = "auto"
     window: int = Field(default=4, ge=1, le=8)
+    library_folders: list[str] = []
+    catalog_folder_path: str = Field(default="", alias="catalog_folder")
+    thumbnails_gb: float = Field(default=10.0, gt=0)
+    gallery_token: str = ""
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -57,6 +65,14 @@ class Settings(BaseModel):
     def places(self) -> dict[str, Path]:
         """Name → folder of the places that sessions can be moved to, beside the output folder."""
         return _named(self.session_folders, {})
+
+    def libraries(self) -> list[Path]:
+        """The folders with sessions, beside the output folder."""
+        return [Path(text).expanduser() for text in (*self.session_folders, *self.library_folders)]
+
+    def catalog_folder(self, user_dir: Path) -> Path:
+        """Where the catalog is."""
+        return Path(self.catalog_folder_path).expanduser() if self.catalog_folder_path else user_dir / "catalog"
 
     def template_roots(self, user_dir: Path, pack: Path) -> dict[str, Path]:
         """Name → folder of every template root, the user's own first."""

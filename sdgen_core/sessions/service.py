@@ -60,6 +60,8 @@ class Sessions:
         self.models = ModelHashes(user_dir / "model_hashes.json")
         #: Called (with the session id) whenever an item or a session changed; the feeder and the status line listen.
         self.changed: list[Callable[[str], None]] = []
+        #: Called with the session's folder, the manifest's entries and the decoded images of each item that was saved.
+        self.saved: list[Callable[[Path, list[dict[str, Any]], list[Image]], None]] = []
         self._loaded: OrderedDict[str, LoadedSession] = OrderedDict()
         self._saves: dict[str, deque[float]] = {}
         self.credentials: dict[str, Mapping[str, str]] = {}
@@ -139,9 +141,9 @@ class Sessions:
         with ThreadPoolExecutor(len(items), "sdgen-save") as pool:
             written = [pool.submit(write, i, image, *what) for i, image, what in zip(items, images, own, strict=True)]
         files: list[Path] = []
-        for n, (item, entries) in enumerate(zip(items, written, strict=True), 1):
+        for n, (item, image, entries) in enumerate(zip(items, images, written, strict=True), 1):
             if entries.exception() is None:
-                files += self._record(loaded, item, entries.result(), share, begun + share * n)
+                files += self._record(loaded, item, entries.result(), [image], share, begun + share * n)
         for entries in written:
             entries.result()  # what could be written is recorded; then the first failure is raised
         return files
@@ -158,14 +160,20 @@ class Sessions:
         """Save one item that was ready at ``now``, in seconds of the monotonic clock."""
         model_hash, seconds = self._model_hash(loaded, item), now - loaded.last_saved
         entries = loaded.write(item, images, prompt, extra_pnginfo, model_hash, round(seconds, 4))
-        return self._record(loaded, item, entries, seconds, now)
+        return self._record(loaded, item, entries, images, seconds, now)
 
     def _model_hash(self, loaded: LoadedSession, item: ItemRow) -> str | None:
         checkpoint = loaded.checkpoint(item)
         return self.models.wait(checkpoint, timeout=120) if checkpoint else None
 
     def _record(
-        self, loaded: LoadedSession, item: ItemRow, entries: list[dict[str, Any]], seconds: float, now: float
+        self,
+        loaded: LoadedSession,
+        item: ItemRow,
+        entries: list[dict[str, Any]],
+        images: list[Image],
+        seconds: float,
+        now: float,
     ) -> list[Path]:
         """Note that an item's files are there, in journal and ledger."""
         part = loaded.parts[item.part]
@@ -180,6 +188,8 @@ class Sessions:
         if part.annotations is not None:
             for entry in entries:
                 self.annotator.add(loaded.folder / entry["filename"], entry["applied_variations"], part.annotations)
+        for listener in self.saved:
+            listener(loaded.folder, entries, images)
         self.notify(loaded.id)
         return [loaded.folder / entry["filename"] for entry in entries]
 

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from ...errors import SDGenError, shown
 from ...sessions.annotate import ENDING as ANNOTATED
 from ...sessions.naming import THEME_LIMIT, folder_time, safe_name
 from ...sessions.reading import ManifestData
@@ -58,6 +60,11 @@ class SessionFacts:
         self.record = self._session(root, settings)
         shared = (folder.path, self._id, self.record.started)
         self._shared = Shared(*shared, written if each else settings, each, first.width, first.height)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether an image was there to take the settings from that no record has."""
+        return bool(self._samples)
 
     # ---- which images there are ------------------------------------------------------------------------------------------
 
@@ -221,6 +228,20 @@ class SessionFacts:
         if broken:
             self.problems.append(f"{broken} image files are broken")
         self.record.problems = self.problems[:_MOST_PROBLEMS]
+
+    def entered(self, entry: Mapping[str, Any]) -> ImageRecord:
+        """The image of an entry that has been added to the session's record since. Raises ``unreadable-file``."""
+        name = inside(entry["filename"])
+        try:
+            found = None if name is None else (self.folder.path / name).stat()
+        except OSError as error:
+            message = f"{shown(self.folder.path / entry['filename'])}: {error.strerror or error}"
+            raise SDGenError("unreadable-file", message) from error
+        if name is None or found is None:
+            raise SDGenError("unreadable-file", f"{entry['filename']} is not in the session's folder")
+        number, batch = place(entry, name, 0)
+        item = Item(name, number, batch, entry, (found.st_size, found.st_mtime_ns))
+        return read_image(item, self._shared, None, self.problems)
 
 
 def _word(value: object) -> str | None:

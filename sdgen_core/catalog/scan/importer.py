@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..records import ImageRecord, SessionRecord
 from .facts import SessionFacts
 from .folder import Folder, Walk
 from .known import differs, known_images
+from .report import Progress, Report
 
 log = logging.getLogger("sdgen")
 
@@ -32,45 +32,6 @@ CHECKPOINT = 10_000
 _WAIT_TIMES, _WAIT_MOST, _BUSY_SLICE = 9, 5.0, 100
 #: Errors of the catalog itself: going on with other folders would only repeat them.
 _FATAL = frozenset({"catalog-unusable", "catalog-locked", "catalog-damaged", "disk-full"})
-
-
-@dataclass
-class Progress:
-    """How far an import is. ``sessions`` of ``total`` that have to be read; ``unchanged`` need not; ``seconds`` since the start."""
-
-    total: int = 0
-    sessions: int = 0
-    unchanged: int = 0
-    images: int = 0
-    written: int = 0
-    seconds: float = 0.0
-    folder: str = ""
-
-    @property
-    def rate(self) -> float:
-        """Images a second."""
-        return self.images / self.seconds if self.seconds > 0 else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "seconds": round(self.seconds, 3), "images_per_second": round(self.rate, 1)}
-
-
-@dataclass
-class Report:
-    """What an import did. ``missing`` sessions were flagged; ``errors`` are ``{"code", "message", "folder"}``."""
-
-    progress: Progress = field(default_factory=Progress)
-    missing: int = 0
-    cancelled: bool = False
-    errors: list[dict[str, str]] = field(default_factory=list)
-
-    def add(self, error: SDGenError, folder: Path) -> None:
-        self.errors.append({"code": error.code, "message": error.message, "folder": shown(folder)})
-
-    def to_dict(self) -> dict[str, Any]:
-        done = {**self.progress.to_dict(), "missing": self.missing, "cancelled": self.cancelled, "errors": self.errors}
-        del done["folder"]
-        return done
 
 
 def default_catalog() -> Path:
@@ -214,8 +175,10 @@ class Importer:
         self._learn(learnt)
         with self.index.transaction():
             session = self._put(record, stamp, part)
-            if left:
-                self.index.set_missing(left.values(), True)
+            # Images that were saved while this one was read have arrived in another way, and are no loss.
+            gone = [image for file, image in left.items() if not (facts.folder.path / file).exists()]
+            if gone:
+                self.index.set_missing(gone, True)
             self.index.note_seeds(session)
         progress.images += read
         progress.written += len(part)

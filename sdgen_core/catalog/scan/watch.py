@@ -9,27 +9,41 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from .folder import Walk
-from .importer import Importer, Report
+from .importer import Importer
+from .report import Report
 
 #: Seconds between two looks, and between two looks through everything.
 PERIOD, FULL = 2.0, 600.0
+#: A session rests this many times as long as it took to read it.
+REST = 9
 #: So many of the newest sessions are looked at each time: the running one is among them.
 NEWEST = 20
 
 
 class Watch:
-    """Keeps an index up to date with ``roots``; begin with ``Importer.run``. ``clock`` in seconds."""
+    """Keeps an index up to date with ``roots``; begin with ``Importer.run``. ``clock`` in seconds.
+
+    ``leave`` gives sessions that come into the index in another way. A session is not read again before ``REST`` times as long as
+    reading it took: a running one of thousands of images changes every second.
+    """
 
     def __init__(
-        self, importer: Importer, roots: Sequence[Path], *, clock: Callable[[], float] = time.monotonic
+        self,
+        importer: Importer,
+        roots: Sequence[Path],
+        *,
+        leave: Callable[[], Collection[Path]] = lambda: (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._importer = importer
         self._roots = [Path(os.path.realpath(root)) for root in roots]
+        self._leave = leave
         self._clock = clock
+        self._rests: dict[Path, float] = {}
         self._full = clock() + FULL
         self._names: dict[Path, set[str]] = {}
         #: Folders that are new, and when they were first seen: they become sessions when something is in them.
@@ -52,11 +66,18 @@ class Watch:
             self._names[place] = names
         self._fresh = {path: seen for path, seen in self._fresh.items() if now - seen < FULL}
         reports = []
+        self._rests = {path: until for path, until in self._rests.items() if until > now}
+        left = {*self._leave(), *self._rests}
         for root in self._roots:
             changed = [path for path in self._fresh if path.is_relative_to(root)]
             changed += [path for path in self._changed(root) if path not in self._fresh]
+            changed = [path for path in changed if path not in left]
             if changed:
+                begun = self._clock()
                 report = self._importer.run_folders(changed, root)
+                if report.progress.sessions:
+                    spent = self._clock() - begun
+                    self._rests.update(dict.fromkeys(changed, begun + spent + REST * spent / len(changed)))
                 told = {(error["folder"], error["message"]) for error in report.errors}
                 report.errors = [e for e in report.errors if (e["folder"], e["message"]) not in self._told]
                 self._told |= told
