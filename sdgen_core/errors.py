@@ -68,6 +68,19 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("rejected-prompt", "ComfyUI refused the graph: repair the input named, then resume the session."),
     ErrorCode("bad-settings", "Repair the settings file, or delete it to have the defaults."),
     ErrorCode("bad-request", "See the table of routes in the README."),
+    ErrorCode("body-too-large", "Ask for less at once, in several requests."),
+    ErrorCode("foreign-origin", "Open SDGen's own address: pages of other sites may not ask for anything."),
+    ErrorCode(
+        "foreign-host",
+        "Use the address http://127.0.0.1 with the server's port; behind a proxy, set `gallery_token` in SDGen's settings and send it.",
+    ),
+    ErrorCode(
+        "write-refused",
+        "Set `gallery_token` in SDGen's settings.json in ComfyUI's user folder, restart, then open /sdgen/login?token=TOKEN in this"
+        " browser once, or send the header 'Authorization: Bearer TOKEN'.",
+    ),
+    ErrorCode("token-needed", "Open the address that the program printed when it started, with ?token= and the token."),
+    ErrorCode("needs-comfyui", "Open SDGen in ComfyUI: orders and templates are served there."),
     # ComfyUI
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),
     ErrorCode("internal-error", "This is a bug of SDGen: please report it with ComfyUI's log."),
