@@ -90,10 +90,9 @@ class Library:
         """End it and close the catalog. Nothing depends on it; a kill loses nothing."""
         self._arrivals.close()
         self._background.close()
-        with self._lock:
-            if self._catalog is not None:
-                self.pictures.close()
-                self._catalog.close()
+        if self._catalog is not None:
+            self.pictures.close()
+            self._catalog.close()
 
     def tell(self, kind: str, **data: Any) -> None:
         """Tell all listeners."""

@@ -88,7 +88,7 @@ class Pictures:
                     (self._below or 1 << 62, _TOGETHER),
                 )
                 if not rows:
-                    return False
+                    return not self._queue.drained(max(0.0, deadline - time.monotonic()))
                 for image, key in rows:
                     left = deadline - time.monotonic()
                     if left <= 0 or stop() or not self._submit(image, key, left):
@@ -113,7 +113,8 @@ class Pictures:
 
     def _done(self, made: Made, at_once: bool = False) -> None:
         if made.error is not None and made.error.code != _BROKEN:
-            log.warning("SDGen: %s", made.error)
+            if made.error.code != "missing-file":  # the next scan will say so
+                log.warning("SDGen: %s", made.error)
             return
         with self._lock:
             self._made.append(made)

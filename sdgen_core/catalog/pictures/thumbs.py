@@ -273,6 +273,13 @@ class ThumbQueue:
             self._paused = False
             self._changed.notify_all()
 
+    def drained(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds until no work is left; whether none is."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not (self._urgent or self._background or self._running) or self._closed, timeout
+            )
+
     def close(self, *, finish: bool = False, timeout: float = 60.0) -> None:
         """Accept nothing more, finish what is urgent (``finish``: everything), and wait for it at most ``timeout`` seconds.
 
@@ -313,6 +320,8 @@ class ThumbQueue:
                     done(made)
                 except Exception:
                     log.exception("SDGen: what follows on the thumbnail of %s failed", key)
+            with self._changed:
+                self._changed.notify_all()
 
     def _make(self, key: str, job: _Job) -> Made:
         try:
