@@ -30,7 +30,7 @@ _SESSION_COLUMNS = (
 )  # fmt: skip
 _IMAGE_COLUMNS = (
     "session", "file", "number", "batch", "created", "seed", "width", "height", "bytes", "mtime", "model", "sampler", "scheduler",
-    "steps", "cfg", "prompt", "thumb", "phash", "missing", "broken", "hashed",
+    "steps", "cfg", "prompt", "thumb", "phash", "missing", "removed", "broken", "hashed",
 )  # fmt: skip
 
 
@@ -221,6 +221,7 @@ class Index:
             record.thumb,
             None if record.phash is None else signed(record.phash),
             record.missing,
+            record.removed,
             record.broken,
             record.hashed,
         )
@@ -334,12 +335,17 @@ class Index:
 
     # ---- files that are gone ---------------------------------------------------------------------------------------------
 
-    def set_missing(self, images: Iterable[int], missing: bool) -> None:
-        """Flag images whose file is gone, or is back. Nothing is ever forgotten because a file is not there."""
+    def set_missing(self, images: Iterable[int], missing: bool, *, removed: bool | None = None) -> None:
+        """Flag images whose file is gone, or is back. Nothing is ever forgotten because a file is not there.
+
+        ``removed``: whether they were thrown away on purpose; None leaves what is known.
+        """
         wanted = list(images)
         with self._write() as db:
             db.executemany(
-                "UPDATE image SET missing=? WHERE id=? AND missing<>?", [(missing, i, missing) for i in wanted]
+                "UPDATE image SET missing=?1, removed=coalesce(?2, removed)"
+                " WHERE id=?3 AND (missing, removed) IS NOT (?1, coalesce(?2, removed))",
+                [(missing, removed, i) for i in wanted],
             )
             sessions: set[int] = set()
             for some in chunks(wanted):
@@ -359,7 +365,7 @@ class Index:
     def _recount_planned(db: sqlite3.Connection, session: int) -> None:
         db.execute(
             "UPDATE session SET found_planned = (SELECT count(DISTINCT number) FROM image WHERE image.session = session.id"
-            " AND image.missing = 0 AND number >= 0 AND number < coalesce(session.planned, 0)) WHERE id=?",
+            " AND (image.missing = 0 OR image.removed = 1) AND number >= 0 AND number < coalesce(session.planned, 0)) WHERE id=?",
             (session,),
         )
 

@@ -68,7 +68,8 @@ def unsigned(number: int) -> int:
 class ImageRecord:
     """One image of a session. ``values`` is placeholder -> (key, or None when only the text is known; text).
 
-    ``created`` in Unix milliseconds, ``mtime`` in nanoseconds, ``seed`` unsigned, ``phash`` unsigned 64 bits.
+    ``created`` in Unix milliseconds, ``mtime`` in nanoseconds, ``seed`` unsigned, ``phash`` unsigned 64 bits; ``removed``: the
+    session's record says that it was thrown away.
     """
 
     file: str
@@ -91,6 +92,7 @@ class ImageRecord:
     negative: str = ""
     phash: int | None = None
     missing: bool = False
+    removed: bool = False
     broken: bool = False
     hashed: bool = False
     values: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)

@@ -36,7 +36,7 @@ CREATE TABLE session(
   started INTEGER NOT NULL,
   status TEXT NOT NULL,              -- ongoing, completed, aborted, unknown
   planned INTEGER,                   -- images asked for
-  found_planned INTEGER NOT NULL DEFAULT 0,  -- how many of them are there
+  found_planned INTEGER NOT NULL DEFAULT 0,  -- how many of them are there, or were until they were thrown away
   theme TEXT, style TEXT, template TEXT, mode TEXT, seed_mode TEXT, base_seed INTEGER,
   sweep INTEGER NOT NULL DEFAULT 0,
   combinations TEXT,                 -- can exceed 64 bits
@@ -130,7 +130,8 @@ CREATE VIRTUAL TABLE prompt_text USING fts5(
 #: The counted columns of a session, as sums over its images ``{row}``.
 SESSION_COUNTS = {
     "images": "1 - {row}.missing",
-    "gone": "{row}.missing",
+    "gone": "{row}.missing",  # those thrown away are among them
+    "removed": "({row}.missing * {row}.removed)",
     "bytes": "{row}.bytes * (1 - {row}.missing)",
     "favourites": "({row}.mark = 1)",
     "interesting": "({row}.mark = 2)",
@@ -149,14 +150,16 @@ def _counting(**rows: str) -> str:
     return f"UPDATE session SET {changes} WHERE id = {next(iter(rows))}.session;"
 
 
-_WATCHED = "missing, bytes, mark, failed, judged"
-_COUNTED = "({row}.missing, {row}.bytes, {row}.mark, {row}.failed, {row}.judged > 0)"
-_TRIGGERS = f"""
+_WATCHED = "missing, removed, bytes, mark, failed, judged"
+_COUNTED = "({row}.missing, {row}.removed, {row}.bytes, {row}.mark, {row}.failed, {row}.judged > 0)"
+_COUNTING = f"""
 CREATE TRIGGER image_added AFTER INSERT ON image BEGIN {_counting(new="+")} END;
 CREATE TRIGGER image_removed AFTER DELETE ON image BEGIN {_counting(old="-")} END;
 CREATE TRIGGER image_changed AFTER UPDATE OF {_WATCHED} ON image
 WHEN {_COUNTED.format(row="old")} IS NOT {_COUNTED.format(row="new")}
 BEGIN {_counting(new="+", old="-")} END;
+"""
+_TRIGGERS = """
 CREATE TRIGGER image_value_added AFTER INSERT ON image_value BEGIN
   UPDATE value SET images = images + 1 WHERE id = new.value;
 END;
@@ -189,6 +192,24 @@ END;
 @migrations()
 def m001_first_tables(db: Database) -> None:
     for statement in split_statements(_TABLES + _TRIGGERS):
+        db.conn.execute(statement)
+
+
+#: An image that was thrown away has its file missing and is ``removed``; one that is there again is ``removed`` until its session's
+#: record says otherwise.
+_REMOVED = """
+ALTER TABLE image ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE session ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX image_thrown_away ON image(session) WHERE removed = 1;
+DROP TRIGGER IF EXISTS image_added;
+DROP TRIGGER IF EXISTS image_removed;
+DROP TRIGGER IF EXISTS image_changed;
+"""
+
+
+@migrations()
+def m002_images_that_were_thrown_away(db: Database) -> None:
+    for statement in split_statements(_REMOVED + _COUNTING):
         db.conn.execute(statement)
 
 

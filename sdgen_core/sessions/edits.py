@@ -2,7 +2,8 @@
 
 The file is a snapshot of the journal and is replaced again and again, so what somebody noted in it (tags, a corrected prompt, keys
 of a tool of their own) has to come into the journal first. An entry that is like none of the journal's lines for its file was
-written by hand; one that is like an older line only comes from an older snapshot.
+written by hand; one that is like an older line only comes from an older snapshot. An entry that is not there, although the snapshot
+was written after its line, was deleted by hand: with its file gone too, that image was thrown away.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .journal import journal_records
 log = logging.getLogger("sdgen")
 
 #: The top-level keys of ``manifest.json`` that are SDGen's own.
-KNOWN_TOP = frozenset({"snapshot", "images", "status", "failed"})
+KNOWN_TOP = frozenset({"snapshot", "images", "status", "failed", "removed"})
 
 #: Endings of what is kept beside ``manifest.json``: a file that is no JSON, and one whose changes could not all be taken over.
 BROKEN, EDITED = ".broken", ".edited"
@@ -32,11 +33,13 @@ _ours: dict[str, tuple[int, ...]] = {}
 @dataclass
 class Edits:
     """``images`` that were changed or added, ``top`` with changed top-level keys; ``snapshot`` says that the settings were changed,
-    which are SDGen's record of what was ordered and are not taken over."""
+    which are SDGen's record of what was ordered and are not taken over. ``removed`` are names of files that are gone, and whose
+    entries were deleted."""
 
     images: list[dict[str, Any]] = field(default_factory=list)
     top: dict[str, Any] = field(default_factory=dict)
     snapshot: bool = False
+    removed: list[str] = field(default_factory=list)
 
 
 def find_edits(journal: Path, written: Mapping[str, Any], entries: Iterable[dict[str, Any]]) -> Edits:
@@ -50,8 +53,10 @@ def find_edits(journal: Path, written: Mapping[str, Any], entries: Iterable[dict
     top = {key: value for key, value in written.items() if key not in KNOWN_TOP}
     known_top: dict[str, Any] = {}
     strange = isinstance(written.get("snapshot"), dict)
-    for record in journal_records(journal):
+    age = _Age(written, set(left))
+    for number, record in enumerate(journal_records(journal)):
         kind = record["type"]
+        age.take(number, record)
         if kind == "image" and isinstance(entry := record.get("entry"), dict):
             name = str(entry.get("filename"))
             if name in left:
@@ -70,13 +75,67 @@ def find_edits(journal: Path, written: Mapping[str, Any], entries: Iterable[dict
     images = []
     for name, entry in left.items():
         ours = latest.get(name)
+        if name in age.removed and not is_there(journal.parent, name):
+            continue  # from a snapshot of before it was thrown away
         if ours is None:
             images.append(entry)
         elif _hash(entry) in (None, _hash(ours)):
             edited = {**entry, "sdgen": ours["sdgen"]} if "sdgen" in ours else entry
             if edited != ours:
                 images.append(edited)
-    return Edits(images, top, strange)
+    return Edits(images, top, strange, [name for name in age.deleted() if not is_there(journal.parent, name)])
+
+
+def is_there(folder: Path, name: str) -> bool:
+    """Whether a folder has this file; a name that no file can have is none."""
+    return os.path.lexists(folder / name)
+
+
+class _Age:
+    """After which line of the journal a manifest was written, at least, told by what it has: that entries are not there which are older
+    is somebody's doing. ``removed`` are the images that the journal says were thrown away."""
+
+    def __init__(self, written: Mapping[str, Any], names: set[str]) -> None:
+        self.removed: set[str] = set()
+        self._names, self._snapshot, self._status = names, written.get("snapshot"), written.get("status")
+        self._whole = isinstance(written.get("images"), list)
+        self._unmet = set(names)
+        self._after = -1
+        self._lacking: dict[str, int] = {}  # the last line of each entry that it does not have
+        self._statuses: list[tuple[int, str]] = []
+
+    def take(self, number: int, record: Mapping[str, Any]) -> None:
+        """Line ``number`` of the journal."""
+        kind = record["type"]
+        if kind == "image" and isinstance(entry := record.get("entry"), dict):
+            name = str(entry.get("filename"))
+            self.removed.discard(name)
+            if name not in self._names:
+                self._lacking[name] = number
+            elif name in self._unmet:
+                self._unmet.discard(name)
+                self._after = number
+        elif kind == "removed" and isinstance(record.get("filenames"), list):
+            for name in map(str, record["filenames"]):
+                self._lacking.pop(name, None)
+                self.removed.add(name)
+        elif kind in ("start", "extended"):
+            self._statuses.append((number, "ongoing"))
+            if self._snapshot is not None and record.get("snapshot") == self._snapshot:
+                self._after = number
+                self._snapshot = None
+        elif kind == "status" and isinstance(record.get("status"), str):
+            self._statuses.append((number, record["status"]))
+
+    def deleted(self) -> list[str]:
+        """Names of the entries that it had once."""
+        if not self._whole:
+            return []
+        before = [status for number, status in self._statuses if number <= self._after]
+        if not before or before[-1] != self._status:
+            later = (number for number, status in self._statuses if number > self._after and status == self._status)
+            self._after = next(later, self._after)
+        return [name for name, number in self._lacking.items() if number < self._after]
 
 
 def _hash(entry: Mapping[str, Any]) -> Any:

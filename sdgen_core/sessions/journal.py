@@ -8,6 +8,7 @@ Lines, each with ``type`` and ``time`` (local ISO time):
 
 * ``start`` and ``extended`` with ``snapshot``: the session begins, or goes on with a bigger plan; both make it
 ongoing again; * ``image`` with ``entry``: an image is finished; a later line with the same ``filename`` replaces it;
+* ``removed`` with ``filenames``: these images were thrown away on purpose; undone by a later ``image`` with that name;
 * ``failed`` with ``index``, ``error``, ``message``, ``attempt``; undone by a later ``image`` with that index; *
 ``status`` with ``status``: ongoing, completed or aborted; * ``top`` with ``values``: top-level keys of
 ``manifest.json`` that are not SDGen's, of an older one or written by hand, kept as they are.
@@ -20,7 +21,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -111,6 +112,11 @@ class Journal:
             raise ValueError("an image entry needs its filename")
         self._append({"type": "image", "time": _now(), "entry": entry})
 
+    def removed(self, filenames: Collection[str]) -> None:
+        """Images were thrown away on purpose: they are neither missing nor to be made again."""
+        if filenames:
+            self._append({"type": "removed", "time": _now(), "filenames": list(filenames)}, durable=True)
+
     def failed(self, index: int, error_code: str, message: str, attempt: int) -> None:
         """An attempt at item ``index`` failed."""
         text = message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
@@ -171,7 +177,8 @@ def _now() -> str:
 class JournalIndex:
     """What a journal says, with one small tuple in memory per image; ``update`` reads on from where it stopped.
 
-    ``images`` maps a file name to (index, offset, bytes) of the line with its entry. ``unreadable`` counts lines that
+    ``images`` maps a file name to (index, offset, bytes) of the line with its entry, ``removed`` the same of those that were
+    thrown away. ``unreadable`` counts lines that
     were skipped; ``torn`` says that the file ends in the middle of a line.
     """
 
@@ -185,6 +192,7 @@ class JournalIndex:
         self.snapshot: dict[str, Any] | None = None
         self.status: str | None = None
         self.images: dict[str, tuple[int, int, int]] = {}
+        self.removed: dict[str, tuple[int, int, int]] = {}
         self.failures: dict[int, tuple[str, str, int]] = {}
         self.top: dict[str, Any] = {}
         self.unreadable = 0
@@ -234,10 +242,14 @@ class JournalIndex:
             if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
                 self.unreadable += 1
                 return
-            known = self.images.get(entry["filename"])
-            index = entry_index(entry, known[0] if known else len(self.images))
+            known = self.images.get(entry["filename"]) or self.removed.pop(entry["filename"], None)
+            index = entry_index(entry, known[0] if known else len(self.images) + len(self.removed))
             self.images[entry["filename"]] = (index, self._offset, length)
             self.failures.pop(index, None)
+        elif kind == "removed" and isinstance(record.get("filenames"), list):
+            for name in record["filenames"]:
+                if isinstance(name, str) and name in self.images:
+                    self.removed[name] = self.images.pop(name)
         elif kind == "failed" and isinstance(record.get("index"), int):
             self.failures[record["index"]] = (
                 str(record.get("error", "")),
@@ -262,13 +274,19 @@ class JournalIndex:
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """The entries in index order (images of one item as they were made), read one by one from the file."""
-        if not self.images:
-            return
-        with self.path.open("rb") as handle:
-            yield from self._entries(handle)
+        yield from self._entries(self.images)
 
-    def _entries(self, handle: IO[bytes]) -> Iterator[dict[str, Any]]:
-        for _index, offset, length in sorted(self.images.values()):
+    def removed_entries(self) -> Iterator[dict[str, Any]]:
+        """The entries of the images that were thrown away, in the same way."""
+        yield from self._entries(self.removed)
+
+    def _entries(self, lines: Mapping[str, tuple[int, int, int]]) -> Iterator[dict[str, Any]]:
+        if lines:
+            with self.path.open("rb") as handle:
+                yield from self._read(handle, sorted(lines.values()))
+
+    def _read(self, handle: IO[bytes], lines: Iterable[tuple[int, int, int]]) -> Iterator[dict[str, Any]]:
+        for _index, offset, length in lines:
             handle.seek(offset)
             record = _record(handle.read(length))
             if record is None or "entry" not in record:
@@ -302,6 +320,7 @@ def write_journal(
     snapshot: Mapping[str, Any] | None,
     top: Mapping[str, Any],
     images: Iterable[Mapping[str, Any]],
+    removed: Collection[Mapping[str, Any]],
     failed: Iterable[Mapping[str, Any]],
     status: str | None,
 ) -> None:
@@ -311,8 +330,11 @@ def write_journal(
             out.write(record_line({"type": "start", "version": 1, "time": _now(), "snapshot": snapshot}))
         if top:
             out.write(record_line({"type": "top", "time": _now(), "values": top}))
-        for entry in images:
+        for entry in (*images, *removed):
             out.write(record_line({"type": "image", "entry": entry}))
+        if removed:
+            names = [entry["filename"] for entry in removed]
+            out.write(record_line({"type": "removed", "time": _now(), "filenames": names}))
         for failure in failed:
             out.write(record_line({"type": "failed", "time": _now(), **failure}))
         if status is not None:

@@ -3,7 +3,8 @@
 ComfyUI's queue lives in memory and forgets everything at a restart, so it never decides what is done; the ledger does. An item
 is *done* only when its file is in place (see ``service``), and unknown is never done.
 
-States of an item: ``todo`` → ``queued`` (posted, or about to be) → ``done`` | ``failed`` | ``skipped``. States of a session:
+States of an item: ``todo`` → ``queued`` (posted, or about to be) → ``done`` | ``failed`` | ``skipped``; a done one whose image was
+thrown away is skipped. States of a session:
 ``planned`` (in line behind another), ``running`` (the feeder works on it), ``paused``, ``completed``, ``failed`` (ended with failed items),
 ``stopped`` (ended by the user before its end).
 
@@ -19,7 +20,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -431,6 +432,13 @@ class Ledger:
         sql = "UPDATE item SET state='skipped' WHERE session=? AND idx=? AND state IN ('todo','failed')"
         with self._transaction() as db:
             return sum(db.execute(sql, (session_id, idx)).rowcount for idx in indexes)
+
+    def discard(self, session_id: str, files: Mapping[int, str]) -> int:
+        """Done items whose files (index -> name) were thrown away on purpose are skipped: only a retry that asks for skipped ones makes
+        them again. Gives how many."""
+        sql = "UPDATE item SET state='skipped' WHERE session=? AND idx=? AND state='done' AND file=?"
+        with self._transaction() as db:
+            return sum(db.execute(sql, (session_id, idx, file)).rowcount for idx, file in files.items())
 
     def shrink(self, session_id: str, count: int) -> int:
         """Take items from index ``count`` on out of the plan, save those done or in the queue. Gives how many."""

@@ -1,7 +1,8 @@
 """``manifest.json`` version 2: the record of a session that users' other tools read.
 
 Its layout is given (two-space indent, key order, non-ASCII text kept); what this project adds stands in namespaced
-``sdgen`` maps and in the top-level list ``failed``, which readers of the older form pass over. The file is a snapshot
+``sdgen`` maps and in the top-level lists ``failed`` and ``removed`` (the entries of images that were thrown away), which readers
+of the older form pass over. The file is a snapshot
 of the journal (:mod:`.journal`), replaced as a whole from time to time; :mod:`.reading` reads it back.
 """
 
@@ -244,18 +245,25 @@ class _Changed(Exception):
 
 def _write(out: IO[bytes], index: JournalIndex) -> None:
     out.write(b'{\n  "snapshot": ' + indented(index.snapshot or {}, "  ").encode("utf-8") + b',\n  "images": ')
-    opening = b"[\n    "
-    for entry in index.entries():
-        out.write(opening + indented(entry, "    ").encode("utf-8"))
-        opening = b",\n    "
-    out.write(b"\n  ]" if index.images else b"[]")
+    _write_list(out, index.entries())
     rest: dict[str, Any] = {"status": index.status or "ongoing"}
     if index.failures:
         rest["failed"] = index.failed
-    rest.update((key, value) for key, value in index.top.items() if key not in ("snapshot", "images", *rest))
+    rest.update((key, value) for key, value in index.top.items() if key not in ("snapshot", "images", "removed", *rest))
     for key, value in rest.items():
         out.write(f",\n  {encode_basestring(key)}: {indented(value, '  ')}".encode())
+    if index.removed:
+        out.write(b',\n  "removed": ')
+        _write_list(out, index.removed_entries())
     out.write(b"\n}")
+
+
+def _write_list(out: IO[bytes], entries: Iterator[Mapping[str, Any]]) -> None:
+    first = True
+    for entry in entries:
+        out.write((b"[\n    " if first else b",\n    ") + indented(entry, "    ").encode("utf-8"))
+        first = False
+    out.write(b"[]" if first else b"\n  ]")
 
 
 class ManifestWriter:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SDGenError, shown
-from .edits import KNOWN_TOP, find_edits
+from .edits import KNOWN_TOP, find_edits, is_there
 from .journal import JournalIndex, entry_index, parse_json
 from .metadata import read_png_chunks
 from .naming import folder_time, is_shard, parse_image_name
@@ -29,6 +29,7 @@ MANIFEST_NAME = "manifest.json"
 class ManifestData:
     """A session as read. ``snapshot`` and ``images`` have the form of ``manifest.json``, unknown keys included.
 
+    ``removed`` are the entries of images that were thrown away on purpose: they are no images of it any more, and not missing either.
     ``status`` is None when nothing says it; ``top`` has the unknown top-level keys; ``sources`` names what was read
     (``journal``, ``manifest``, ``images``); ``problems`` says in words what was broken;
     ``unreadable_lines`` counts journal lines that a crash tore.
@@ -37,6 +38,7 @@ class ManifestData:
     folder: Path
     snapshot: dict[str, Any] = field(default_factory=dict)
     images: list[dict[str, Any]] = field(default_factory=list)
+    removed: list[dict[str, Any]] = field(default_factory=list)
     status: str | None = None
     failed: list[dict[str, Any]] = field(default_factory=list)
     top: dict[str, Any] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class ManifestData:
         """
         if self.status in ("completed", "aborted"):
             return self.status == "completed"
-        return bool(self.num_images) and len(self.images) >= (self.num_images or 0)
+        return bool(self.num_images) and len(self.images) + len(self.removed) >= (self.num_images or 0)
 
     @property
     def started(self) -> datetime | None:
@@ -141,7 +143,8 @@ def image_files(folder: Path, entries: Iterable[Mapping[str, Any]] = ()) -> dict
 
 
 def entries_of(value: Any, problems: list[str]) -> list[dict[str, Any]]:
-    entries = [e for e in value if isinstance(e, dict) and isinstance(e.get("filename"), str)] if value else []
+    listed = value if isinstance(value, list) else []
+    entries = [e for e in listed if isinstance(e, dict) and isinstance(e.get("filename"), str)]
     if isinstance(value, list) and len(entries) < len(value):
         problems.append(f"{len(value) - len(entries)} entries of {MANIFEST_NAME} have no file name")
     return entries
@@ -191,6 +194,7 @@ def load_manifest(folder: Path) -> ManifestData:
         data.snapshot = index.snapshot or {}
         data.status = index.status
         data.images = list(index.entries())
+        data.removed = list(index.removed_entries())
         data.failed = index.failed
         data.top = dict(index.top)
     if written is not None:
@@ -204,11 +208,17 @@ def load_manifest(folder: Path) -> ManifestData:
         entries = entries_of(written.get("images"), data.problems)
         if "journal" in data.sources:
             edits = find_edits(index.path, written, entries)
-            data.images = merge_entries([*data.images, *edits.images], ())
+            data.removed += [entry for entry in data.images if entry["filename"] in edits.removed]
+            kept = [entry for entry in data.images if entry["filename"] not in edits.removed]
+            data.images = merge_entries([*kept, *edits.images], ())
             data.top.update(edits.top)
         else:
             data.images = merge_entries(entries, ())
+            data.removed = entries_of(written.get("removed"), [])
             data.top = {key: value for key, value in written.items() if key not in KNOWN_TOP}
+    if back := [entry for entry in data.removed if is_there(folder, entry["filename"])]:
+        data.images = merge_entries(data.images, back)  # somebody took them out of the trash
+        data.removed = [entry for entry in data.removed if entry not in back]
     if not data.sources:
         data.images = merge_entries([], entries_from_images(folder, {}, data.problems, foreign=True))
         if not data.images:

@@ -33,10 +33,11 @@ class Report:
     """What ``verify`` or ``rebuild`` found; file names are relative to the folder.
 
     ``planned``: images asked for (None if unknown). ``listed``: entries. ``done``: items with at least one listed
-    image. ``missing``: listed, no file. ``extra``: image file, no entry. ``torn``: PNG that ends too early.
-    ``mismatched``: bytes do not have the recorded SHA-256. ``duplicates``: one item or one content under two names.
-    ``added``: entries that ``rebuild`` made from images. ``leftovers``: temporary files of a killed process.
-    ``unreadable_lines``: torn lines of the journal, harmless when nothing else is wrong.
+    image, or one that was thrown away. ``removed``: thrown away on purpose. ``missing``: listed, no file. ``extra``:
+    image file, no entry. ``torn``: PNG that ends too early. ``mismatched``: bytes do not have the recorded SHA-256.
+    ``duplicates``: one item or one content under two names. ``added``: entries that ``rebuild`` made from images.
+    ``leftovers``: temporary files of a killed process. ``unreadable_lines``: torn lines of the journal, harmless when
+    nothing else is wrong.
     """
 
     folder: str
@@ -44,6 +45,7 @@ class Report:
     planned: int | None = None
     listed: int = 0
     done: int = 0
+    removed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
@@ -126,7 +128,8 @@ def _report(data: ManifestData, *, hashes: bool) -> Report:
         status=data.status,
         planned=data.num_images,
         listed=len(data.images),
-        done=len({entry_index(entry, -1 - number) for number, entry in enumerate(data.images)}),
+        done=len({entry_index(entry, -1 - n) for n, entry in enumerate([*data.images, *data.removed])}),
+        removed=[entry["filename"] for entry in data.removed],
         missing=[entry["filename"] for entry in data.images if entry["filename"] not in files],
         extra=[name for name in files if name not in listed and not _is_annotated_copy(name, listed)],
         torn=[name for name, path in files.items() if path.suffix.lower() == ".png" and not is_whole_png(path)],
@@ -182,6 +185,7 @@ def rebuild(folder: Path) -> Report:
             snapshot=data.snapshot,
             top=data.top,
             images=data.images,
+            removed=data.removed,
             failed=data.failed,
             status=data.status,
         )
@@ -217,6 +221,11 @@ def take_in_edits(folder: Path) -> None:
         journal.image(entry)
     if edits.top:
         journal.top(edits.top)
+    if edits.removed:
+        journal.removed(edits.removed)
+        log.info(
+            "SDGen: %d images deleted in %s and on the disk are taken as thrown away", len(edits.removed), shown(path)
+        )
     if edits.images or edits.top:
         log.info("SDGen: %d changed entries of %s are taken over", len(edits.images) + len(edits.top), shown(path))
     if edits.snapshot or data.problems:

@@ -34,7 +34,7 @@ from .ordering import SessionRequest, Submitted
 from .reading import ManifestData
 from .recovery import rebuild
 from .session_file import write_session_file
-from .upkeep import found_folder
+from .upkeep import found_folder, settle_removed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -287,9 +287,10 @@ class Sessions:
         return self.finish_if_done(row.id), skipped
 
     def retry(self, session_id: str, *, skipped: bool = False) -> tuple[SessionRow, int]:
-        """Make the failed items again, those whose file is gone, and on demand the skipped ones. Gives the session and how
-        many were put back."""
+        """Make the failed items again, those whose file is gone, and on demand the skipped ones, among which are those thrown away.
+        Gives the session and how many were put back."""
         row = self.ledger.session(session_id)
+        settle_removed(self, row)
         again = self.ledger.put_back(row.id, state="failed")
         if skipped:
             again += self.ledger.put_back(row.id, state="skipped")
@@ -305,6 +306,9 @@ class Sessions:
         row = self.ledger.session(row.id)
         journal = JournalIndex(row.folder)  # read anew: what every later snapshot is written from
         journal.update()
+        if journal.removed:
+            settle_removed(self, row)
+            row = self.ledger.session(row.id)
         if len({index for index, _, _ in journal.images.values()}) < row.done:
             log.info("SDGen: the manifest of session %s is rebuilt from its images", row.name)
             rebuild(row.folder)

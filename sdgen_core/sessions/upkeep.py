@@ -22,6 +22,7 @@ from .manifest import manifest_may_wait
 from .naming import folder_time, safe_name, session_folder_name
 from .reading import MANIFEST_NAME
 from .recovery import rebuild, verify
+from .removal import removed_files, removed_items
 from .session_file import (
     SESSION_FILE,
     names_session,
@@ -79,6 +80,16 @@ def _adopt(sessions: Sessions, row: SessionRow, item: ItemRow) -> bool:
     return bool(entries)
 
 
+def settle_removed(sessions: Sessions, row: SessionRow) -> None:
+    """Items whose images were thrown away are skipped, whoever threw them away: a retry makes again what is missing only."""
+    gone = {
+        i.idx: str(i.file) for i in sessions.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()
+    }
+    if gone:
+        removed = removed_files(row.folder)
+        sessions.ledger.discard(row.id, {idx: file for idx, file in gone.items() if file in removed})
+
+
 def check(sessions: Sessions, session_id: str, *, hashes: bool = False, repair: bool = False) -> dict[str, Any]:
     """Files against manifest and ledger. ``ok`` when all agree, else ``advice`` says what to do; ``hashes`` also reads every
     file, ``repair`` first rebuilds the manifest from what is there."""
@@ -86,10 +97,16 @@ def check(sessions: Sessions, session_id: str, *, hashes: bool = False, repair: 
     if repair:
         sessions.forget(row.id)
         rebuild(row.folder)
+        settle_removed(sessions, row)
         sessions.catch_up(row)
         sessions.load(row.id).manifest.status(MANIFEST_STATUS[row.state])
     report = verify(row.folder, hashes=hashes).to_dict()
-    unsaved = [i.idx for i in sessions.ledger.items(row.id, "done") if not (row.folder / str(i.file)).is_file()]
+    removed = set(report["removed"])
+    unsaved = [
+        i.idx
+        for i in sessions.ledger.items(row.id, "done")
+        if i.file not in removed and not (row.folder / str(i.file)).is_file()
+    ]
     report["done_without_file"] = unsaved
     if problem := session_file_problem(sessions.ledger, row.id):
         report["problems"].append(problem)
@@ -297,6 +314,7 @@ def take_in(sessions: Sessions, folder: Path) -> SessionRow:
         if entries:
             first = entries[0]
             ledger.mark_done(row.id, item.idx, file=first["filename"], sha256=first["sdgen"]["sha256"])
+    ledger.skip(row.id, removed_items(folder))
     row = sessions.finish_if_done(row.id)
     loaded = sessions.load(row.id)
     loaded.manifest.status(MANIFEST_STATUS[row.state])

@@ -75,7 +75,10 @@ class SessionFacts:
             by_stem.setdefault(name.rpartition(".")[0], name)
         items: dict[str, Item] = {}
         strange = dry = 0
-        for position, entry in enumerate(self._written.entries):
+        entries = [(entry, False) for entry in self._written.entries] + [
+            (entry, True) for entry in self._written.removed
+        ]
+        for position, (entry, removed) in enumerate(entries):
             listed = inside(entry["filename"])
             if listed is None:
                 strange += 1
@@ -86,7 +89,7 @@ class SessionFacts:
                 dry += 1
                 continue
             number, batch = place(entry, name, position)
-            items[name] = Item(name, number, batch, entry, self._sizes.get(name))
+            items[name] = Item(name, number, batch, entry, self._sizes.get(name), removed=removed)
         if strange:
             self.problems.append(f"{strange} entries name files outside of the session's folder")
         stems = by_stem.keys() | {name.rpartition(".")[0] for name in items}

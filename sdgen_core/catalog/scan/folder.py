@@ -15,7 +15,7 @@ from ...sessions.naming import folder_time
 from ...sessions.reading import IMAGE_ENDINGS, MANIFEST_NAME
 
 #: Changes whenever facts are read differently, so that what older versions read is read again.
-READER = 1
+READER = 2
 
 TEXT_CONFIGS = ("session_config.txt", "session_config_legacy.txt")
 V0_METADATA = "metadata.json"

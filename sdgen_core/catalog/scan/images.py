@@ -35,7 +35,7 @@ class Known:
 class Item:
     """An image of a session. ``entry`` is its place in the record, ``size`` that of its file (bytes, mtime in ns); either may be None.
 
-    ``values`` are placeholder -> value, as far as the file's name shows them.
+    ``values`` are placeholder -> value, as far as the file's name shows them; ``removed``: the record says that it was thrown away.
     """
 
     file: str
@@ -44,6 +44,7 @@ class Item:
     entry: Mapping[str, Any] | None
     size: tuple[int, int] | None
     values: Mapping[str, str] = field(default_factory=dict)
+    removed: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def read_image(item: Item, shared: Shared, before: Known | None, problems: list[
         negative=plain(facts.negative if item.entry is None else entry.get("negative_prompt")),
         phash=phash,
         missing=item.size is None,
+        removed=item.removed,
         broken=broken,
         hashed=hashed,
         values=_values(item, facts),

@@ -10,7 +10,7 @@ from .images import Known
 
 _ROWS = (
     "SELECT image.id, file, number, batch, created, seed, width, height, bytes, mtime, model.text, sampler.text, scheduler.text,"
-    " steps, cfg, prompt.positive, prompt.negative, thumb, phash, missing, broken, hashed FROM image"
+    " steps, cfg, prompt.positive, prompt.negative, thumb, phash, missing, removed, broken, hashed FROM image"
     " LEFT JOIN term model ON model.id = image.model LEFT JOIN term sampler ON sampler.id = image.sampler"
     " LEFT JOIN term scheduler ON scheduler.id = image.scheduler LEFT JOIN prompt ON prompt.id = image.prompt WHERE session=?"
 )
@@ -35,7 +35,7 @@ def known_images(index: Index, session: int) -> dict[str, Known]:
     for row in index.store.rows(_ROWS, (session,)):
         image, file, number, batch, created, seed, width, height, size, mtime = row[:10]
         model, sampler, scheduler, steps, cfg, prompt, negative, thumb, phash, *flags = row[10:]
-        missing, broken, hashed = map(bool, flags)
+        missing, removed, broken, hashed = map(bool, flags)
         record = ImageRecord(
             file=file,
             number=number,
@@ -57,6 +57,7 @@ def known_images(index: Index, session: int) -> dict[str, Known]:
             negative=negative or "",
             phash=None if phash is None else unsigned(phash),
             missing=missing,
+            removed=removed,
             broken=broken,
             hashed=hashed,
             values=values.get(image, {}),

@@ -25,12 +25,13 @@ class Written:
     """What a session's record says, in the form of ``manifest.json``: its ``snapshot`` and its ``images`` as ``entries``.
 
     ``source`` is journal, manifest, v1, v0, text or images; ``status`` is as written; ``problems`` say in words what is broken.
-    An entry may have ``parameters`` of its own.
+    An entry may have ``parameters`` of its own. ``removed`` are the entries of images that were thrown away.
     """
 
     source: str
     snapshot: dict[str, Any] = field(default_factory=dict)
     entries: list[dict[str, Any]] = field(default_factory=list)
+    removed: list[dict[str, Any]] = field(default_factory=list)
     status: str | None = None
     name: str | None = None
     template: str | None = None

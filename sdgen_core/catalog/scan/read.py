@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SDGenError, shown
-from ...sessions.edits import find_edits
+from ...sessions.edits import find_edits, is_there
 from ...sessions.journal import JOURNAL_NAME, JournalIndex, entry_index, parse_json
 from ...sessions.reading import MANIFEST_NAME
 from ..parsers.facts import as_map, as_text
@@ -70,16 +70,24 @@ def _journal(path: Path, name: str, problems: list[str]) -> Written | None:
         problems.append(f"{name} says nothing")
         return None
     lost = index.unreadable + index.torn
-    found = Written("journal", as_map(index.snapshot), list(index.entries()), index.status)
+    found = Written(
+        "journal", as_map(index.snapshot), list(index.entries()), list(index.removed_entries()), index.status
+    )
     if lost:
         found.problems.append(f"{lost} lines of {name} cannot be read")
     written = _json(path, MANIFEST_NAME, found.problems)
     if written is not None:
         entries = _entries(written.get("images"), found.problems)
         latest = {entry["filename"]: entry for entry in found.entries}
-        if any(latest.get(entry["filename"]) != entry for entry in entries):  # written by a person, or just older
-            edited = {entry["filename"]: entry for entry in find_edits(index.path, written, entries).images}
-            found.entries = [edited.pop(entry["filename"], entry) for entry in found.entries] + list(edited.values())
+        lacking = latest.keys() - {entry["filename"] for entry in entries}
+        if any(latest.get(entry["filename"]) != entry for entry in entries) or any(
+            not is_there(path, name) for name in lacking
+        ):  # written by a person, or just older
+            edits = find_edits(index.path, written, entries)
+            edited = {entry["filename"]: entry for entry in edits.images}
+            found.removed += [latest[name] for name in edits.removed]
+            kept = [entry for entry in found.entries if entry["filename"] not in edits.removed]
+            found.entries = [edited.pop(entry["filename"], entry) for entry in kept] + list(edited.values())
     return found
 
 
@@ -96,6 +104,7 @@ def _manifest(path: Path, name: str, problems: list[str]) -> Written | None:
     if not found.snapshot:
         found.problems.append(f"{name} has no snapshot of the settings")
     found.entries = _entries(data.get("images"), found.problems)
+    found.removed = _entries(data.get("removed", []), found.problems)
     return found
 
 
