@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schema": ("schema", "app", "Export what every kind of file may contain, for editors and people."),
     "batch": ("batch", "batch", "Queue many sessions: templates, themes, counts."),
     "sessions": ("sessions", "app", "Look at sessions and steer them."),
+    "gallery": ("gallery", "gallery", "Serve sessions and images to a browser, without ComfyUI."),
     "catalog": ("catalog", "app", "Find, import and check all sessions and images."),
 }
 

@@ -81,9 +81,9 @@ class Endpoints:
         self._slow = ThreadPoolExecutor(_THREADS, "sdgen-slow-route")
 
     def close(self) -> None:
-        """Begin nothing new; what runs ends by itself."""
+        """Begin nothing new, and wait for what runs."""
         for pool in (self._quick, self._slow):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
     async def run(self, work: Callable[[], T], *, slow: bool = False) -> T:
         """What ``work`` gives, from a worker thread."""
@@ -129,7 +129,8 @@ class Endpoints:
             log.error("SDGen: %s %s failed", request.method, request.path, exc_info=error)
             error = SDGenError("internal-error", f"{request.method} {request.path} failed; the log says why")
         told = error
-        return error_response(told.code, await self.run(lambda: _report(told, self._engine)))
+        gone = told.code == "missing-file" and request.method in ("GET", "HEAD")
+        return error_response(told.code, await self.run(lambda: _report(told, self._engine)), 404 if gone else None)
 
     async def _worked(self, route: Route, request: web.Request) -> _Ready:
         body = await _read(request, route.limit) if route.writes else b""
@@ -174,11 +175,11 @@ def etag(version: str) -> str:
     return f'W/"{hashlib.blake2b(f"{_RUN} {version}".encode(), digest_size=12).hexdigest()}"'
 
 
-def error_response(code: str, report: dict[str, Any]) -> web.Response:
-    """An error as JSON."""
+def error_response(code: str, report: dict[str, Any], status: int | None = None) -> web.Response:
+    """An error as JSON, with its code's status or another."""
     from aiohttp import web
 
-    status = STATUS.get(code, 400)
+    status = status or STATUS.get(code, 400)
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     if status == 503:
         headers["Retry-After"] = "2"

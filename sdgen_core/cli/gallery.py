@@ -1,0 +1,81 @@
+"""`sdgen gallery`: sessions and images served alone, without ComfyUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from ..errors import SDGenError, shown
+from .output import print_json, reporting
+
+_SHORTEST = 8  # characters of a token
+
+
+@reporting
+def gallery(
+    root: Annotated[
+        list[Path], typer.Option("--root", help="A folder with sessions in it, at any depth; may be repeated.")
+    ],
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog",
+            help="Folder of the catalog: that of ComfyUI's panel is sdgen/catalog in ComfyUI's user folder."
+            " Else one among your own application data.",
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")] = 8199,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; another than this machine's own needs a token.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="SDGEN_GALLERY_TOKEN", help="Answer only those who have this token."),
+    ] = None,
+    scan: Annotated[
+        bool, typer.Option("--scan/--no-scan", help="Read the folders now and watch them, or serve what is known.")
+    ] = True,
+    json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
+) -> None:
+    """Serve the sessions below folders to a browser, until Ctrl-C. Nothing in the folders is changed but by emptying the trash."""
+    from ..catalog.library import Library
+    from ..catalog.scan.importer import default_catalog
+    from ..catalog.store import Damaged
+    from ..server.app import create_app, listen, serve
+    from ..server.guard import is_loopback
+
+    missing = next((folder for folder in root if not folder.is_dir()), None)
+    if missing is not None:
+        raise SDGenError("missing-file", f"there is no folder {shown(missing)}", hint="Name folders that are there.")
+    if token is not None and len(token) < _SHORTEST:
+        raise SDGenError("bad-option", f"a token has {_SHORTEST} characters or more")
+    if token is None and not is_loopback(host):
+        raise SDGenError(
+            "bad-option",
+            f"{host} can be reached from other machines, and there is no --token",
+            hint="Give a --token that only you know, or listen at 127.0.0.1.",
+        )
+    library = Library(catalog or default_catalog(), [folder.resolve() for folder in root])
+    try:
+        remarks = library.catalog.remarks
+    except Damaged as error:
+        raise SDGenError("catalog-damaged", f"{shown(library.folder)}: {error}") from error
+    try:
+        listener = listen(host, port)
+        name = f"[{host}]" if ":" in host else host
+        url = f"http://{name}:{listener.getsockname()[1]}/"
+        link = f"{url}?token={quote(token, safe='')}" if token else url
+        if json:
+            print_json({"url": url, "link": link, "remarks": remarks})
+        else:
+            for said in remarks:
+                print(f"warning: {said}")
+            print(f"SDGen's gallery: {link}\nCtrl-C ends it.", flush=True)
+        if scan:
+            library.start()
+        serve(create_app(library, token), listener)
+    finally:
+        library.stop()

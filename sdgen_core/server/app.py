@@ -1,0 +1,167 @@
+"""The routes served alone, without ComfyUI: a library's sessions and images, its judgements, and what happens as events."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from datetime import datetime
+from html import escape
+from typing import TYPE_CHECKING, NoReturn
+
+from ..errors import SDGenError
+from .endpoint import Endpoints, error_response
+from .events import Hub
+from .guard import Guard
+from .routes import add
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from aiohttp.typedefs import Handler, Middleware
+
+    from ..catalog.library import Library
+    from ..sessions.service import Sessions
+    from ..templates.library import Listings
+
+_LISTED = 500
+_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>SDGen</title>
+<style>body{{font:16px system-ui,sans-serif;margin:2em}}td{{padding:.2em 1em .2em 0}}</style>
+<h1>SDGen</h1>
+<p>{sessions:,} sessions, {images:,} images. What can be asked: <a href="sdgen/openapi.json">openapi.json</a></p>
+<table>{rows}</table>
+"""
+_PAGE_POLICY = (
+    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+
+
+class Alone:
+    """What is served where there is no ComfyUI: the library."""
+
+    def __init__(self, library: Library, token: str | None) -> None:
+        self.library = library
+        self.token = token
+
+    @property
+    def sessions(self) -> Sessions:
+        _needs_comfyui("orders")
+
+    @property
+    def templates(self) -> Listings:
+        _needs_comfyui("templates")
+
+
+def _needs_comfyui(what: str) -> NoReturn:
+    raise SDGenError("needs-comfyui", f"{what} are ComfyUI's, and this server shows what is there")
+
+
+def create_app(library: Library, token: str | None = None, *, hub: Hub | None = None) -> web.Application:
+    """The server of a library, whose work behind is its owner's. With a token only those who have it are answered."""
+    from aiohttp import web
+
+    engine = Alone(library, token)
+    endpoints = Endpoints(lambda: engine, Guard(alone=True))
+    events = hub or Hub()
+    library.heard.append(events.send)
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        try:
+            endpoints.check(request)
+        except SDGenError as error:
+            return await endpoints.failed(request, error)
+        return await events.stream(request)
+
+    async def start_page(request: web.Request) -> web.StreamResponse:
+        if "token" in request.query:
+            return await endpoints.login(request, home="./")
+        try:
+            endpoints.check(request)
+            text = await endpoints.run(lambda: _start_page(library))
+        except Exception as error:
+            return await endpoints.failed(request, error)
+        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    async def shut_down(app: web.Application) -> None:
+        events.close()
+
+    async def clean_up(app: web.Application) -> None:
+        library.heard.remove(events.send)
+        await asyncio.get_running_loop().run_in_executor(None, endpoints.close)
+
+    app = web.Application(middlewares=[_unknown()])
+    table = web.RouteTableDef()
+    table.get("/")(start_page)
+    table.get("/sdgen/events", allow_head=False)(stream)
+    add(table, endpoints)
+    app.add_routes(table)
+    app.on_shutdown.append(shut_down)
+    app.on_cleanup.append(clean_up)
+    return app
+
+
+def _unknown() -> Middleware:
+    """Answers where there is no route as routes answer."""
+    from aiohttp import web
+
+    @web.middleware
+    async def unknown(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status not in (404, 405):
+                raise
+            said = SDGenError("unknown-route", f"{request.method} {request.path[:200]} is no route")
+            answer = error_response(said.code, said.to_dict(), error.status)
+            if "Allow" in error.headers:
+                answer.headers["Allow"] = error.headers["Allow"]
+            return answer
+
+    return unknown
+
+
+def _start_page(library: Library) -> str:
+    """What there is, until the panel's application is here. Everything in it is escaped."""
+    store = library.catalog.index.store
+    sessions, images = store.rows("SELECT count(*), total(images) FROM session WHERE missing=0")[0]
+    rows = store.rows(
+        "SELECT slug, name, images, started FROM session WHERE missing=0 ORDER BY started DESC LIMIT ?", (_LISTED,)
+    )
+    lines = [
+        f"<tr><td>{escape(name or slug)}<td>{count:,} images<td>{_day(started)}" for slug, name, count, started in rows
+    ]
+    return _PAGE.format(sessions=sessions, images=int(images), rows="\n".join(lines))
+
+
+def _day(milliseconds: int | None) -> str:
+    return "" if not milliseconds else f"{datetime.fromtimestamp(milliseconds / 1000):%Y-%m-%d %H:%M}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any that is free. Raises ``port-in-use`` and ``bad-option``."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError, OverflowError) as error:
+        raise SDGenError("bad-option", f"{host!r} is no address of this machine: {error}") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if sys.platform == "win32":  # there, another program could take the address over
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise SDGenError("port-in-use", f"nothing can listen at {host}:{port}: {error.strerror or error}") from error
+    return listener
+
+
+def serve(app: web.Application, listener: socket.socket) -> None:
+    """Serve until Ctrl+C."""
+    from aiohttp import web
+
+    web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=2.0)
