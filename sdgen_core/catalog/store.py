@@ -92,6 +92,7 @@ class Store:
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
         self._opened = secrets.token_hex(4)
+        self._watching = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
         with clear_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,9 +180,23 @@ class Store:
             row = self.reader().execute(sql, values).fetchone()
         return row[0] if row else None
 
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[None]:
+        """What this thread reads inside is of one moment, whatever is written meanwhile. May be nested."""
+        db = self.reader()
+        if db.in_transaction:
+            yield
+            return
+        with clear_errors(self.path):
+            db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            db.execute("COMMIT")
+
     def version(self) -> str:
         """A text that is another one after every commit, of this process or another: what is unchanged need not be read again."""
-        with self._lock, clear_errors(self.path):
+        with self._watching, clear_errors(self.path):  # never behind a writer
             if self._watcher is None:
                 self._watcher = self._connect()
                 self._readers.append(self._watcher)

@@ -407,6 +407,7 @@ def test_sql_columns_and_a_loop_agree(tmp_path_factory, data):
             paged += some
         assert paged == wanted
         check_counts(snapshot, query, rows, index)
+        check_facets(snapshot, query, rows, index)
         if rows and data.draw(st.booleans()):  # what changes is taken over
             row = data.draw(st.sampled_from(rows))
             mark = data.draw(st.sampled_from([None, *MARKS]))
@@ -447,6 +448,39 @@ def check_counts(snapshot: Snapshot, query: Query, rows: list[dict[str, Any]], i
             assert sum(counts) == len(found)
             for number, verdict in enumerate(("none", *VERDICTS)):
                 assert counts[number] == sum(row["facts"].get(f"value/{name}", "none") == verdict for row in found)
+
+
+def check_facets(snapshot: Snapshot, query: Query, rows: list[dict[str, Any]], index: Index) -> None:
+    """A choice is counted as if it were made instead of the others of its kind."""
+    facets = snapshot.facets(resolve(index.store, query))
+    assert facets.total == snapshot.counts(resolve(index.store, query))[0]
+    choices = {
+        "model": ["Dream", "dreamer", "other"],
+        "session": ["first", "second"],
+        "theme": ["gala", "Gala Night"],
+        "rating": "012345",
+        "tag": ["cat", "dog"],
+        "is": FLAGS,
+    }
+    groups = [{*MARKS, "marked"}, {"landscape", "portrait", "square"}]
+    for field, values in choices.items():
+        assert facets.fields[field].keys() <= {*values}
+        for value in values:
+            group = next((group for group in groups if value in group), {value})
+            others = []
+            for one in query.clauses:
+                if field == one.field == "is":
+                    own = {*one.any} <= ({value} if one.negate else group)
+                else:
+                    resolved = resolve(index.store, Query(clauses=(one,))).conditions[0]
+                    own = field == one.field and not one.negate and bool(resolved.ids or resolved.ranges)
+                if not own:
+                    others.append(one)
+            chosen = clause(field, value)
+            found = [row for row in rows if naive(row, chosen) and all(naive(row, one) for one in others)]
+            if field == "theme":  # one that is called just that
+                found = [row for row in found if row["theme"] == value]
+            assert facets.fields[field].get(value, 0) == len(found), (field, value)
 
 
 def test_what_is_not_there_is_remarked(tmp_path):
