@@ -1,0 +1,184 @@
+"""The catalog's routes. Everything is named by ids: images by numbers, sessions by slugs, thumbnails by keys; no path comes or goes.
+
+Pages, counts and cards carry ``version``, which is their ETag as well. What is written is told to all clients (see ``Library.tell``),
+whoever wrote it. Verdicts are one user's for now: where a ComfyUI has several, they share them.
+"""
+
+from __future__ import annotations
+
+from . import gallery_complete as completion
+from . import gallery_facets as counts
+from . import gallery_images as images
+from . import gallery_judging as judging
+from . import gallery_library as library
+from . import gallery_similar as alike
+from .gallery_pages import version
+from .model import Empty
+from .model_facets import CompleteAsked, Completion, Duplicates, DuplicatesAsked, Facets, FacetsAsked
+from .model_images import (
+    Cards,
+    CardsBody,
+    FileAsked,
+    FindBody,
+    Ids,
+    IdsAsked,
+    ImageDetails,
+    ImagesAsked,
+    ImagesPage,
+    Metadata,
+    Similar,
+    SimilarAsked,
+)
+from .model_judging import (
+    JUDGEMENTS_LIMIT,
+    History,
+    HistoryAsked,
+    ImportJudgementsBody,
+    JudgeBody,
+    Judged,
+    JudgementsImported,
+    JudgeSessionsBody,
+    SavedQueries,
+    SaveQueryBody,
+    Turned,
+)
+from .model_library import CatalogState, ImportBody, ImportProgress, Statistics, StatisticsAsked
+from .route import Route
+
+#: Of a body with 100,000 ids.
+_IDS_LIMIT = 2 << 20
+
+_IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/sdgen/catalog", library.catalog, "What there is, in numbers", answer=CatalogState),
+    # images
+    Route(
+        "GET",
+        "/sdgen/images",
+        images.page,
+        "A page of what a query finds",
+        query=ImagesAsked,
+        answer=ImagesPage,
+        version=version,
+    ),
+    Route("POST", "/sdgen/images/find", images.find, "The same for a query as JSON", body=FindBody, answer=ImagesPage),
+    Route(
+        "GET",
+        "/sdgen/images/ids",
+        images.ids,
+        "The ids of everything that a query finds, in order: little-endian int32 one behind the other, or JSON",
+        query=IdsAsked,
+        answer=Ids,
+        types=("application/octet-stream",),
+        version=version,
+    ),
+    Route("POST", "/sdgen/images/cards", images.cards_of, "Cards of images by their ids", body=CardsBody, answer=Cards),
+    Route("GET", "/sdgen/images/{id}", images.show, "Everything about an image", answer=ImageDetails, version=version),
+    Route("GET", "/sdgen/images/{id}/file", images.file, "An image's own file", query=FileAsked, types=_IMAGE_TYPES),
+    Route(
+        "GET",
+        "/sdgen/images/{id}/similar",
+        alike.similar,
+        "Images that look like this one",
+        query=SimilarAsked,
+        answer=Similar,
+        version=version,
+    ),
+    Route(
+        "GET", "/sdgen/images/{id}/metadata", images.metadata, "What an image's file says of itself", answer=Metadata
+    ),
+    Route("GET", "/sdgen/thumbs/{key}-{size}.webp", images.thumbnail, "A thumbnail", types=("image/webp",), slow=True),
+    # counts
+    Route(
+        "GET",
+        "/sdgen/facets",
+        counts.facets,
+        "How many images every choice would find under a query",
+        query=FacetsAsked,
+        answer=Facets,
+        version=version,
+    ),
+    Route(
+        "GET",
+        "/sdgen/complete",
+        completion.complete,
+        "How a query can go on",
+        query=CompleteAsked,
+        answer=Completion,
+        version=version,
+    ),
+    Route(
+        "GET",
+        "/sdgen/statistics/{table}",
+        library.statistics,
+        "A table of the statistics; trash and files that are gone count unless the query leaves them out",
+        query=StatisticsAsked,
+        answer=Statistics,
+        types=("text/csv",),
+        version=version,
+        slow=True,
+    ),
+    Route(
+        "GET",
+        "/sdgen/duplicates",
+        alike.duplicates,
+        "Groups of images that look alike",
+        query=DuplicatesAsked,
+        answer=Duplicates,
+        version=version,
+        slow=True,
+    ),
+    # judging
+    Route(
+        "POST",
+        "/sdgen/judge",
+        judging.judge,
+        "Judge images, as one step",
+        body=JudgeBody,
+        answer=Judged,
+        limit=_IDS_LIMIT,
+    ),
+    Route(
+        "POST",
+        "/sdgen/judge/sessions",
+        judging.judge_sessions,
+        "Judge sessions, as one step",
+        body=JudgeSessionsBody,
+        answer=Judged,
+        limit=_IDS_LIMIT,
+    ),
+    Route("POST", "/sdgen/undo", judging.undo, "Take the last step back", body=Empty, answer=Turned),
+    Route("POST", "/sdgen/redo", judging.redo, "Do again what was taken back", body=Empty, answer=Turned),
+    Route(
+        "GET", "/sdgen/history", judging.history, "The last steps", query=HistoryAsked, answer=History, version=version
+    ),
+    Route("GET", "/sdgen/queries", judging.queries, "The saved queries", answer=SavedQueries, version=version),
+    Route(
+        "POST", "/sdgen/queries", judging.save_query, "Keep or forget a query", body=SaveQueryBody, answer=SavedQueries
+    ),
+    Route(
+        "GET",
+        "/sdgen/judgements",
+        judging.export,
+        "Everything that was said, as a file of JSON lines",
+        types=("application/x-ndjson",),
+        slow=True,
+    ),
+    Route(
+        "POST",
+        "/sdgen/judgements",
+        judging.take_in,
+        "Take over judgements from such a file, the newer ones",
+        body=ImportJudgementsBody,
+        answer=JudgementsImported,
+        slow=True,
+        limit=JUDGEMENTS_LIMIT,
+    ),
+    # import
+    Route("GET", "/sdgen/import", library.progress, "How far the import is", answer=ImportProgress),
+    Route(
+        "POST", "/sdgen/import", library.import_now, "Look through the folders", body=ImportBody, answer=ImportProgress
+    ),
+    Route("POST", "/sdgen/import/cancel", library.cancel_import, "End the import", body=Empty, answer=ImportProgress),
+)

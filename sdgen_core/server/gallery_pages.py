@@ -1,0 +1,181 @@
+"""What a query finds, kept for a while: pages and id vectors of one moment, however much is judged meanwhile.
+
+A cursor names what was found, a place in it and the image before that place. As long as this process remembers what was found, the
+pages are cut from it; later, or after a restart, the next page begins behind that image in the order of now, by its sort keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import secrets
+import struct
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ..catalog.query import Query, check, parse
+from ..errors import SDGenError
+
+if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
+    from .route import Call, Engine
+
+#: What is remembered: so many results, of so many bytes together.
+_MOST, _BYTES = 32, 32 << 20
+_CURSOR = struct.Struct(">8s8sII")
+
+
+def version(engine: Engine, call: Call | None = None) -> str:
+    """What every answer about the catalog depends on: both files, and the day, by which dates such as ``7d`` are counted."""
+    catalog = engine.library.catalog
+    # the user's file first: it is written first, so that nothing is called newer than it is
+    return f"{catalog.user._store.version()}.{catalog.index.store.version()}.{date.today():%y%j}"
+
+
+def question(text: str, sort: str | None = None) -> Query:
+    """The query of a request as people mean it, ``sort`` in place of its own order. Raises ``bad-query``."""
+    with _told():
+        query = parse(text)
+        if sort:
+            ordered = parse(f"sort:{sort}")
+            if ordered.clauses:
+                raise SDGenError("bad-query", f"{sort!r} are no sort keys")
+            query = query.model_copy(update={"sort": ordered.sort})
+    return query.with_defaults()
+
+
+def checked(query: Query) -> Query:
+    """The same for a query that came as JSON."""
+    with _told():
+        check(query)
+    return query.with_defaults()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OverflowError):  # of the models of queries, and of numbers beyond 10**308
+        raise SDGenError("bad-query", "a value of the query is too long, or a number too large") from None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a query found: ``ids`` in order (int32), and what of it is not in this library. ``asked`` and ``name`` are its marks in
+    cursors: of the query, and of the query at that moment."""
+
+    ids: Any
+    remarks: tuple[str, ...]
+    asked: bytes
+    name: bytes
+
+
+class Results:
+    """What was found in ``catalog`` lately. Safe for many threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[bytes, Result] = OrderedDict()
+        self._process = secrets.token_hex(8)
+
+    def of(self, query: Query) -> Result:
+        """What ``query`` finds now."""
+        snapshot = self._catalog.snapshot
+        asked = _asked(query)
+        with snapshot.still():
+            name = _digest(f"{self._process}/{date.today()}/{snapshot.refresh()}/{asked.hex()}")
+            known = self.known(name)
+            if known is not None:
+                return known
+            ids, resolved = snapshot.find(query)
+        result = Result(ids.astype("<i4"), resolved.remarks, asked, name)
+        with self._lock:
+            self._kept[name] = result
+            while len(self._kept) > _MOST or sum(one.ids.nbytes for one in self._kept.values()) > _BYTES:
+                self._kept.popitem(last=False)
+        return result
+
+    def known(self, name: bytes) -> Result | None:
+        """What was found under this mark, if it is remembered."""
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+            return self._kept.get(name)
+
+    def page(self, query: Query, after: str | None, limit: int) -> tuple[Result, list[int], str | None]:
+        """Up to ``limit`` ids behind the cursor ``after``, what they are of, and the cursor of the next page.
+
+        Raises ``bad-request`` for what is no cursor, or one of another query.
+        """
+        result, place = (self.of(query), 0) if after is None else self._behind(query, after)
+        ids = result.ids[place : place + limit].tolist()
+        end = place + len(ids)
+        return result, ids, None if end >= len(result.ids) else _cursor(result, end, ids[-1])
+
+    def _behind(self, query: Query, after: str) -> tuple[Result, int]:
+        asked, name, place, last = _read(after)
+        if asked != _asked(query):
+            raise SDGenError("bad-request", "this cursor belongs to another query")
+        result = self.known(name)
+        if result is not None:
+            if not 0 < place <= len(result.ids) or result.ids[place - 1] != last:
+                raise SDGenError("bad-request", f"{after!r} is no cursor")
+            return result, place
+        return self._resumed(query, last)
+
+    def _resumed(self, query: Query, last: int) -> tuple[Result, int]:
+        """What ``query`` finds now, and the place behind the image ``last``, which need not be found any more."""
+        import numpy as np
+
+        from ..catalog import sql
+        from ..catalog.resolve import resolve
+
+        store = self._catalog.index.store
+        if not store.value("SELECT 1 FROM image WHERE id=?", (last,)):
+            raise SDGenError("bad-request", f"there is no image {last} that this cursor could be behind")
+        with self._catalog.snapshot.still():
+            result = self.of(query)
+            following = sql.page(store, resolve(store, query), 1, last)
+        found = np.flatnonzero(np.isin(result.ids, following))
+        return result, int(found[0]) if len(found) else len(result.ids)
+
+
+_results: weakref.WeakKeyDictionary[Catalog, Results] = weakref.WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def results(catalog: Catalog) -> Results:
+    """What was found lately in a catalog."""
+    with _making:
+        return _results.setdefault(catalog, Results(catalog))
+
+
+def _asked(query: Query) -> bytes:
+    return _digest(json.dumps(query.model_dump(mode="json")))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _cursor(result: Result, place: int, last: int) -> str:
+    packed = _CURSOR.pack(result.asked, result.name, place, last)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _read(cursor: str) -> tuple[bytes, bytes, int, int]:
+    try:
+        packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        asked, name, place, last = _CURSOR.unpack(packed)
+    except (ValueError, binascii.Error, struct.error):
+        raise SDGenError("bad-request", f"{cursor!r} is no cursor: take `next` of the page before") from None
+    return asked, name, place, last
