@@ -63,6 +63,8 @@ interface App {
     nodeCreated?(node: GraphNode): void
     setup?(): void
     refreshComboInNodes?(): Promise<void>
+    commands?: { id: string; label: () => string; icon?: string; function: () => void }[]
+    menuCommands?: { path: string[]; commands: string[] }[]
   }): void
   extensionManager?: ExtensionManager
   handleFile?(file: File, ...more: unknown[]): Promise<void>
@@ -107,10 +109,30 @@ export class ServerError extends Error {
 
 /**
  * Register SDGen: `started` once the page is ready, `created` for each new node, from a file too, `refreshed` when the user has
- * ComfyUI read its node definitions again (the key R).
+ * ComfyUI read its node definitions again (the key R). `commands` are in ComfyUI's menu, under SDGen, and in its command palette.
  */
-export function register(started: () => void, created: (node: GraphNode) => void, refreshed: () => Promise<void>): void {
-  app.registerExtension({ name: 'SDGen', setup: started, nodeCreated: created, refreshComboInNodes: refreshed })
+export function register(
+  started: () => void,
+  created: (node: GraphNode) => void,
+  refreshed: () => Promise<void>,
+  commands: readonly Command[]
+): void {
+  app.registerExtension({
+    name: 'SDGen',
+    setup: started,
+    nodeCreated: created,
+    refreshComboInNodes: refreshed,
+    commands: commands.map(({ id, label, icon, press }) => ({ id, label, icon, function: press })),
+    menuCommands: [{ path: ['SDGen'], commands: commands.map(({ id }) => id) }]
+  })
+}
+
+/** Something the user can do from anywhere; `icon` is a class of PrimeIcons. */
+export interface Command {
+  id: string
+  label: () => string
+  icon: string
+  press: () => void
 }
 
 /** The class of a node, as the server names it. */

@@ -13,13 +13,14 @@ import {
   setOptions,
   type GraphNode
 } from './host'
+import { Imports } from './imports'
 import { Library } from './library'
 import { PlanPanel } from './plan-panel'
 import { savedWorkflow } from './png'
 import { Sessions } from './sessions'
 import css from './style.css?inline'
 import { TemplatePanel } from './template-panel'
-import { textsIn } from './texts'
+import { type Texts, textsIn } from './texts'
 
 const TICK_MS = 150
 const LOOK_MS = 3000
@@ -30,7 +31,9 @@ interface Ticking {
   removed?(): void
 }
 
-const sessions = new Sessions(() => textsIn(locale()))
+const texts = (): Texts => textsIn(locale())
+const sessions = new Sessions(texts)
+const imports = new Imports(texts)
 const panels = new Map<GraphNode, Ticking>()
 const library = new Library(() => {
   for (const [node, panel] of panels) {
@@ -74,6 +77,7 @@ function started(): void {
   style.textContent = css
   document.head.append(style)
   sessions.start()
+  imports.start()
   openAsWorkflow(savedWorkflow)
   setInterval(tick, TICK_MS)
   // Template files are edited outside of the page: what changes in their folders is seen while the page is.
@@ -90,4 +94,8 @@ function started(): void {
   })
 }
 
-register(started, created, () => library.look(true))
+const commands = [
+  { id: 'SDGen.Import', label: () => texts().importSessions, icon: 'pi pi-folder-open', press: () => void imports.press() }
+]
+
+register(started, created, () => library.look(true), commands)

@@ -38,6 +38,11 @@ export interface Texts {
   noThemes: string
   readAgain: string
   problems(count: number): string
+  importSessions: string
+  importing: string
+  importProgress(sessions: number, total: number, images: number): string
+  imported: string
+  importDone(sessions: number, images: number): string
   seeds(count: number): string
   mode: Record<string, string>
   first: string
@@ -157,6 +162,11 @@ const en = {
   noThemes: 'This template has no themes.',
   readAgain: 'Read the template folders again',
   problems: (n) => `${number(n, 'en')} problems`,
+  importSessions: 'Import new sessions',
+  importing: 'Looking for new sessions …',
+  importProgress: (n, total, images) => `${number(n, 'en')} of ${number(total, 'en')} sessions, ${number(images, 'en')} images`,
+  imported: 'Sessions imported',
+  importDone: (n, images) => `${number(n, 'en')} ${n === 1 ? 'session' : 'sessions'}, ${number(images, 'en')} new or changed ${images === 1 ? 'image' : 'images'}`,
   seeds: (n) => `${number(n, 'en')} ${n === 1 ? 'seed' : 'seeds'}`,
   mode: { combinatorial: 'combinatorial', random: 'random' },
   first: 'The first prompts',
@@ -293,6 +303,12 @@ const fr = {
   noThemes: 'Ce gabarit n’a pas de thèmes.',
   readAgain: 'Relire les dossiers de gabarits',
   problems: (n) => `${number(n, 'fr')} problèmes`,
+  importSessions: 'Importer les nouvelles sessions',
+  importing: 'Recherche de nouvelles sessions …',
+  importProgress: (n, total, images) => `${number(n, 'fr')} sessions sur ${number(total, 'fr')}, ${number(images, 'fr')} images`,
+  imported: 'Sessions importées',
+  importDone: (n, images) =>
+    `${number(n, 'fr')} ${n < 2 ? 'session' : 'sessions'}, ${number(images, 'fr')} ${images < 2 ? 'image nouvelle ou modifiée' : 'images nouvelles ou modifiées'}`,
   seeds: (n) => `${number(n, 'fr')} ${n < 2 ? 'graine' : 'graines'}`,
   mode: { combinatorial: 'combinatoire', random: 'aléatoire' },
   first: 'Les premiers prompts',
