@@ -440,6 +440,12 @@ class Ledger:
         with self._transaction() as db:
             return sum(db.execute(sql, (session_id, idx, file)).rowcount for idx, file in files.items())
 
+    def reclaim(self, session_id: str, files: Mapping[int, str]) -> int:
+        """Skipped items whose files (index -> name) are there again are done. Gives how many."""
+        sql = "UPDATE item SET state='done', file=?3 WHERE session=?1 AND idx=?2 AND state='skipped' AND coalesce(file, ?3)=?3"
+        with self._transaction() as db:
+            return sum(db.execute(sql, (session_id, idx, file)).rowcount for idx, file in files.items())
+
     def shrink(self, session_id: str, count: int) -> int:
         """Take items from index ``count`` on out of the plan, save those done or in the queue. Gives how many."""
         sql = "DELETE FROM item WHERE session=? AND idx>=? AND state IN ('todo','failed','skipped')"

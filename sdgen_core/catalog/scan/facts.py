@@ -84,8 +84,12 @@ class SessionFacts:
                 strange += 1
                 continue
             stem = listed.rpartition(".")[0]
-            name = listed if listed in self._sizes else by_stem.get(stem, listed)  # another format since, say
-            if name not in self._sizes and f"{stem}.json" in self.folder.payloads:
+            name = (
+                listed if listed in self._sizes or removed else by_stem.get(stem, listed)
+            )  # another format since, say
+            if removed and name in items:
+                continue
+            if name not in self._sizes and not removed and f"{stem}.json" in self.folder.payloads:
                 dry += 1
                 continue
             number, batch = place(entry, name, position)
