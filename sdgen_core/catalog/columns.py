@@ -5,6 +5,7 @@ Row ``i`` of a column is image ``i`` of ``index.db``; ``alive`` says whether the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,16 +44,22 @@ NUMBERS: dict[str, tuple[str, float]] = {
 #: Columns that are no column of the table.
 _MADE = {"seeded": "seed IS NOT NULL", "noted": "note IS NOT NULL"}
 _ALL: dict[str, tuple[str, float]] = {**NUMBERS, **dict.fromkeys((*_MADE, "tagged", "alive"), ("?", 0))}
+#: Columns of few bits, which are read as one number: the bits of each, the first one has the lowest.
+_SMALL = {"mark": 2, "failed": 1, "rating": 3, "missing": 1, "broken": 1, "seeded": 1, "noted": 1, "judged": 15}
+_SHIFTS = dict(zip(_SMALL, itertools.accumulate(_SMALL.values(), initial=0), strict=False))
 _READ = {
-    **{name: f"coalesce({name}, {missing:g})" for name, (kind, missing) in NUMBERS.items() if kind != "f8"},
-    **{
-        name: f"CASE WHEN {name} IS NULL THEN 'nan' ELSE printf('%!.17g', {name}) END"
-        for name, (kind, _) in NUMBERS.items()
-        if kind == "f8"
-    },
-    **_MADE,
+    name: f"CASE WHEN {name} IS NULL THEN 'nan' ELSE printf('%!.17g', {name}) END"
+    if kind == "f8"
+    else f"coalesce({name}, {missing:g})"
+    for name, (kind, missing) in NUMBERS.items()
+    if name not in _SMALL
 }
-_SELECT = "SELECT group_concat(id), " + ", ".join(f"group_concat({term})" for term in _READ.values()) + " FROM image"
+_SELECT = (
+    "SELECT group_concat(id), "
+    + f"group_concat({' | '.join(f'(({_MADE.get(name, name)}) << {shift})' for name, shift in _SHIFTS.items())}), "
+    + ", ".join(f"group_concat({term})" for term in _READ.values())
+    + " FROM image"
+)
 #: Rows read by one statement; a text of SQLite's holds 10**9 bytes.
 _SPAN = 1_000_000
 
@@ -80,9 +87,11 @@ def blank(size: int) -> dict[str, Any]:
 def fill(columns: dict[str, Any], store: Store, where: str, values: Sequence[Any]) -> None:
     """Write the images for which ``where`` holds into ``columns``; ``tagged`` is not known here."""
     texts = store.rows(f"{_SELECT} WHERE {where}", values)[0]
-    ids = numbers(texts[0])
+    ids, small = map(numbers, texts[:2])
     columns["alive"][ids] = True
-    for name, text in zip(_READ, texts[1:], strict=True):
+    for name, bits in _SMALL.items():
+        columns[name][ids] = small >> _SHIFTS[name] & (1 << bits) - 1
+    for name, text in zip(_READ, texts[2:], strict=True):
         column = columns[name]
         column[ids] = numbers(text, "f8" if column.dtype.kind == "f" else "i8")
 

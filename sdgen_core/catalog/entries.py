@@ -34,6 +34,7 @@ class Entries:
         self.range = int(values.max(initial=self.first - 1)) - self.first + 1
         self.cells = (values - self.first) * VERDICTS + verdicts
         self.known = np.flatnonzero(np.bincount(values - self.first)) + self.first
+        self._by_image: Any = None
 
     def among(self, wanted: Any) -> Mask:
         """Which entries have one of the values ``wanted``."""
@@ -45,11 +46,20 @@ class Entries:
         found: Mask = table[self.values - self.first]
         return found
 
-    def table(self, mask: Mask) -> Any:
-        """How many of the images in ``mask`` have each value (rows as ``known``) with each verdict."""
+    def table(self, mask: Mask, found: Any) -> Any:
+        """How many of the images in ``mask``, whose ids are ``found``, have each value (rows as ``known``) with each verdict."""
         import numpy as np
 
-        counts = np.bincount(self.cells[mask[self.images]], minlength=self.range * VERDICTS)
+        cells = self.range * VERDICTS
+        if (
+            len(self.images) > len(mask) // 2
+        ):  # most have one: looking at those that are found is quicker than at all entries
+            if self._by_image is None or len(self._by_image) < len(mask):
+                self._by_image = np.full(len(mask), cells, np.min_scalar_type(cells))
+                self._by_image[self.images] = self.cells
+            counts = np.bincount(self._by_image[found], minlength=cells)[:cells]
+        else:
+            counts = np.bincount(self.cells[mask[self.images]], minlength=cells)
         return counts.reshape(-1, VERDICTS)[self.known - self.first]
 
     def all_scores(self) -> Any:
@@ -70,6 +80,8 @@ class Entries:
             self.scores = self.all_scores()
             self.scores[at] = other.all_scores()
         self.cells[at] = (other.values - self.first) * VERDICTS + other.verdicts
+        if self._by_image is not None:
+            self._by_image[other.images] = self.cells[at]
         return True
 
 

@@ -42,6 +42,7 @@ class Counts:
         self._conditions = resolved.conditions
         self._masks = [holds(snapshot, condition) for condition in resolved.conditions]
         self._known: dict[frozenset[int], tuple[Mask, Any]] = {}
+        self._counted: dict[tuple[str, frozenset[int]], Any] = {}
 
     def _without(self, own: Iterable[int]) -> tuple[Mask, Any]:
         """The images that all conditions but ``own`` hold for: as a mask, and their ids."""
@@ -68,7 +69,7 @@ class Counts:
         return {
             placeholder: (
                 entries.known,
-                entries.table(self._without(n for n, other in enumerate(own) if other == placeholder)[0]),
+                entries.table(*self._without(n for n, other in enumerate(own) if other == placeholder)),
             )
             for placeholder, entries in self._snapshot.entries.items()
         }
@@ -96,8 +97,11 @@ class Counts:
         """How many images have each number in ``column``."""
         import numpy as np
 
-        chosen = self._snapshot.columns[column][self._without(self._own(field))[1]]
-        return np.bincount(chosen[chosen >= 0])
+        own = frozenset(self._own(field))
+        if (column, own) not in self._counted:
+            chosen = self._snapshot.columns[column][self._without(own)[1]]
+            self._counted[column, own] = np.bincount(chosen + 1)[1:]  # -1 is none
+        return self._counted[column, own]
 
     def _tags(self) -> Any:
         import numpy as np

@@ -8,13 +8,16 @@ Times are Unix milliseconds. Seeds, which go to 2**64 - 1, and perceptual hashes
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from ..sessions.ledger_schema import split_statements
 from .fields import MARKS, VERDICTS
+from .store import Steps
 
-migrations = Migrations("sdgen-index")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+migrations = Steps("sdgen-index")
 
 #: Mark and verdict as numbers; 0 is none.
 MARK_NUMBER: dict[str | None, int] = {None: 0, **{mark: n for n, mark in enumerate(MARKS, 1)}}

@@ -11,13 +11,14 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SDGenError, shown
 
 if TYPE_CHECKING:
+    from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
 T = TypeVar("T")
@@ -52,6 +53,27 @@ def marks(items: Sequence[object]) -> str:
     return ",".join("?" * len(items))
 
 
+class Steps:
+    """The steps of a schema, in order, as ``sqlite_utils.migrations`` has them; that loads numpy, so it is left until a file is opened."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._steps: list[Callable[[Database], None]] = []
+
+    def __call__(self) -> Callable[[Callable[[Database], None]], None]:
+        """Decorates the next step; its name is the function's."""
+        return self._steps.append
+
+    def migrations(self) -> Migrations:
+        """The steps for sqlite-utils."""
+        from sqlite_utils.migrations import Migrations
+
+        made = Migrations(self._name)
+        for step in self._steps:
+            made()(step)
+        return made
+
+
 class Damaged(Exception):
     """The file is no database any more; what to do about that is its owner's decision."""
 
@@ -79,12 +101,12 @@ def clear_errors(path: Path) -> Iterator[None]:
 
 
 class Store:
-    """The database in ``path``, of the newest of ``migrations``. Raises what ``clear_errors`` raises.
+    """The database in ``path``, of the newest of ``steps``. Raises what ``clear_errors`` raises.
 
     ``durable``: a commit survives a power cut. Without it the last commits may be lost then, never the file.
     """
 
-    def __init__(self, path: Path, migrations: Migrations, *, durable: bool) -> None:
+    def __init__(self, path: Path, steps: Steps, *, durable: bool) -> None:
         self.path = path
         self._durable = durable
         self._lock = threading.RLock()
@@ -98,7 +120,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
             try:
-                self._prepare(migrations)
+                self._prepare(steps.migrations())
             except BaseException:
                 self._writer.close()
                 raise

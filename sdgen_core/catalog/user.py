@@ -15,17 +15,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from ..errors import SDGenError, shown
 from .fields import check
-from .store import Damaged, Store, chunks, clear_errors, marks
+from .store import Damaged, Steps, Store, chunks, clear_errors, marks
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BACKUPS = 7
 
-migrations = Migrations("sdgen-user")
+migrations = Steps("sdgen-user")
 
 
 @migrations()

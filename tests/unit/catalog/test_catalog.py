@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,13 @@ def catalog(tmp_path):
     made.ids = made_ids
     yield made
     made.close()
+
+
+def test_importing_is_light():
+    """What is imported at ComfyUI's start must not wait for numpy or Pillow."""
+    heavy = "import sys, sdgen_core.catalog.catalog; print({'numpy', 'PIL', 'sqlite_utils'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"
 
 
 def test_finding_leaves_out_trash_and_what_is_gone(catalog):
