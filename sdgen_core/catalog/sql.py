@@ -182,14 +182,14 @@ def page(store: Store, resolved: Resolved, limit: int, after: int | None = None)
             f"SELECT {', '.join(key for key, _ in sorting.keys)} FROM image WHERE id = ?", (*sorting.values, after)
         )
         if place:
-            behind, more = _behind(sorting, place[0])
+            behind, more = behind(sorting, place[0])
             sql += f" AND ({behind})"
             values += more
     rows = store.rows(f"{sql} ORDER BY {sorting.sql} LIMIT ?", (*values, *sorting.values, max(0, limit)))
     return [row[0] for row in rows]
 
 
-def _behind(sorting: Order, place: Sequence[Any]) -> tuple[str, list[Any]]:
+def behind(sorting: Order, place: Sequence[Any]) -> tuple[str, list[Any]]:
     """The condition that a row comes later than the one whose sort keys are ``place``."""
     marks: list[list[Any]] = []
     supply = iter(sorting.values)
