@@ -12,6 +12,7 @@ from . import gallery_images as images
 from . import gallery_judging as judging
 from . import gallery_library as library
 from . import gallery_similar as alike
+from . import gallery_trash as trash
 from .gallery_pages import version
 from .model import Empty
 from .model_facets import CompleteAsked, Completion, Duplicates, DuplicatesAsked, Facets, FacetsAsked
@@ -43,6 +44,7 @@ from .model_judging import (
     Turned,
 )
 from .model_library import CatalogState, ImportBody, ImportProgress, Statistics, StatisticsAsked
+from .model_trash import TrashEmptyBody, TrashPreview, TrashPreviewBody, TrashReport
 from .route import Route
 
 #: Of a body with 100,000 ids.
@@ -174,6 +176,27 @@ ROUTES: tuple[Route, ...] = (
         answer=JudgementsImported,
         slow=True,
         limit=JUDGEMENTS_LIMIT,
+    ),
+    # the trash
+    Route("GET", "/sdgen/trash", trash.show, "What is in the trash", answer=TrashPreview, slow=True),
+    Route(
+        "POST",
+        "/sdgen/trash/preview",
+        trash.preview,
+        "What emptying the trash would remove of what a query finds",
+        body=TrashPreviewBody,
+        answer=TrashPreview,
+        slow=True,
+    ),
+    Route(
+        "POST",
+        "/sdgen/trash/empty",
+        trash.empty,
+        "Move files of images that are in the trash into the system's trash",
+        body=TrashEmptyBody,
+        answer=TrashReport,
+        slow=True,
+        limit=_IDS_LIMIT,
     ),
     # import
     Route("GET", "/sdgen/import", library.progress, "How far the import is", answer=ImportProgress),

@@ -109,7 +109,7 @@ def take_in(engine: Engine, call: Call) -> JudgementsImported:
             raise SDGenError("bad-judgement", "this is no export of judgements") from error
     subjects = {event.subject for event in done.step.events} if done.step else set()
     images = _of_subjects(library.catalog, "id", "image", subjects)
-    _tell(library, images, _of_subjects(library.catalog, "slug", "session", subjects))
+    tell(library, images, _of_subjects(library.catalog, "slug", "session", subjects))
     return JudgementsImported(
         lines=done.lines,
         newer=done.newer,
@@ -130,7 +130,7 @@ def _check_placeholder(catalog: Catalog, field: str) -> None:
 
 
 def _judged(library: Library, done: Done, sessions: Collection[str] = ()) -> Judged:
-    _tell(library, done.images, sessions)
+    tell(library, done.images, sessions)
     return Judged(label=done.label, changed=len(done.images), **_steps(library.catalog))
 
 
@@ -140,7 +140,7 @@ def _turned(library: Library, turn: Callable[[], Done | None]) -> Turned:
     if done is None:
         return Turned(label=None, changed=0, **_steps(library.catalog))
     subjects = {event.subject for event in library.catalog.user.events_after(before, _EVENTS)}
-    _tell(library, done.images, _of_subjects(library.catalog, "slug", "session", subjects))
+    tell(library, done.images, _of_subjects(library.catalog, "slug", "session", subjects))
     return Turned(label=done.label, changed=len(done.images), **_steps(library.catalog))
 
 
@@ -152,8 +152,8 @@ def _of_subjects(catalog: Catalog, column: str, table: str, subjects: Collection
     return [row[0] for row in catalog.index.store.rows(sql, (as_list(subjects),))]
 
 
-def _tell(library: Library, images: Sequence[int], sessions: Collection[str]) -> None:
-    """Tell which images changed, and which sessions: these, and those whose counters the images change."""
+def tell(library: Library, images: Sequence[int], sessions: Collection[str]) -> None:
+    """Tell all listeners which images changed, and which sessions: these, and those whose counters the images change."""
     from ..catalog.sql import as_list
 
     counted = "SELECT session FROM image WHERE id IN (SELECT value FROM json_each(?))"

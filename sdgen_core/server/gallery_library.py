@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..catalog.query import parse
-from ..errors import SDGenError, nearest_names
+from ..errors import SDGenError, nearest_names, shown
 from .gallery_pages import version
 from .model_judging import SavedQuery, Steps
 from .model_library import (
@@ -18,6 +18,9 @@ from .model_library import (
     Statistics,
 )
 from .route import Call, Engine, File
+
+if TYPE_CHECKING:
+    from ..catalog.library import Library
 
 
 def catalog(engine: Engine, call: Call) -> CatalogState:
@@ -66,26 +69,28 @@ def statistics(engine: Engine, call: Call) -> Statistics | File:
 
 def import_now(engine: Engine, call: Call) -> ImportProgress:
     """Look through the folders as soon as possible. Which ones is the server's setting, never the client's."""
-    return _progress(engine.library.import_now(every=call.body.every))
+    return _progress(engine.library, engine.library.import_now(every=call.body.every))
 
 
 def cancel_import(engine: Engine, call: Call) -> ImportProgress:
     """End the import that runs."""
-    return _progress(engine.library.cancel_import())
+    return _progress(engine.library, engine.library.cancel_import())
 
 
 def progress(engine: Engine, call: Call) -> ImportProgress:
     """How far the import is."""
-    return _progress(engine.library.progress())
+    return _progress(engine.library, engine.library.progress())
 
 
-def _progress(said: dict[str, Any]) -> ImportProgress:
-    errors = [
-        {
-            "code": error["code"],
-            "message": error["message"].replace(error["folder"], name := PurePosixPath(error["folder"]).name),
-            "folder": name,
-        }
-        for error in said["errors"]
-    ]
+def _progress(of: Library, said: dict[str, Any]) -> ImportProgress:
+    errors = [{name: without_paths(of, text) for name, text in error.items()} for error in said["errors"]]
     return ImportProgress(**{**said, "errors": errors})
+
+
+def without_paths(of: Library, text: str) -> str:
+    """A message with the paths in the library's folders as names inside them: where those are is nobody's business."""
+    for root in sorted(map(str, [*of.roots(), of.folder]), key=len, reverse=True):
+        for way in {root, shown(root)}:
+            for end in ("/", "\\", ""):
+                text = text.replace(way + end, "")
+    return text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel
 
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
+from sdgen_core.server.app import Alone
 from sdgen_core.server.gallery import ROUTES
 from sdgen_core.server.route import Call, File, Route
 
@@ -28,7 +28,7 @@ class Gallery:
         self.library = Library(folder / "catalog", [self.root])
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.library.heard.append(lambda kind, data: self.told.append((kind, data)))
-        self.engine: Any = SimpleNamespace(library=self.library, token=None)
+        self.engine = Alone(self.library, None)
 
     def close(self) -> None:
         self.library.stop()
