@@ -182,8 +182,8 @@ def page(store: Store, resolved: Resolved, limit: int, after: int | None = None)
             f"SELECT {', '.join(key for key, _ in sorting.keys)} FROM image WHERE id = ?", (*sorting.values, after)
         )
         if place:
-            behind, more = behind(sorting, place[0])
-            sql += f" AND ({behind})"
+            later, more = behind(sorting, place[0])
+            sql += f" AND ({later})"
             values += more
     rows = store.rows(f"{sql} ORDER BY {sorting.sql} LIMIT ?", (*values, *sorting.values, max(0, limit)))
     return [row[0] for row in rows]
