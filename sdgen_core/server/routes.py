@@ -15,8 +15,9 @@ import json
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from . import preview, sessions
+from . import gallery, preview, sessions
 from .endpoint import Endpoints
+from .events import STREAM
 from .guard import Guard
 from .openapi import LOGIN, document
 from .route import Call, Engine, File, Route
@@ -32,6 +33,7 @@ def _document(engine: Engine, call: Call) -> File:
 TABLE: tuple[Route, ...] = (
     *sessions.ROUTES,
     *preview.ROUTES,
+    *gallery.ROUTES,
     Route(
         "GET",
         "/sdgen/openapi.json",
@@ -45,7 +47,7 @@ TABLE: tuple[Route, ...] = (
 
 def whole_document() -> dict[str, Any]:
     """The OpenAPI document of everything that a server may answer."""
-    return document(TABLE, more=LOGIN)
+    return document(TABLE, more={**LOGIN, **STREAM})
 
 
 @functools.cache

@@ -1,0 +1,127 @@
+"""The server without ComfyUI on a real port, over a small library of real images, and ways to ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from sdgen_core.catalog.library import Library
+from sdgen_core.catalog.scan.importer import Importer
+from sdgen_core.server.app import create_app, listen
+from sdgen_core.server.events import Hub
+
+from ..catalog.folders import own_session
+
+WRITING = {"Content-Type": "application/json", "X-SDGen": "1"}
+
+
+class Reply:
+    """An answer: ``status``, ``headers``, ``body``."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.body = answer.status, answer.headers, answer.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> tuple[int, str]:
+        """Status and code of an error."""
+        return self.status, self.json["error"]
+
+
+class Running:
+    """A server in a thread of its own, and its library with the sessions ``one`` and ``two``."""
+
+    def __init__(self, folder: Path, *, token: str | None = None, host: str = "127.0.0.1", images: int = 3) -> None:
+        self.root = folder / "out"
+        for name, session in (("one", "abcdefghjk"), ("two", "bcdefghjkm")):
+            own_session(self.root / name, images, session=session)
+        self.library = Library(folder / "catalog", [self.root])
+        self.hub = Hub(heartbeat=0.2)
+        self._listener = listen(host, 0)
+        self.host, self.port = self._listener.getsockname()[:2]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._token = token
+        self._began = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Running:
+        self.scan()
+        self._thread.start()
+        assert self._began.wait(20)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        self.library.stop()
+
+    def stop(self) -> None:
+        """End the server as Ctrl+C does."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def scan(self) -> None:
+        """Read what is in the folders."""
+        Importer(self.library.catalog.index).run([self.root])
+
+    @property
+    def images(self) -> list[int]:
+        return [row[0] for row in self.library.catalog.index.store.rows("SELECT id FROM image ORDER BY id")]
+
+    def _run(self) -> None:
+        async def work() -> None:
+            self._ended, self._loop = asyncio.Event(), asyncio.get_running_loop()
+            runner = web.AppRunner(create_app(self.library, self._token, hub=self.hub), access_log=None)
+            await runner.setup()
+            site = web.SockSite(runner, self._listener)
+            await site.start()
+            self._began.set()
+            await self._ended.wait()
+            await runner.cleanup()
+
+        asyncio.run(work())
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **more: str
+    ) -> Reply:
+        """One request; ``body`` is bytes, or what becomes JSON. A writing one says that it is, unless ``headers`` say what is said."""
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        said = headers if headers is not None else WRITING if method not in ("GET", "HEAD") else {}
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            if "Host" not in said:
+                connection.putheader("Host", f"{self.host}:{self.port}")
+            for name, value in {**said, **more}.items():
+                connection.putheader(name, value)
+            if body is not None and "Content-Length" not in said:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            return Reply(connection.getresponse())
+        finally:
+            connection.close()
+
+    def raw(self, text: bytes, timeout: float = 5.0) -> bytes:
+        """What the server says to these bytes until it closes or says nothing more."""
+        with socket.create_connection((self.host, self.port), timeout=timeout) as connection:
+            connection.sendall(text)
+            said = b""
+            try:
+                while piece := connection.recv(65536):
+                    said += piece
+            except TimeoutError:
+                pass
+            return said
