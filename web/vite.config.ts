@@ -32,13 +32,15 @@ export default defineConfig({
     outDir: 'dist',
     target: 'es2022',
     // One .js file: ComfyUI's page imports every .js below the web folder at its start. Chunks that are loaded later end in .mjs.
-    lib: { entry: 'src/main.ts', formats: ['es'], fileName: () => 'sdgen.js' },
+    lib: { entry: 'src/entry.ts', formats: ['es'], fileName: () => 'sdgen.js' },
     modulePreload: false,
     rollupOptions: {
       external: ['/scripts/app.js', '/scripts/api.js'],
       output: {
-        // Relative to /extensions/<pack>/sdgen.js, so that a ComfyUI below a path of a proxy works too.
-        paths: { '/scripts/app.js': '../../scripts/app.js', '/scripts/api.js': '../../scripts/api.js' },
+        // Relative to /extensions/<pack>/chunks/, so that a ComfyUI below a path of a proxy works too.
+        paths: { '/scripts/app.js': '../../../scripts/app.js', '/scripts/api.js': '../../../scripts/api.js' },
+        // Of its own, so that no later chunk imports the entry: at another address it would be run twice.
+        manualChunks: (id) => (id.endsWith('/src/host.ts') ? 'host' : undefined),
         chunkFileNames: 'chunks/[name]-[hash].mjs',
         assetFileNames: 'assets/[name]-[hash][extname]'
       }

@@ -108,15 +108,18 @@ export class ServerError extends Error {
 }
 
 /**
- * Register SDGen: `started` once the page is ready, `created` for each new node, from a file too, `refreshed` when the user has
- * ComfyUI read its node definitions again (the key R). `commands` are in ComfyUI's menu, under SDGen, and in its command palette.
+ * What SDGen adds: `started` is called once the page is ready, `created` for each new node, from a file too, `refreshed` when the user
+ * has ComfyUI read its node definitions again (the key R). `commands` are in ComfyUI's menu, under SDGen, and in its command palette.
  */
-export function register(
-  started: () => void,
-  created: (node: GraphNode) => void,
-  refreshed: () => Promise<void>,
+export interface Extension {
+  started: () => void
+  created: (node: GraphNode) => void
+  refreshed: () => Promise<void>
   commands: readonly Command[]
-): void {
+}
+
+/** Register SDGen with ComfyUI's page. */
+export function register({ started, created, refreshed, commands }: Extension): void {
   app.registerExtension({
     name: 'SDGen',
     setup: started,
@@ -323,10 +326,11 @@ async function read(response: Response): Promise<unknown> {
 }
 
 /** Call `handle` with each message of this kind that the server sends to the page. */
-export function onMessage(kind: string, handle: (detail: unknown) => void): void {
-  api.addEventListener(kind, (event) => {
+export function onMessage(kind: string, handle: (detail: unknown) => void, options: { once?: boolean } = {}): void {
+  const listener = (event: Event): void => {
     handle((event as CustomEvent<unknown>).detail)
-  })
+  }
+  api.addEventListener(kind, listener, options)
 }
 
 /** Keep the frontend from seeing the messages of this kind for which `ours` is true. It listens before we can. */

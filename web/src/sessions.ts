@@ -133,7 +133,8 @@ export class Sessions {
     }
   }
 
-  private receive(session: Session): void {
+  /** Take over what the server told of a session. */
+  receive(session: Session): void {
     this.heard.set(session.id, (this.heard.get(session.id) ?? 0) + 1)
     const before = this.known.get(session.id)
     this.known.set(session.id, session)

@@ -38,7 +38,6 @@ export interface Texts {
   noThemes: string
   readAgain: string
   problems(count: number): string
-  importSessions: string
   importing: string
   importProgress(sessions: number, total: number, images: number): string
   imported: string
@@ -162,7 +161,6 @@ const en = {
   noThemes: 'This template has no themes.',
   readAgain: 'Read the template folders again',
   problems: (n) => `${number(n, 'en')} problems`,
-  importSessions: 'Import new sessions',
   importing: 'Looking for new sessions …',
   importProgress: (n, total, images) => `${number(n, 'en')} of ${number(total, 'en')} sessions, ${number(images, 'en')} images`,
   imported: 'Sessions imported',
@@ -303,7 +301,6 @@ const fr = {
   noThemes: 'Ce gabarit n’a pas de thèmes.',
   readAgain: 'Relire les dossiers de gabarits',
   problems: (n) => `${number(n, 'fr')} problèmes`,
-  importSessions: 'Importer les nouvelles sessions',
   importing: 'Recherche de nouvelles sessions …',
   importProgress: (n, total, images) => `${number(n, 'fr')} sessions sur ${number(total, 'fr')}, ${number(images, 'fr')} images`,
   imported: 'Sessions importées',

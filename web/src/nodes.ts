@@ -1,4 +1,4 @@
-/** SDGen in ComfyUI's page: panels on the Template and Session Plan nodes, and a word when a session ends. */
+/** SDGen on the canvas: panels on the Template and Session Plan nodes, and a word when a session ends. Loaded with the first of these. */
 
 import {
   hideWidget,
@@ -8,16 +8,13 @@ import {
   nodeClass,
   onMessage,
   onRemoved,
-  openAsWorkflow,
-  register,
   setOptions,
   type GraphNode
 } from './host'
 import { Imports } from './imports'
 import { Library } from './library'
 import { PlanPanel } from './plan-panel'
-import { savedWorkflow } from './png'
-import { Sessions } from './sessions'
+import { type Session, Sessions } from './sessions'
 import css from './style.css?inline'
 import { TemplatePanel } from './template-panel'
 import { type Texts, textsIn } from './texts'
@@ -55,7 +52,9 @@ function tick(): void {
   for (const [node, panel] of panels) if (isAlive(node)) panel.tick()
 }
 
-function created(node: GraphNode): void {
+/** A new node of ours, from a file too. */
+export function created(node: GraphNode): void {
+  if (!isAlive(node) && node.graph === null) return // it went while this was loaded
   const kind = nodeClass(node)
   if (kind === 'SDGenTemplate') {
     panels.set(node, new TemplatePanel(node, () => void library.look(true)))
@@ -71,14 +70,29 @@ function created(node: GraphNode): void {
   })
 }
 
-function started(): void {
+/** The server told of a session before this was loaded. */
+export function sessionTold(detail: unknown): void {
+  sessions.receive(detail as Session)
+}
+
+/** Look for new sessions in the user's folders. */
+export function importSessions(): void {
+  void imports.press()
+}
+
+/** The user has ComfyUI read its node definitions again. */
+export function refreshed(): Promise<void> {
+  return library.look(true)
+}
+
+/** Begin; called once. */
+export function start(): void {
   const style = document.createElement('style')
   style.dataset.sdgen = ''
   style.textContent = css
   document.head.append(style)
   sessions.start()
   imports.start()
-  openAsWorkflow(savedWorkflow)
   setInterval(tick, TICK_MS)
   // Template files are edited outside of the page: what changes in their folders is seen while the page is.
   setInterval(() => {
@@ -92,10 +106,5 @@ function started(): void {
     const id = (detail as { nodeId?: string } | null)?.nodeId ?? ''
     return [...panels].some(([node, panel]) => panel instanceof PlanPanel && (id === String(node.id) || id.endsWith(`:${node.id}`)))
   })
+  void library.look(true)
 }
-
-const commands = [
-  { id: 'SDGen.Import', label: () => texts().importSessions, icon: 'pi pi-folder-open', press: () => void imports.press() }
-]
-
-register(started, created, () => library.look(true), commands)

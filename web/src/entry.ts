@@ -1,0 +1,45 @@
+/**
+ * What ComfyUI's page loads at its start: it says what SDGen adds, and fetches the rest when it is first needed.
+ *
+ * ComfyUI imports every `.js` below the web folder at once; everything else is in chunks that end in `.mjs`.
+ */
+
+import { type GraphNode, locale, nodeClass, onMessage, openAsWorkflow, register } from './host'
+
+type Nodes = typeof import('./nodes')
+
+let loaded: Promise<Nodes> | undefined
+
+function nodes(): Promise<Nodes> {
+  loaded ??= import('./nodes').then((module) => {
+    module.start()
+    return module
+  })
+  return loaded
+}
+
+function created(node: GraphNode): void {
+  if (nodeClass(node).startsWith('SDGen')) void nodes().then((module) => { module.created(node); })
+}
+
+function started(): void {
+  // A session's first word brings the code that shows how it goes on, and that it has ended.
+  const first = (detail: unknown): void => void nodes().then((module) => { module.sessionTold(detail); })
+  onMessage('sdgen.session', first, { once: true })
+  openAsWorkflow(async (file) => (await import('./png')).savedWorkflow(file))
+}
+
+async function refreshed(): Promise<void> {
+  if (loaded) await (await loaded).refreshed()
+}
+
+const commands = [
+  {
+    id: 'SDGen.Import',
+    label: () => (locale().startsWith('fr') ? 'Importer les nouvelles sessions' : 'Import new sessions'),
+    icon: 'pi pi-folder-open',
+    press: () => void nodes().then((module) => { module.importSessions(); })
+  }
+]
+
+register({ started, created, refreshed, commands })
