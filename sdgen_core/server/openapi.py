@@ -124,10 +124,9 @@ def _operation(route: Route, refs: Mapping[Any, Json], schemas: Json) -> Json:
 
 def _responses(route: Route, refs: Mapping[Any, Json]) -> Json:
     headers = {"ETag": {"schema": {"type": "string"}}} if route.version or route.types else {}
+    content: Json = {name: {} for name in route.types}
     if route.answer:
-        content = {"application/json": {"schema": refs[route.answer, "serialization"]}}
-    else:
-        content = {name: {} for name in route.types}
+        content["application/json"] = {"schema": refs[route.answer, "serialization"]}
     out: Json = {"200": {"description": "Done" if route.writes else "Found", "headers": headers, "content": content}}
     if route.version or route.types:
         out["304"] = {"description": "What the ETag names has not changed"}

@@ -1,4 +1,4 @@
-"""The server without ComfyUI on a real port, over a small library of real images, and ways to ask it."""
+"""The routes on a real port, over a small library of real images, and ways to ask it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from aiohttp import web
 
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
-from sdgen_core.server.app import create_app, listen
+from sdgen_core.server import routes
+from sdgen_core.server.app import Alone, create_app, listen
 from sdgen_core.server.events import Hub
 
 from ..catalog.folders import own_session
@@ -40,9 +41,19 @@ class Reply:
 
 
 class Running:
-    """A server in a thread of its own, and its library with the sessions ``one`` and ``two``."""
+    """A server in a thread of its own, and its library with the sessions ``one`` and ``two``; with ``comfyui`` the rules are those of
+    routes inside ComfyUI."""
 
-    def __init__(self, folder: Path, *, token: str | None = None, host: str = "127.0.0.1", images: int = 3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        token: str | None = None,
+        host: str = "127.0.0.1",
+        images: int = 3,
+        comfyui: bool = False,
+        origins: Collection[str] = (),
+    ) -> None:
         self.root = folder / "out"
         for name, session in (("one", "abcdefghjk"), ("two", "bcdefghjkm")):
             own_session(self.root / name, images, session=session)
@@ -51,7 +62,7 @@ class Running:
         self._listener = listen(host, 0)
         self.host, self.port = self._listener.getsockname()[:2]
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._token = token
+        self._token, self._comfyui, self._origins = token, comfyui, origins
         self._began = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -83,7 +94,7 @@ class Running:
     def _run(self) -> None:
         async def work() -> None:
             self._ended, self._loop = asyncio.Event(), asyncio.get_running_loop()
-            runner = web.AppRunner(create_app(self.library, self._token, hub=self.hub), access_log=None)
+            runner = web.AppRunner(self._app(), access_log=None)
             await runner.setup()
             site = web.SockSite(runner, self._listener)
             await site.start()
@@ -93,14 +104,34 @@ class Running:
 
         asyncio.run(work())
 
+    def _app(self) -> web.Application:
+        if not self._comfyui:
+            return create_app(self.library, self._token, hub=self.hub)
+        table, engine = web.RouteTableDef(), Alone(self.library, self._token)
+        routes.register(table, lambda: engine, origins=self._origins)
+        app = web.Application()
+        app.add_routes(table)
+        return app
+
     def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **more: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        source: str | None = None,
+        **more: str,
     ) -> Reply:
-        """One request; ``body`` is bytes, or what becomes JSON. A writing one says that it is, unless ``headers`` say what is said."""
+        """One request; ``body`` is bytes, or what becomes JSON. A writing one says that it is, unless ``headers`` say what is said.
+
+        ``source``: the address of this machine to ask from."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         said = headers if headers is not None else WRITING if method not in ("GET", "HEAD") else {}
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        connection = http.client.HTTPConnection(
+            self.host, self.port, timeout=20, source_address=(source, 0) if source else None
+        )
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             if "Host" not in said:
