@@ -433,7 +433,7 @@ class Index:
 
     @staticmethod
     def _log(db: sqlite3.Connection, images: Iterable[int]) -> None:
-        db.executemany("INSERT INTO changed(image) VALUES(?)", [(image,) for image in images])
+        db.execute("INSERT INTO changed(image) SELECT value FROM json_each(?)", (json.dumps(list(images)),))
         db.execute("DELETE FROM changed WHERE seq < (SELECT max(seq) FROM changed) - ?", (_KEEP_CHANGES,))
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from .fields import TAG, VALUE
-from .records import surest
+from .records import KEYS_OF, surest
 from .schema import MARK_NUMBER, VERDICT_NUMBER
 from .store import chunks, marks
 from .user import Event, UserStore
@@ -86,7 +86,7 @@ class Mirror:
     @staticmethod
     def _by_key(db: sqlite3.Connection, table: str, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
         """Row of ``table`` -> subject, for rows with one of a subject's keys."""
-        owner = {key: subject for subject, some in keys.items() for key in some}
+        owner = {key: subject for subject, some in keys.items() for key in some if key[:1] in KEYS_OF[table]}
         out: dict[int, int] = {}
         for some in chunks(owner):
             sql = f"SELECT key, {table} FROM {table}_key WHERE key IN ({marks(some)})"
@@ -125,7 +125,7 @@ class Mirror:
         """
         facts = self._user.facts(set(subjects.values()))
         rows = []
-        for image, subject in subjects.items():
+        for image, subject in sorted(subjects.items()):  # beside each other in the file
             own = facts.get(subject, {})
             mark = MARK_NUMBER.get(own.get("mark"), 0)
             rows.append((subject, mark, "failed" in own, int(own.get("rating", 0)), own.get("note"), image))
@@ -158,6 +158,7 @@ class Mirror:
                 said = VERDICT_NUMBER.get(facts.get(subjects[image], {}).get(fields[value]), 0)
                 if said != verdict:
                     changes.append((said, image, value))
+        changes.sort(key=lambda change: change[1:])
         db.executemany("UPDATE image_value SET verdict=? WHERE image=? AND value=?", changes)
 
     @staticmethod

@@ -36,9 +36,14 @@ def fingerprint(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
+#: What the keys of images and of sessions begin with, the surest first: what made it, the whole file, its ends; the id, the manifest,
+#: the folder.
+KEYS_OF = {"image": "gsf", "session": "imd"}
+
+
 def surest(key: str) -> int:
-    """Keys in the order in which they are believed: what made it, the whole file, its ends; for sessions the id before the folder."""
-    return "gsfimd".find(key[:1])
+    """Keys in the order in which they are believed."""
+    return (KEYS_OF["image"] + KEYS_OF["session"]).find(key[:1])
 
 
 def value_key(text: str) -> str:

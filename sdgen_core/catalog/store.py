@@ -27,6 +27,10 @@ T = TypeVar("T")
 PATIENCE = 20.0
 #: What the write-ahead log is cut back to at a checkpoint, in bytes.
 WAL_LIMIT = 16 << 20
+#: Changed rows after which a thread writes the log back into the file, so that no commit has to; and the size of the log, in pages of
+#: 4 KiB, from which on a commit does it all the same.
+_CHECKPOINT_ROWS = 2_000
+_CHECKPOINT_PAGES = 8_000
 
 _FULL = (13, 10)  # SQLITE_FULL and SQLITE_IOERR, which Python names from 3.11 on only
 _UNUSABLE = ("unable to open", "readonly", "read-only", "authoriz", "too big")
@@ -114,6 +118,8 @@ class Store:
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
         self._opened = secrets.token_hex(4)
+        self._written = 0  # rows, until the last checkpoint was begun
+        self._checkpointer: threading.Thread | None = None
         self._watching = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
         with clear_errors(path):
@@ -146,6 +152,7 @@ class Store:
                     raise
             time.sleep(0.02)
         self._writer.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        self._writer.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         self._writer.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
         known = {step.name for step in migrations._migrations}
         db = Database(self._writer, execute_plugins=False)
@@ -173,10 +180,28 @@ class Store:
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
+                self._checkpoint_behind()
             except BaseException:
                 if self._writer.in_transaction:  # SQLite has rolled back by itself after some errors
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def _checkpoint_behind(self) -> None:
+        """Begin to write the log back, if much was written and nobody is at it."""
+        if self._writer.total_changes - self._written < _CHECKPOINT_ROWS:
+            return
+        if self._checkpointer is None or not self._checkpointer.is_alive():
+            self._written = self._writer.total_changes
+            self._checkpointer = threading.Thread(target=self._checkpoint_now, name="sdgen-checkpoint", daemon=True)
+            self._checkpointer.start()
+
+    def _checkpoint_now(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # the writer's next commit meets the same and tells it
+            db = sqlite3.connect(self.path, timeout=0, isolation_level=None)
+            try:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            finally:
+                db.close()
 
     def reader(self) -> sqlite3.Connection:
         """This thread's connection for reading."""
@@ -234,6 +259,8 @@ class Store:
         """Close every connection; what was committed stays."""
         with self._lock:
             self._closed = True
+            if self._checkpointer is not None:
+                self._checkpointer.join()
             for db in (*self._readers, self._writer):
                 with contextlib.suppress(sqlite3.Error):
                     db.close()

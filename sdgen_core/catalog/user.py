@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import SDGenError, shown
 from .fields import check
@@ -50,8 +50,7 @@ def m001_subjects_facts_and_events(db: Database) -> None:
     db.conn.execute("INSERT INTO meta VALUES('id', ?)", (secrets.token_hex(8),))
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """Set ``field`` of the subject with ``keys`` (the first is the surest) to ``value``; None clears it.
 
     ``at`` is when somebody said so, in Unix time; now, unless it was said elsewhere.
@@ -64,8 +63,7 @@ class Change:
     at: float | None = None
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One field that changed from ``old`` to ``new`` (None: no such fact), at Unix time ``at``."""
 
     id: int
@@ -161,8 +159,8 @@ class UserStore:
         Raises ``bad-judgement`` for an unknown field or value, and then nothing is changed.
         """
         wanted = list(changes)
-        for change in wanted:
-            check(change.kind, change.field, change.value)
+        for said in dict.fromkeys((change.kind, change.field, change.value) for change in wanted):
+            check(*said)
         with self._store.write() as db:
             subjects, learnt = self._subjects(db, wanted)
             facts = [(subjects[c.keys[0]], c.field, c.value) for c in wanted]
@@ -234,14 +232,11 @@ class UserStore:
             "INSERT INTO batch(kind, state, label, at) VALUES(?,?,?,?)", (kind, "done", label, now)
         ).lastrowid
         assert batch is not None
-        times = times or {}
         events = tuple(
-            Event(n, batch, *row, at=times.get(row[:2], now)) for n, row in enumerate(changed, _last(db, "event") + 1)
+            Event(n, batch, *row, times.get(row[:2], now) if times else now)
+            for n, row in enumerate(changed, _last(db, "event") + 1)
         )
-        db.executemany(
-            "INSERT INTO event(id, batch, subject, field, old, new, at) VALUES(?,?,?,?,?,?,?)",
-            [(e.id, e.batch, e.subject, e.field, e.old, e.new, e.at) for e in events],
-        )
+        db.executemany("INSERT INTO event(id, batch, subject, field, old, new, at) VALUES(?,?,?,?,?,?,?)", events)
         db.executemany(
             "DELETE FROM fact WHERE subject=? AND field=?", [(e.subject, e.field) for e in events if e.new is None]
         )
@@ -272,7 +267,7 @@ class UserStore:
                     learnt.append((key, subject))
             out[first] = subject
         db.executemany("INSERT INTO subject(id, kind) VALUES(?,?)", made)
-        db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", learnt)
+        db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", sorted(learnt))
         return out, frozenset(subject for _, subject in learnt)
 
     @staticmethod
