@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..sessions.service import Sessions
     from ..templates.library import Listings
 
+#: Characters of an address: enough for the longest query, percent-encoded.
+LINE_LIMIT = 64 << 10
+
 _LISTED = 500
 _PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -92,7 +95,7 @@ def create_app(library: Library, token: str | None = None, *, hub: Hub | None = 
         library.heard.remove(events.send)
         await asyncio.get_running_loop().run_in_executor(None, endpoints.close)
 
-    app = web.Application(middlewares=[_unknown()])
+    app = web.Application(middlewares=[_unknown()], handler_args={"max_line_size": LINE_LIMIT})
     table = web.RouteTableDef()
     table.get("/")(start_page)
     table.get("/sdgen/events", allow_head=False)(stream)
