@@ -56,20 +56,25 @@ SeedText = Annotated[
 ]
 
 
+# What makes a model check is built when it is first used: ComfyUI's start does not wait for some fifty of them.
+
+
 class Asked(BaseModel):
     """The query string of a request: nothing but these names."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Body(BaseModel):
     """The JSON body of a request: nothing but these names, and no value of another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class Answer(BaseModel):
     """An answer."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 class Empty(Body):

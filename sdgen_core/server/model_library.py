@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
 from .model import Answer, Asked, Body, QueryText, Remarks, Version
 from .model_judging import SavedQuery, Steps
@@ -263,15 +263,15 @@ class PairsTable(_Table):
     rows: list[PairRow]
 
 
-class Statistics(
-    RootModel[
-        Annotated[
-            TotalsTable | SessionsTable | SuccessTable | StabilityTable | ImpactTable | ValueImpactTable | PairsTable,
-            Field(discriminator="table"),
-        ]
-    ]
-):
+class Statistics(RootModel[Any]):
     """A table of the statistics."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    root: Annotated[
+        TotalsTable | SessionsTable | SuccessTable | StabilityTable | ImpactTable | ValueImpactTable | PairsTable,
+        Field(discriminator="table"),
+    ]
 
 
 #: Name of a table -> its model.
