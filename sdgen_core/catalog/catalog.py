@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SDGenError, nearest_names
+from . import sql
 from .exchange import Import, export_judgements, import_judgements
 from .index import Index
-from .query import Query, parse, write
+from .query import DUPLICATE, Query, parse, write
 from .records import surest
+from .resolve import resolve
 from .snapshot import Snapshot
 from .store import chunks, marks
 from .user import Change, Step, UserStore
@@ -24,6 +26,15 @@ class Done:
 
     label: str
     images: list[int]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of what a query finds. ``total``: how many there are in all; None where that was not counted."""
+
+    ids: list[int]
+    total: int | None
+    remarks: tuple[str, ...]
 
 
 class Catalog:
@@ -55,6 +66,37 @@ class Catalog:
         asked = parse(query) if isinstance(query, str) else query
         found, resolved = self.snapshot.find(asked.with_defaults())
         return found.tolist(), resolved.remarks
+
+    def page(self, query: str | Query, after: int | None = None, limit: int = 200) -> Page:
+        """Up to ``limit`` of the images that a query finds, behind the image ``after`` (which need not be found itself), in its order.
+
+        The newest first are told by an index of the database as long as the columns are not in memory. Raises ``bad-query``.
+        """
+        asked = (parse(query) if isinstance(query, str) else query).with_defaults()
+        if not self.snapshot.loaded:
+            resolved = resolve(self.index.store, asked)
+            if sql.by_index(resolved):
+                return Page(sql.page(self.index.store, resolved, limit, after), None, resolved.remarks)
+        ids, total, resolved = self.snapshot.page(asked, limit, after)
+        return Page(ids, total, resolved.remarks)
+
+    def duplicates(self, query: str | Query = "", distance: int = DUPLICATE) -> list[list[int]]:
+        """Groups of images that look alike among what a query finds: near-duplicates hang together through others.
+
+        ``distance``: bits of the perceptual hash that two may differ in, 0 to 8. Each group and the list of them in the order of ids.
+        Raises ``bad-query``, and ``ValueError`` for another distance.
+        """
+        asked = (parse(query) if isinstance(query, str) else query).with_defaults()
+        return self.snapshot.groups(asked, distance)
+
+    def similar(self, image: int, limit: int = 20) -> list[tuple[int, int]]:
+        """The images that look most like one, with their distances of 0 to 64, the nearest first; neither trash nor what is gone.
+
+        Empty when nobody has looked at the image yet. Raises ``unknown-item``.
+        """
+        if not self.index.store.value("SELECT 1 FROM image WHERE id=?", (image,)):
+            raise SDGenError("unknown-item", f"there is no image {image}")
+        return self.snapshot.similar(image, limit)
 
     # ---- judging ---------------------------------------------------------------------------------------------------------
 

@@ -40,12 +40,23 @@ NUMBERS: dict[str, tuple[str, float]] = {
     "judged": ("i2", 0),
     "missing": ("i1", 0),
     "broken": ("i1", 0),
+    "phash": ("i8", 0),
 }
 #: Columns that are no column of the table.
-_MADE = {"seeded": "seed IS NOT NULL", "noted": "note IS NOT NULL"}
+_MADE = {"seeded": "seed IS NOT NULL", "noted": "note IS NOT NULL", "looked_at": "phash IS NOT NULL"}
 _ALL: dict[str, tuple[str, float]] = {**NUMBERS, **dict.fromkeys((*_MADE, "tagged", "alive"), ("?", 0))}
 #: Columns of few bits, which are read as one number: the bits of each, the first one has the lowest.
-_SMALL = {"mark": 2, "failed": 1, "rating": 3, "missing": 1, "broken": 1, "seeded": 1, "noted": 1, "judged": 15}
+_SMALL = {
+    "mark": 2,
+    "failed": 1,
+    "rating": 3,
+    "missing": 1,
+    "broken": 1,
+    "seeded": 1,
+    "noted": 1,
+    "looked_at": 1,
+    "judged": 15,
+}
 _SHIFTS = dict(zip(_SMALL, itertools.accumulate(_SMALL.values(), initial=0), strict=False))
 _READ = {
     name: f"CASE WHEN {name} IS NULL THEN 'nan' ELSE printf('%!.17g', {name}) END"

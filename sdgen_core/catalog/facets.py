@@ -26,7 +26,8 @@ Tables = dict[int, tuple[Any, Any]]
 class Facets:
     """What a query finds, counted. ``total``: images; ``tables``: by placeholder's id its values (ids), and images [value, verdict].
 
-    ``fields``: field of a query -> its value there (a name, a rating, a flag) -> images; everything that the library has is in it.
+    ``fields``: field of a query -> its value there (a name, a rating, a flag) -> images; everything that the library has is in it, and
+    ``is:duplicate`` once somebody has asked for near-duplicates.
     """
 
     total: int
@@ -82,7 +83,9 @@ class Counts:
             out[field] = _named(self._by("session", field), names.sessions[field])
         out["rating"] = _named(self._by("rating", "rating"), {n: str(n) for n in range(6)})
         out["tag"] = _named(self._tags(), names.tags)
-        out["is"] = {flag: self._flagged(flag) for flag in FLAGS}
+        out["is"] = {flag: self._flagged(flag, made(self._snapshot.columns)) for flag, made in FLAGS.items()}
+        if self._snapshot.alike.known:  # to find them takes longer than an answer may
+            out["is"]["duplicate"] = self._flagged("duplicate", self._snapshot.duplicates())
         return out
 
     def _own(self, field: str) -> list[int]:
@@ -109,7 +112,7 @@ class Counts:
         images, tags = self._snapshot.tagged
         return np.bincount(tags[self._without(self._own("tag"))[0][images]])
 
-    def _flagged(self, flag: str) -> int:
+    def _flagged(self, flag: str, there: Mask) -> int:
         import numpy as np
 
         own = []
@@ -117,8 +120,7 @@ class Counts:
         for n, condition in enumerate(self._conditions):
             if condition.kind == "flags" and {*condition.flags} <= ({flag} if condition.negate else group):
                 own.append(n)
-        mask = self._without(own)[0]
-        return int(np.count_nonzero(FLAGS[flag](self._snapshot.columns) & mask))
+        return int(np.count_nonzero(there & self._without(own)[0]))
 
 
 def _placeholder(condition: Condition, owner: Any) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .columns import FLAGS, NUMBERS, numbers
 from .entries import VERDICTS, Entries
+from .pictures.duplicates import distances
 from .query import Range
 from .resolve import Condition
 
@@ -26,7 +27,12 @@ def _holds(snapshot: Snapshot, condition: Condition) -> Mask:
     out: Mask = np.zeros(snapshot.size, bool)
     if condition.kind == "flags":
         for flag in condition.flags:
-            out |= FLAGS[flag](snapshot.columns)
+            out |= snapshot.duplicates() if flag == "duplicate" else FLAGS[flag](snapshot.columns)
+        return out
+    if condition.kind == "like":
+        for hash, distance in condition.near:
+            out |= distances(snapshot.columns["phash"].view("u8"), hash) <= distance
+        out &= snapshot.columns["looked_at"]
         return out
     if condition.kind == "text":
         return _with_text(snapshot, condition.match)

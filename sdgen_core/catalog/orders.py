@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .pictures.duplicates import distances
+from .records import unsigned
+
 if TYPE_CHECKING:
     from .columns import Ids
     from .snapshot import Snapshot
@@ -14,7 +17,7 @@ _OFTEN = {"mark", "failed", "rating", "judged", "missing", "broken", "noted", "t
 
 
 def stays(sort: Sequence[str], changed: set[str]) -> bool:
-    """Whether an order is still right when only these columns changed. (A score changes without a column.)"""
+    """Whether an order is still right when only these columns changed. A score changes without a column."""
     kinds = {name.lstrip("-").partition(":")[0] for name in sort}
     return not kinds & {"score"} and changed <= _OFTEN - kinds
 
@@ -78,6 +81,10 @@ def _keys(snapshot: Snapshot, name: str, alive: Ids) -> list[tuple[Any, bool]]:
     elif kind == "pixels":
         width, height = columns["width"][alive].astype("i8"), columns["height"][alive]
         column, unknown = width * height, (width < 0) | (height < 0)
+    elif kind == "like":
+        own = snapshot.store.value("SELECT phash FROM image WHERE id=?", (int(of),))
+        unknown = ~columns["looked_at"][alive] | (own is None)
+        column = distances(columns["phash"][alive].view("u8"), unsigned(own or 0))
     elif kind == "score":
         column = _of_value(snapshot, of, lambda entries: entries.all_scores())[alive]
         unknown = np.isnan(column)

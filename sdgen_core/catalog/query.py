@@ -9,12 +9,12 @@ asked; the documentation is made of it. A name that is in no table is a placehol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import SDGenError, nearest_names
 from .fields import MARKS, VERDICTS
@@ -50,7 +50,11 @@ FLAGS = (
     "landscape",
     "portrait",
     "square",
+    "duplicate",
 )
+#: Bits in which the perceptual hashes of two images differ at most that are near-duplicates; and of one and others ``like`` it, if
+#: nothing is said. From 10 or so on different images begin to meet by chance.
+DUPLICATE, LIKE = 4, 8
 #: A placeholder that has no verdict yet.
 NO_VERDICT = "none"
 
@@ -61,6 +65,7 @@ FIELDS = _table(
     FieldSpec("is", "flags", "marks and states: " + ", ".join(FLAGS), "is:favourite"),
     FieldSpec("verdict", "verdict", f"verdicts about values: {', '.join(VERDICTS)}, {NO_VERDICT}", "verdict:Hair=ko,partial"),
     FieldSpec("score", "score", "score of a placeholder's value, 0 to 1", "score:Hair<0.5"),
+    FieldSpec("like", "like", f"images that look like the one with this id, in up to so many of 64 bits (else {LIKE})", "like:4711/6"),
     FieldSpec("tag", "words", "free tag", "tag:poster"),
     FieldSpec("session", "words", "session, by id or name", "session:portrait*"),
     FieldSpec("theme", "words", "theme of the session", "theme:gala"),
@@ -80,11 +85,12 @@ FIELDS = _table(
     FieldSpec("bytes", "number", "size of the file in bytes", "bytes:>2000000"),
 )  # fmt: skip
 
-#: Sort keys; ``-`` before one turns it round. ``random:7`` is an order of its own for every number, ``value:Hair`` one by text.
+#: Sort keys; ``-`` before one turns it round. ``random:7`` is an order of its own for every number, ``value:Hair`` one by text,
+#: ``like:4711`` puts first what looks most like an image: the order of a query for that which has no other.
 SORTS = (
     "created", "number", "file", "seed", "rating", "mark", "judged", "bytes", "pixels", "steps", "cfg", "model", "sampler", "session",
 )  # fmt: skip
-_SORT = re.compile(r"-?(?:random:\d{1,18}|(?:value|score):.+)")
+_SORT = re.compile(r"-?(?:random:\d{1,18}|(?:value|score):.+|like:\d{1,18})")
 
 Short = Annotated[str, Field(max_length=2_000)]
 
@@ -100,13 +106,28 @@ class Clause(BaseModel):
     negate: bool = False
 
 
+NEWEST = ("-created",)
+
+
+def usual_sort(clauses: Iterable[Clause]) -> tuple[str, ...]:
+    """The order of what is found by ``clauses`` when none is said: what looks most like the image asked for, or the newest first."""
+    liked = next((clause for clause in clauses if clause.field == "like" and not clause.negate), None)
+    return NEWEST if liked is None else (f"like:{liked.any[0].partition('/')[0]}",)
+
+
 class Query(BaseModel):
     """Clauses that must all hold, and the order of what is found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     clauses: tuple[Clause, ...] = Field(default=(), max_length=MOST_CLAUSES)
-    sort: tuple[Short, ...] = Field(default=("-created",), max_length=5)
+    sort: tuple[Short, ...] = Field(default=NEWEST, max_length=5)
+
+    @model_validator(mode="after")
+    def _nearest_first(self) -> Query:
+        if "sort" not in self.model_fields_set:
+            object.__setattr__(self, "sort", usual_sort(self.clauses))
+        return self
 
     def without(self, clause: Clause) -> Query:
         """The query without one of its clauses."""
@@ -163,7 +184,7 @@ def parse(text: str) -> Query:
         if len(values) > MOST_VALUES or len(clauses) >= MOST_CLAUSES:
             raise SDGenError("bad-query", f"more than {MOST_CLAUSES} clauses, or {MOST_VALUES} values in one")
         clauses.append(Clause(field=field, name=name, any=values, negate=negate))
-    query = Query(clauses=tuple(clauses), sort=sort or ("-created",))
+    query = Query(clauses=tuple(clauses), sort=sort) if sort else Query(clauses=tuple(clauses))
     check(query)
     return query
 
@@ -195,7 +216,7 @@ def write(query: Query) -> str:
             out.append(f"{minus}{clause.field}:{clause.name}{sign}{values}")
         else:
             out.append(f"{minus}{clause.field}:{values}")
-    if query.sort != ("-created",):
+    if query.sort != usual_sort(query.clauses):
         out.append("sort:" + ",".join(_quoted(key) for key in query.sort))
     return " ".join(out)
 
@@ -228,6 +249,7 @@ class Range:
 _NUMBER = re.compile(
     r"(?P<sign>[<>]=?|=)?(?P<one>-?\d+(?:\.\d+)?)|(?P<low>-?\d+(?:\.\d+)?)?\.\.(?P<high>-?\d+(?:\.\d+)?)?"
 )
+_LIKE = re.compile(r"(\d{1,18})(?:/(\d{1,2}))?")
 _DAYS = re.compile(r"(\d{1,5})d")
 _DAY = re.compile(r"(\d{4})(?:-(\d\d?)(?:-(\d\d?))?)?")
 #: The smallest step between two numbers that are compared: seeds and sizes are whole, others have few digits.
@@ -255,6 +277,14 @@ def number_range(field: str, text: str) -> Range:
 
 def _number(text: str | None) -> int | float | None:
     return None if text is None else float(text) if "." in text else int(text)
+
+
+def likeness(text: str) -> tuple[int, int]:
+    """The image and the distance of ``4711`` or ``4711/6``. Raises ``bad-query``."""
+    found = _LIKE.fullmatch(text)
+    if found is None or int(found[2] or 0) > 64:
+        raise SDGenError("bad-query", f"like:{text} is no image's id, or one with a distance of 0 to 64 such as 4711/6")
+    return int(found[1]), int(found[2] or LIKE)
 
 
 def date_range(text: str, now: datetime | None = None) -> Range:
@@ -315,6 +345,8 @@ def check(query: Query) -> None:
                 number_range(clause.field, value)
             elif spec.kind == "date":
                 date_range(value)
+            elif spec.kind == "like":
+                likeness(value)
             elif spec.kind == "flags" and value not in FLAGS:
                 raise SDGenError("bad-query", f"is:{value} is not known", nearest=nearest_names(value, FLAGS))
             elif spec.kind == "verdict" and value not in (*VERDICTS, NO_VERDICT):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from ..errors import nearest_names
 from .fields import VERDICTS
-from .query import FIELDS, NO_VERDICT, Clause, Query, Range, date_range, number_range
+from .query import FIELDS, NO_VERDICT, Clause, Query, Range, date_range, likeness, number_range
+from .records import unsigned
 from .schema import VERDICT_NUMBER
 from .store import Store
 
@@ -34,6 +35,7 @@ class Condition:
     - ``flags``: one of ``flags`` holds
     - ``verdict``: one of ``ids`` (values; None: any) has one of the verdicts ``numbers``
     - ``score``: one of ``ids`` has a score in one of ``ranges``
+    - ``like``: the image's perceptual hash (unsigned) is as near as that to one of ``near``
     """
 
     clause: Clause
@@ -44,6 +46,7 @@ class Condition:
     flags: tuple[str, ...] = ()
     numbers: frozenset[int] = frozenset()
     match: str = ""
+    near: tuple[tuple[int, int], ...] = ()
 
     @property
     def negate(self) -> bool:
@@ -107,6 +110,8 @@ def _condition(store: Store, clause: Clause, remarks: list[str]) -> Condition:
         return Condition(clause, "score", ids=_of_placeholder(store, clause, remarks), ranges=ranges)
     if kind == "values":
         return Condition(clause, "ids", "value", ids=_values(store, clause, remarks))
+    if kind == "like":
+        return Condition(clause, "like", near=_near(store, clause, remarks))
     if kind == "text":
         return Condition(clause, "text", match=_match(clause, remarks))
     if field in _TERMS:
@@ -173,6 +178,18 @@ def _values(store: Store, clause: Clause, remarks: list[str]) -> frozenset[int]:
             remarks.append(_nothing(f"value {pattern!r} of {clause.name}", nearest_names(pattern, keys)))
         found |= some
     return frozenset(found)
+
+
+def _near(store: Store, clause: Clause, remarks: list[str]) -> tuple[tuple[int, int], ...]:
+    """Hash and distance of the images that are asked for."""
+    out = []
+    for image, distance in map(likeness, clause.any):
+        rows = store.rows("SELECT phash FROM image WHERE id=?", (image,))
+        if not rows or rows[0][0] is None:
+            remarks.append(f"image {image} was not looked at yet" if rows else _nothing(f"image {image}", ()))
+        else:
+            out.append((unsigned(rows[0][0]), distance))
+    return tuple(out)
 
 
 def _match(clause: Clause, remarks: list[str]) -> str:

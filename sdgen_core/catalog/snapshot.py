@@ -12,12 +12,15 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from . import columns, entries, orders
+from .alike import Alike
 from .entries import Entries
 from .facets import Counts, Facets, Tables
 from .masks import holds
 from .names import Names
+from .pictures.duplicates import near_groups, nearest
 from .query import Query
 from .resolve import Condition, Resolved, resolve
+from .schema import TRASH
 from .sql import as_list
 from .store import Store
 
@@ -43,6 +46,7 @@ class Snapshot:
         self.epoch = 0
         self._orders: dict[tuple[str, ...], Ids] = {}
         self.names = Names(store)
+        self.alike = Alike()
         self.columns: dict[str, Any] = {}
         self.entries: dict[int, Entries] = {}
         self.owner: Any = None
@@ -98,6 +102,7 @@ class Snapshot:
         self.tagged = self._tags("1", ())
         self.columns["tagged"][self.tagged[0]] = True
         self._orders.clear()
+        self.alike.forget()
 
     def _tags(self, where: str, values: Sequence[Any]) -> tuple[Any, Any]:
         sql = f"SELECT group_concat(image), group_concat(tag) FROM image_tag WHERE {where}"
@@ -129,6 +134,7 @@ class Snapshot:
             for name, was in before.items()
             if not np.array_equal(was, self.columns[name][ids], equal_nan=was.dtype.kind == "f")
         }
+        self.alike.take_over(ids, before, self.columns)
         if self._patch_entries(gone, (f"image {among}", asked)):
             changed.add("value")
         self._drop_orders(lambda sort: not orders.stays(sort, changed))
@@ -165,6 +171,11 @@ class Snapshot:
                 out &= holds(self, condition)
         return out
 
+    def duplicates(self) -> Mask:
+        """Which images have a near-duplicate in the library."""
+        with self._lock:
+            return self.alike.duplicates(self.columns)
+
     def ordered(self, sort: Sequence[str]) -> Ids:
         """The ids of all images in the order of these sort keys."""
         key = tuple(sort)
@@ -186,6 +197,47 @@ class Snapshot:
             order = self.ordered(query.sort)
         found: Ids = order[mask[order]]
         return found, resolved
+
+    def page(self, query: Query, limit: int, after: int | None = None) -> tuple[list[int], int, Resolved]:
+        """Up to ``limit`` ids of what ``query`` finds, in order, behind the image ``after``, which need not be found itself; how many
+        are found in all."""
+        import numpy as np
+
+        with self._lock:
+            found, resolved = self.find(query)
+            begin = 0
+            if after is not None:
+                order = self.ordered(query.sort)
+                place = np.flatnonzero(order == after)
+                if len(place):
+                    later = np.zeros(self.size, bool)
+                    later[order[place[0] + 1 :]] = True
+                    begin = len(found) - int(np.count_nonzero(later[found]))
+        return found[begin : begin + max(0, limit)].tolist(), len(found), resolved
+
+    def groups(self, query: Query, distance: int) -> list[list[int]]:
+        """The images that ``query`` finds and that look alike, in groups."""
+        with self._lock:
+            found, _ = self.find(query)
+            found = found[self.columns["looked_at"][found]]
+            found.sort()
+            hashes = self.columns["phash"][found].view("u8")
+        return [found[group].tolist() for group in near_groups(hashes, distance)]
+
+    def similar(self, image: int, limit: int) -> list[tuple[int, int]]:
+        """The nearest images to one, and how near they are: of those that are there and not in the trash."""
+        with self._lock:
+            self.refresh()
+            known = self.columns
+            among = known["alive"] & known["looked_at"] & (known["missing"] == 0) & (known["mark"] != TRASH)
+            if image >= self.size or not known["looked_at"][image]:
+                return []
+            among[image] = False
+            ids = among.nonzero()[0]
+            found, distances = nearest(
+                known["phash"][ids].view("u8"), int(known["phash"][image]) & (1 << 64) - 1, limit
+            )
+        return list(zip(ids[found].tolist(), distances.tolist(), strict=True))
 
     def counts(self, resolved: Resolved) -> tuple[int, Tables]:
         """How many images are found; and per placeholder its values, and an array [value, verdict] of how many images have them.

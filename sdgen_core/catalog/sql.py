@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .alike import duplicate_ids
 from .query import Range
 from .records import signed
 from .resolve import Condition, Resolved
@@ -27,6 +28,7 @@ _FLAGS = {
     "landscape": "coalesce(image.width > image.height, 0)",
     "portrait": "coalesce(image.width < image.height, 0)",
     "square": "coalesce(image.width = image.height, 0)",
+    "duplicate": "image.id IN (SELECT value FROM json_each(?))",
 }
 
 #: Sort keys as expressions; a row without a value comes last either way.
@@ -55,14 +57,14 @@ class Where:
     values: tuple[Any, ...]
 
 
-def where(conditions: Iterable[Condition]) -> Where:
+def where(store: Store, conditions: Iterable[Condition]) -> Where:
     """All of ``conditions`` as one; never NULL."""
-    parts = [_where(condition) for condition in conditions]
+    parts = [_where(store, condition) for condition in conditions]
     return Where(" AND ".join(part.sql for part in parts) or "1", tuple(v for part in parts for v in part.values))
 
 
-def _where(condition: Condition) -> Where:
-    made = _plain(condition)
+def _where(store: Store, condition: Condition) -> Where:
+    made = _plain(store, condition)
     return Where(f"NOT ({made.sql})" if condition.negate else f"({made.sql})", made.values)
 
 
@@ -71,10 +73,14 @@ def as_list(ids: Iterable[int]) -> str:
     return json.dumps(sorted(ids))
 
 
-def _plain(condition: Condition) -> Where:
+def _plain(store: Store, condition: Condition) -> Where:
     ids = condition.ids
     if condition.kind == "flags":
-        return Where(" OR ".join(_FLAGS[flag] for flag in condition.flags), ())
+        values = tuple(as_list(duplicate_ids(store)) for flag in condition.flags if flag == "duplicate")
+        return Where(" OR ".join(_FLAGS[flag] for flag in condition.flags), values)
+    if condition.kind == "like":
+        near = [f"sdgen_apart(image.phash, {signed(hash)}) <= {distance}" for hash, distance in condition.near]
+        return Where(f"coalesce({' OR '.join(near) or '0'}, 0)", ())
     if condition.kind == "text":
         found = "SELECT rowid FROM prompt_text WHERE prompt_text MATCH ?"
         return (
@@ -160,6 +166,10 @@ def order(sort: Sequence[str]) -> Order:
             keys += [(f"({expression} IS NULL)", False), (expression, down)]
             values += [of, of]
             continue
+        if kind == "like":
+            apart = f"sdgen_apart(image.phash, (SELECT phash FROM image AS liked WHERE id = {int(of)}))"
+            keys += [(f"({apart} IS NULL)", False), (apart, down)]
+            continue
         if kind == "seed":  # those from 2**63 on are stored as negative numbers
             keys += [("(image.seed IS NULL)", False), ("(image.seed < 0)", down), ("image.seed", down)]
             continue
@@ -172,9 +182,15 @@ def order(sort: Sequence[str]) -> Order:
     return Order(tuple(keys), tuple(values))
 
 
+def by_index(resolved: Resolved) -> bool:
+    """Whether an index gives the order, and every condition can be looked up row by row: then ``page`` reads no more than it has to."""
+    likeness = any(c.kind == "like" or "duplicate" in c.flags for c in resolved.conditions)
+    return resolved.query.sort in (("created",), ("-created",)) and not likeness
+
+
 def page(store: Store, resolved: Resolved, limit: int, after: int | None = None) -> list[int]:
     """Up to ``limit`` ids of images that are found, in order, behind the image ``after`` (which need not be found itself)."""
-    condition = where(resolved.conditions)
+    condition = where(store, resolved.conditions)
     sorting = order(resolved.query.sort)
     sql, values = f"SELECT image.id FROM image WHERE {condition.sql}", list(condition.values)
     if after is not None:
@@ -214,5 +230,5 @@ def behind(sorting: Order, place: Sequence[Any]) -> tuple[str, list[Any]]:
 
 def count(store: Store, resolved: Resolved) -> int:
     """How many images are found."""
-    condition = where(resolved.conditions)
+    condition = where(store, resolved.conditions)
     return int(store.value(f"SELECT count(*) FROM image WHERE {condition.sql}", condition.values))

@@ -45,6 +45,11 @@ def mix(number: int, seed: int) -> int:
     return h ^ (h >> 16)
 
 
+def apart(one: int | None, other: int | None) -> int | None:
+    """In how many bits two perceptual hashes differ, signed or not."""
+    return None if one is None or other is None else ((one ^ other) & (1 << 64) - 1).bit_count()
+
+
 def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
     """``items`` in lists of up to ``size``: as many as one statement takes."""
     whole = list(items)
@@ -137,6 +142,7 @@ class Store:
         db.execute("PRAGMA cache_size=-65536")
         db.execute("PRAGMA temp_store=MEMORY")
         db.create_function("sdgen_mix", 2, mix, deterministic=True)
+        db.create_function("sdgen_apart", 2, apart, deterministic=True)
         return db
 
     def _prepare(self, migrations: Migrations) -> None:

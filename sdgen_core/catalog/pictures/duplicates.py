@@ -114,6 +114,18 @@ def near_groups(hashes: Hashes, max_distance: int) -> list[list[int]]:
     return _listed(parent[same])
 
 
+def has_near(hashes: Hashes, max_distance: int) -> NDArray[np.bool_]:
+    """Which images have another one within ``max_distance``."""
+    import numpy as np
+
+    unique, _, same = _unique(hashes)
+    found = np.bincount(same, minlength=len(unique)) > 1
+    for a, b in _unique_pairs(unique, max_distance):
+        found[a] = found[b] = True
+    near: NDArray[np.bool_] = found[same]
+    return near
+
+
 def groups(pairs: Indices, n: int) -> list[list[int]]:
     """Images 0 to n - 1 that hang together through pairs: groups of two and more, each sorted, in the order of their
     first image. Two images of a group may be further apart than any pair is.

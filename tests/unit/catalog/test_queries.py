@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from sdgen_core.catalog import sql
 from sdgen_core.catalog.fields import MARKS, VERDICTS
 from sdgen_core.catalog.index import Index
-from sdgen_core.catalog.query import FIELDS, FLAGS, SORTS, Clause, Query, date_range, number_range, parse, write
+from sdgen_core.catalog.query import (
+    DUPLICATE,
+    FIELDS,
+    FLAGS,
+    SORTS,
+    Clause,
+    Query,
+    date_range,
+    likeness,
+    number_range,
+    parse,
+    write,
+)
 from sdgen_core.catalog.resolve import resolve
 from sdgen_core.catalog.snapshot import Snapshot
 from sdgen_core.catalog.store import mix
@@ -64,9 +76,20 @@ def test_every_example_of_the_table_is_right():
         assert parse(spec.example).clauses, spec.example
 
 
+def test_likeness_is_the_order_of_what_has_no_other():
+    assert parse("like:7/3 is:marked").sort == ("like:7",)
+    assert parse("like:7 sort:-created").sort == ("-created",)
+    assert parse("-like:7").sort == Query().sort == ("-created",)
+    assert Query(clauses=(clause("like", "12/4"),)).sort == ("like:12",)
+    for text in ("like:7/3", "like:7 sort:-created", "like:7 sort:-like:8"):
+        assert write(parse(text)) == text
+
+
 @pytest.mark.parametrize(
     ("text", "near"),
     [
+        ("like:x", None),
+        ("like:5/65", None),
         ("is:favorite", "favourite"),
         ("seed:many", None),
         ("date:2026-13", None),
@@ -184,10 +207,20 @@ def random_library(data: st.DataObject, folder: Path) -> tuple[UserStore, Index,
                     cfg=draw(st.sampled_from([None, 4.5, 7.0])),
                     missing=draw(st.booleans()),
                     bytes=draw(st.integers(0, 3)),
+                    phash=draw(st.sampled_from([None, 0, 0b1111, 0b111110000, 2**64 - 1, 2**64 - 2**40])),
                 )
             )
         for number_, record in zip(index.put_images(number, records), records, strict=True):
-            rows.append({"id": number_, "session": name, "theme": theme, "record": record, "facts": {}, "scores": {}})
+            row = {
+                "id": number_,
+                "session": name,
+                "theme": theme,
+                "record": record,
+                "facts": {},
+                "scores": {},
+                "all": rows,
+            }
+            rows.append(row)
     for row in rows:
         facts = draw(
             st.dictionaries(
@@ -227,6 +260,17 @@ def like(pattern: str, name: str | None) -> bool:
     return re.fullmatch(parts, name.casefold()) is not None
 
 
+def bits_apart(row: dict[str, Any], other: dict[str, Any]) -> int | None:
+    one, another = row["record"].phash, other["record"].phash
+    return None if one is None or another is None else (one ^ another).bit_count()
+
+
+def has_duplicate(row: dict[str, Any]) -> bool:
+    there = [other for other in row["all"] if not other["record"].missing]
+    near = [other["id"] for other in there if (apart := bits_apart(row, other)) is not None and apart <= DUPLICATE]
+    return row["id"] in near and len(near) > 1
+
+
 def naive(row: dict[str, Any], query: Clause) -> bool:
     """Whether a clause holds, by a plain look."""
     record, facts = row["record"], row["facts"]
@@ -252,7 +296,12 @@ def naive(row: dict[str, Any], query: Clause) -> bool:
                 "landscape": sized and width > height,
                 "portrait": sized and width < height,
                 "square": sized and width == height,
+                "duplicate": has_duplicate(row),
             }[value]
+        if field == "like":
+            image, distance = likeness(value)
+            apart = next((bits_apart(row, other) for other in row["all"] if other["id"] == image), None)
+            return apart is not None and apart <= distance
         if field == "value":
             return name in record.values and any(like(value, one) for one in record.values[name])
         if field == "verdict":
@@ -322,6 +371,7 @@ queries = st.lists(
         st.builds(clause, st.sampled_from(["session"]), st.sampled_from(["first", "*s*", "x"]), negate=st.booleans()),
         st.builds(clause, st.just("theme"), st.sampled_from(["gala", "gala*", "GALA"]), negate=st.booleans()),
         st.builds(clause, st.just("model"), st.sampled_from(["dream", "dream*", "*r"]), negate=st.booleans()),
+        st.builds(clause, st.just("like"), st.sampled_from(["1", "2/4", "3/0", "4/64", "99"]), negate=st.booleans()),
         st.builds(
             clause,
             st.sampled_from(["seed", "steps", "cfg", "rating", "number", "width", "bytes"]),
@@ -334,7 +384,9 @@ queries = st.lists(
 sorts = st.lists(
     st.one_of(
         st.builds("{}{}".format, st.sampled_from(["", "-"]), st.sampled_from(SORTS)),
-        st.sampled_from(["random:3", "-random:4", "value:Hair", "-value:Coat", "score:Hair"]),
+        st.sampled_from(
+            ["random:3", "-random:4", "like:1", "-like:2", "like:99", "value:Hair", "-value:Coat", "score:Hair"]
+        ),
     ),
     min_size=1,
     max_size=2,
@@ -362,6 +414,7 @@ def sort_key(row: dict[str, Any], key: str) -> Any:
         "random": lambda: mix(row["id"], int(of)),
         "value": lambda: record.values[of][1] if of in record.values else None,
         "score": lambda: row["scores"].get(of),
+        "like": lambda: next((bits_apart(row, other) for other in row["all"] if str(other["id"]) == of), None),
     }[kind]()
 
 
@@ -406,10 +459,19 @@ def test_sql_columns_and_a_loop_agree(tmp_path_factory, data):
         ):
             paged += some
         assert paged == wanted
+        for after in data.draw(st.lists(st.sampled_from([row["id"] for row in rows] or [1]), max_size=2)):
+            ids, total, _ = snapshot.page(query, 2, after)
+            assert (ids, total) == (sql.page(index.store, resolved, 2, after), len(wanted))
         check_counts(snapshot, query, rows, index)
         check_facets(snapshot, query, rows, index)
         if rows and data.draw(st.booleans()):  # what changes is taken over
             row = data.draw(st.sampled_from(rows))
+            record = row["record"]
+            if data.draw(st.booleans()):
+                record.phash = data.draw(st.sampled_from([0, 0b11, 2**64 - 1]))
+                index.set_pictures([(row["id"], None, None, record.phash, record.broken)])
+            record.missing = data.draw(st.booleans())
+            index.set_missing([row["id"]], record.missing)
             mark = data.draw(st.sampled_from([None, *MARKS]))
             step = user.change([Change("image", keys_of(index, row["id"]), "mark", mark)], "x")
             if step:
@@ -466,6 +528,8 @@ def check_facets(snapshot: Snapshot, query: Query, rows: list[dict[str, Any]], i
     for field, values in choices.items():
         assert facets.fields[field].keys() <= {*values}
         for value in values:
+            if value == "duplicate" and "duplicate" not in facets.fields["is"]:
+                continue  # nobody has asked for them yet
             group = next((group for group in groups if value in group), {value})
             others = []
             for one in query.clauses:
