@@ -6,11 +6,13 @@ whoever wrote it. Verdicts are one user's for now: where a ComfyUI has several, 
 
 from __future__ import annotations
 
+from ..catalog.sessions import SessionQuery
 from . import gallery_complete as completion
 from . import gallery_facets as counts
 from . import gallery_images as images
 from . import gallery_judging as judging
 from . import gallery_library as library
+from . import gallery_sessions as sessions
 from . import gallery_similar as alike
 from . import gallery_trash as trash
 from .gallery_pages import version
@@ -44,6 +46,7 @@ from .model_judging import (
     Turned,
 )
 from .model_library import CatalogState, ImportBody, ImportProgress, Statistics, StatisticsAsked
+from .model_sessions import SessionDetails, SessionList
 from .model_trash import TrashEmptyBody, TrashPreview, TrashPreviewBody, TrashReport
 from .route import Route
 
@@ -91,6 +94,24 @@ ROUTES: tuple[Route, ...] = (
         "GET", "/sdgen/images/{id}/metadata", images.metadata, "What an image's file says of itself", answer=Metadata
     ),
     Route("GET", "/sdgen/thumbs/{key}-{size}.webp", images.thumbnail, "A thumbnail", types=("image/webp",), slow=True),
+    # sessions
+    Route(
+        "GET",
+        "/sdgen/library/sessions",
+        sessions.sessions,
+        "A page of the library's sessions, and what the filters can be set to",
+        query=SessionQuery,
+        answer=SessionList,
+        version=version,
+    ),
+    Route(
+        "GET",
+        "/sdgen/library/sessions/{slug}",
+        sessions.session,
+        "Everything about a session of the library",
+        answer=SessionDetails,
+        version=version,
+    ),
     # counts
     Route(
         "GET",

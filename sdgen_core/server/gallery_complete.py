@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..catalog.fields import VERDICTS
 from ..catalog.query import FIELDS, FLAGS, NO_VERDICT, SORTS, Clause, Query, write
@@ -24,78 +25,90 @@ Kind = Literal["field", "placeholder", "value", "word", "flag", "verdict", "sort
 _NAMED = ("model", "sampler", "scheduler", "session", "theme", "style", "template", "tag")
 
 
+class _Candidate(NamedTuple):
+    """``word`` goes behind ``before``; people know it as ``label``."""
+
+    before: str
+    word: str
+    label: str
+    kind: Kind
+    images: int | None = None
+
+
 def complete(engine: Engine, call: Call) -> Completion:
     """How the query can go on. Raises ``bad-query`` for a field or placeholder that there is not."""
-    asked, catalog = call.query, engine.library.catalog
-    found = _matching(_all(catalog, asked.field, asked.text), asked.text)
-    return Completion(suggestions=found[: asked.limit])
+    asked = call.query
+    known = _all(engine.library.catalog, asked.field, asked.text)
+    return Completion(suggestions=[_suggestion(one) for one in _best(known, asked.text, asked.limit)])
 
 
-def _matching(known: Iterable[Suggestion], text: str) -> list[Suggestion]:
+def _best(known: Iterable[_Candidate], text: str, limit: int) -> list[_Candidate]:
     """What begins with ``text``, then what has it inside; each by images, then by name."""
     wanted = text.strip('"*').casefold()
-
-    def rank(one: Suggestion) -> int:
-        if not wanted or one.label.casefold().startswith(wanted):
-            return 0
-        words = one.text.rpartition(":")[2].strip('"').casefold()
-        return 0 if words.startswith(wanted) else 1 if wanted in one.label.casefold() or wanted in words else 2
-
-    ranked = [(rank(one), -(one.images or 0), one.label.casefold(), n, one) for n, one in enumerate(known)]
-    return [one for place, _, _, _, one in sorted(ranked) if place < 2]
+    ranked = []
+    for one in known:
+        label, word = one.label.casefold(), one.word.casefold()
+        if wanted in label or wanted in word:
+            inside = not (label.startswith(wanted) or word.startswith(wanted))
+            ranked.append((inside, -(one.images or 0), label, one))
+    return [one for *_, one in heapq.nsmallest(limit, ranked)]
 
 
-def _all(catalog: Catalog, field: str, text: str) -> Iterator[Suggestion]:
+def _suggestion(one: _Candidate) -> Suggestion:
+    word = one.word
+    if one.kind in ("value", "word"):
+        clause = Clause.model_construct(field="tag", any=(word,))  # as long as it is
+        word = write(Query.model_construct(clauses=(clause,), sort=("-created",))).partition(":")[2]
+    return Suggestion(text=one.before + word, label=one.label, kind=one.kind, images=one.images)
+
+
+def _all(catalog: Catalog, field: str, text: str) -> Iterator[_Candidate]:
     if not field:
         yield from _names(catalog)
     elif field == "sort":
         for key in SORTS:
-            for sign in ("", "-") if not text.startswith("-") else ("-",):
-                yield _said(f"sort:{sign}{key}", sign + key, "sort")
+            for sign in ("-",) if text.startswith("-") else ("", "-"):
+                yield _Candidate("sort:", sign + key, sign + key, "sort")
     elif field.startswith("@") or field not in FIELDS:
         yield from _values(catalog, field.removeprefix("@"))
     elif field == "is":
         counts = _counted(catalog)["is"]
         for flag in FLAGS:
-            yield _said(f"is:{flag}", flag, "flag", counts.get(flag))
+            yield _Candidate("is:", flag, flag, "flag", counts.get(flag))
     elif field == "verdict":
         for verdict in (*VERDICTS, NO_VERDICT):
-            yield _said(f"verdict:{verdict}", verdict, "verdict")
+            yield _Candidate("verdict:", verdict, verdict, "verdict")
     elif field in _NAMED:
-        shown = (
-            dict(catalog.index.store.rows("SELECT slug, coalesce(title, name) FROM session"))
-            if field == "session"
-            else {}
-        )
+        titles = "SELECT slug, coalesce(title, name) FROM session"
+        shown = dict(catalog.index.store.rows(titles)) if field == "session" else {}
         for name, images in _counted(catalog)[field].items():
             if name:
-                yield _said(_clause(field, name), shown.get(name, name), "word", images)
+                yield _Candidate(f"{field}:", name, shown.get(name, name), "word", images)
 
 
-def _names(catalog: Catalog) -> Iterator[Suggestion]:
-    for name in FIELDS:
+def _names(catalog: Catalog) -> Iterator[_Candidate]:
+    for name in (*FIELDS, "sort"):
         if name != "value":  # placeholders are written by their own names
-            yield _said(f"{name}:", name, "field")
-    yield _said("sort:", "sort", "field")
+            yield _Candidate("", f"{name}:", name, "field")
     for (name,) in catalog.index.store.rows("SELECT name FROM placeholder ORDER BY name"):
         if _NAME.fullmatch(name):  # others can be asked for in the query's JSON form only
-            yield _said(f"{_written(name)}:", name, "placeholder")
+            yield _Candidate("", f"{_written(name)}:", name, "placeholder")
 
 
-def _values(catalog: Catalog, placeholder: str) -> Iterator[Suggestion]:
+def _values(catalog: Catalog, placeholder: str) -> Iterator[_Candidate]:
     from ..catalog.records import value_key
 
     store = catalog.index.store
-    names = {name.casefold(): name for (name,) in store.rows("SELECT name FROM placeholder")}
-    names |= {name: name for name in names.values()}
-    name = names.get(placeholder) or names.get(placeholder.casefold())
+    names = [name for (name,) in store.rows("SELECT name FROM placeholder")]
+    same = (name for name in names if name.casefold() == placeholder.casefold())
+    name = placeholder if placeholder in names else next(same, None)
     if name is None:
-        near = nearest_names(placeholder, [*names.values(), *FIELDS])
+        near = nearest_names(placeholder, [*names, *FIELDS])
         raise SDGenError("bad-query", f"{placeholder!r} is no field and no placeholder", nearest=near)
     sql = "SELECT key, text, images FROM value WHERE placeholder=(SELECT id FROM placeholder WHERE name=?)"
     for key, text, images in store.rows(sql, (name,)):
-        said = text if key == value_key(text) and len(text) <= _READABLE else key
-        yield _said(f"{_written(name)}:{_clause('tag', said).partition(':')[2]}", text, "value", images)
+        word = text if len(text) <= _READABLE and key == value_key(text) else key
+        yield _Candidate(f"{_written(name)}:", word, text, "value", images)
 
 
 def _counted(catalog: Catalog) -> dict[str, dict[str, int]]:
@@ -108,11 +121,3 @@ def _counted(catalog: Catalog) -> dict[str, dict[str, int]]:
 def _written(placeholder: str) -> str:
     """A placeholder's name as the query has it."""
     return f"@{placeholder}" if placeholder in FIELDS or placeholder == "sort" else placeholder
-
-
-def _clause(field: str, value: str) -> str:
-    return write(Query(clauses=(Clause.model_construct(field=field, any=(value,)),)))
-
-
-def _said(text: str, label: str, kind: Kind, images: int | None = None) -> Suggestion:
-    return Suggestion(text=text, label=label, kind=kind, images=images)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.fields import VALUE
 from ..errors import SDGenError, nearest_names
-from .gallery_pages import question, results
+from .gallery_pages import parsed, question, results
 from .model import MOST_IMAGES
 from .model_judging import (
     History,
@@ -82,6 +82,8 @@ def queries(engine: Engine, call: Call) -> SavedQueries:
 
 def save_query(engine: Engine, call: Call) -> SavedQueries:
     """Keep or forget a query; a step like any other. Raises ``bad-query``."""
+    if call.body.q is not None:
+        parsed(call.body.q)
     engine.library.catalog.save_query(call.body.name, call.body.q)
     return queries(engine, call)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.query import parse
 from ..errors import SDGenError, nearest_names, shown
-from .gallery_pages import version
+from .gallery_pages import parsed, version
 from .model_judging import SavedQuery, Steps
 from .model_library import (
     TABLES,
@@ -57,7 +56,7 @@ def statistics(engine: Engine, call: Call) -> Statistics | File:
         hint = f"Tables: {', '.join(TABLES)}."
         raise SDGenError("unknown-item", f"there is no table {name!r} of statistics", nearest=near, hint=hint)
     now = version(engine)
-    rows, remarks = rows_of(name, of.index.store, of.snapshot, parse(asked.q), Asked(asked.by, asked.limit))
+    rows, remarks = rows_of(name, of.index.store, of.snapshot, parsed(asked.q), Asked(asked.by, asked.limit))
     if asked.form == "csv":
         return File(as_csv(table(name).kind, rows).encode("utf-8"), "text/csv", name=f"sdgen-{name}.csv")
     made = TABLES[name](table=name, rows=[as_dict(row) for row in rows], remarks=list(remarks), version=now)

@@ -11,7 +11,6 @@ import binascii
 import contextlib
 import hashlib
 import json
-import secrets
 import struct
 import threading
 import weakref
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from .route import Call, Engine
 
 #: What is remembered: so many results, of so many bytes together.
-_MOST, _BYTES = 32, 32 << 20
+_MOST, _BYTES = 64, 32 << 20
 _CURSOR = struct.Struct(">8s8sII")
 
 
@@ -40,15 +39,20 @@ def version(engine: Engine, call: Call | None = None) -> str:
     return f"{catalog.user._store.version()}.{catalog.index.store.version()}.{date.today():%y%j}"
 
 
-def question(text: str, sort: str | None = None) -> Query:
-    """The query of a request as people mean it, ``sort`` in place of its own order. Raises ``bad-query``."""
+def parsed(text: str) -> Query:
+    """The query of a request. Raises ``bad-query``."""
     with _told():
-        query = parse(text)
-        if sort:
-            ordered = parse(f"sort:{sort}")
-            if ordered.clauses:
-                raise SDGenError("bad-query", f"{sort!r} are no sort keys")
-            query = query.model_copy(update={"sort": ordered.sort})
+        return parse(text)
+
+
+def question(text: str, sort: str | None = None) -> Query:
+    """The query as people mean it, see ``Query.with_defaults``; ``sort`` in place of its own order. Raises ``bad-query``."""
+    query = parsed(text)
+    if sort:
+        ordered = parsed(f"sort:{sort}")
+        if ordered.clauses:
+            raise SDGenError("bad-query", f"{sort!r} are no sort keys")
+        query = query.model_copy(update={"sort": ordered.sort})
     return query.with_defaults()
 
 
@@ -85,18 +89,16 @@ class Results:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, Result] = OrderedDict()
-        self._process = secrets.token_hex(8)
 
     def of(self, query: Query) -> Result:
         """What ``query`` finds now."""
-        snapshot = self._catalog.snapshot
         asked = _asked(query)
-        with snapshot.still():
-            name = _digest(f"{self._process}/{date.today()}/{snapshot.refresh()}/{asked.hex()}")
-            known = self.known(name)
-            if known is not None:
-                return known
-            ids, resolved = snapshot.find(query)
+        # before it is looked for: what is found may be newer than its name, never older
+        name = _digest(f"{self._catalog.index.store.version()}/{date.today()}/{asked.hex()}")
+        result = self.known(name)
+        if result is not None:
+            return result
+        ids, resolved = self._catalog.snapshot.find(query)
         result = Result(ids.astype("<i4"), resolved.remarks, asked, name)
         with self._lock:
             self._kept[name] = result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import SDGenError
 from .gallery_judging import tell
 from .gallery_library import without_paths
-from .gallery_pages import question
+from .gallery_pages import parsed
 from .model_trash import TrashPreview, TrashRefused, TrashReport, TrashSession
 from .route import Call, Engine
 
@@ -24,7 +24,7 @@ def show(engine: Engine, call: Call) -> TrashPreview:
 
 def preview(engine: Engine, call: Call) -> TrashPreview:
     """What emptying would remove of what a query finds. Raises ``bad-query``."""
-    return _preview(engine, None if call.body.q is None else question(f"{call.body.q} is:trash"))
+    return _preview(engine, None if call.body.q is None else parsed(call.body.q))
 
 
 def empty(engine: Engine, call: Call) -> TrashReport:

@@ -202,6 +202,7 @@ def test_what_no_table_is_made_of_is_refused(gallery):
     assert refused(gallery, "GET", "/sdgen/statistics/values", q="is:x").code == "bad-query"
     assert gallery.ask("GET", "/sdgen/statistics/values", q="Hair:Rad")["remarks"]
     assert gallery.ask("GET", "/sdgen/statistics/values", q="seed:" + "1" * 30)["rows"] == []
+    assert refused(gallery, "GET", "/sdgen/statistics/values", q="cfg:" + "1" * 400).code == "bad-query"
 
 
 def test_models_have_the_words_of_the_catalog():

@@ -55,6 +55,8 @@ def paths(images):
         ("GET", f"/sdgen/images/{first}", None),
         ("GET", f"/sdgen/images/{first}/similar", None),
         ("GET", f"/sdgen/images/{first}/metadata", None),
+        ("GET", "/sdgen/library/sessions?theme=&theme=gala&rating=none&sort=-images", None),
+        ("GET", "/sdgen/library/sessions/abcdefghjk", None),
         ("GET", "/sdgen/facets?q=" + quote("-is:failed"), None),
         ("GET", "/sdgen/complete?field=Hair&text=r", None),
         *(("GET", f"/sdgen/statistics/{name}" + ("?by=day" if name == "groups" else ""), None) for name in TABLES),

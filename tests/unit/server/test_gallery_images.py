@@ -179,6 +179,13 @@ def test_a_cursor_is_taken_for_what_it_was_given_for(gallery):
     assert "another query" in refused(gallery, "GET", "/sdgen/images", sort="seed", after=after).message
 
 
+def test_what_sessions_are_called_counts_at_once(gallery):
+    ids = gallery.put(2)
+    assert walk(gallery, q="session:mine") == []
+    gallery.catalog.judge_sessions(["one"], "name", "mine")
+    assert sorted(walk(gallery, q="session:mine")) == ids
+
+
 def test_results_that_were_forgotten_cost_no_memory(gallery):
     gallery.put(5)
     kept = gallery_pages.results(gallery.catalog)
