@@ -7,6 +7,7 @@ when ComfyUI loads the pack; a failure to start is kept and reported by the node
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import logging
 import sqlite3
@@ -93,6 +94,8 @@ class Engine:
                     row.id,
                 )
         self.feeder.start()
+        with contextlib.suppress(OSError):  # the catalog looks into it, and there may be no session yet
+            self.sessions.root.mkdir(parents=True, exist_ok=True)
         self.library.start(_LIBRARY_DELAY)
 
     def stop(self) -> None:
