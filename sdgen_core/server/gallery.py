@@ -15,7 +15,7 @@ from . import gallery_library as library
 from . import gallery_sessions as sessions
 from . import gallery_similar as alike
 from . import gallery_trash as trash
-from .gallery_pages import version
+from .gallery_pages import page_version, version
 from .model import Empty
 from .model_facets import CompleteAsked, Completion, Duplicates, DuplicatesAsked, Facets, FacetsAsked
 from .model_images import (
@@ -65,7 +65,7 @@ ROUTES: tuple[Route, ...] = (
         "A page of what a query finds",
         query=ImagesAsked,
         answer=ImagesPage,
-        version=version,
+        version=page_version,
     ),
     Route("POST", "/sdgen/images/find", images.find, "The same for a query as JSON", body=FindBody, answer=ImagesPage),
     Route(

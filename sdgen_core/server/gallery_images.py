@@ -43,9 +43,9 @@ def find(engine: Engine, call: Call) -> ImagesPage:
 
 def _page(engine: Engine, query: Query, after: str | None, limit: int) -> ImagesPage:
     catalog, now = engine.library.catalog, version(engine)
-    found, ids, following = results(catalog).page(query, after, limit)
-    images = cards(catalog.index.store, ids)
-    return ImagesPage(images=images, total=len(found.ids), next=following, remarks=list(found.remarks), version=now)
+    found = results(catalog).page(query, after, limit)
+    images = cards(catalog.index.store, found.ids)
+    return ImagesPage(images=images, total=found.total, next=found.next, remarks=list(found.remarks), version=now)
 
 
 def ids(engine: Engine, call: Call) -> Ids | File:

@@ -29,14 +29,22 @@ if TYPE_CHECKING:
 
 #: What is remembered: so many results, of so many bytes together.
 _MOST, _BYTES = 64, 32 << 20
+#: Of the query, of what it found at some moment, the place in it, the image before that.
 _CURSOR = struct.Struct(">8s8sII")
+_NOBODY = bytes(8)
+#: With more images the first pages do not wait until the columns are read.
+_LARGE = 20_000
 
 
 def version(engine: Engine, call: Call | None = None) -> str:
     """What every answer about the catalog depends on: both files, and the day, by which dates such as ``7d`` are counted."""
     catalog = engine.library.catalog
-    # the user's file first: it is written first, so that nothing is called newer than it is
     return f"{catalog.user._store.version()}.{catalog.index.store.version()}.{date.today():%y%j}"
+
+
+def page_version(engine: Engine, call: Call) -> str:
+    """The same, and whether the columns are read: until then nobody counts what is found."""
+    return f"{version(engine)}.{engine.library.catalog.snapshot.loaded:d}"
 
 
 def parsed(text: str) -> Query:
@@ -73,13 +81,21 @@ def _told() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a query found: ``ids`` in order (int32), and what of it is not in this library. ``asked`` and ``name`` are its marks in
-    cursors: of the query, and of the query at that moment."""
+    """What a query found: ``ids`` in order (int32), what of it is not in this library, and the ``name`` of it in cursors."""
 
     ids: Any
     remarks: tuple[str, ...]
-    asked: bytes
     name: bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of what a query finds. ``total``: None where nobody counted; ``next`` the cursor of the next page, None at the end."""
+
+    ids: list[int]
+    total: int | None
+    remarks: tuple[str, ...]
+    next: str | None
 
 
 class Results:
@@ -92,14 +108,13 @@ class Results:
 
     def of(self, query: Query) -> Result:
         """What ``query`` finds now."""
-        asked = _asked(query)
         # before it is looked for: what is found may be newer than its name, never older
-        name = _digest(f"{self._catalog.index.store.version()}/{date.today()}/{asked.hex()}")
+        name = _digest(f"{self._catalog.index.store.version()}/{date.today()}/{_asked(query).hex()}")
         result = self.known(name)
         if result is not None:
             return result
         ids, resolved = self._catalog.snapshot.find(query)
-        result = Result(ids.astype("<i4"), resolved.remarks, asked, name)
+        result = Result(ids.astype("<i4"), resolved.remarks, name)
         with self._lock:
             self._kept[name] = result
             while len(self._kept) > _MOST or sum(one.ids.nbytes for one in self._kept.values()) > _BYTES:
@@ -113,40 +128,45 @@ class Results:
                 self._kept.move_to_end(name)
             return self._kept.get(name)
 
-    def page(self, query: Query, after: str | None, limit: int) -> tuple[Result, list[int], str | None]:
-        """Up to ``limit`` ids behind the cursor ``after``, what they are of, and the cursor of the next page.
-
-        Raises ``bad-request`` for what is no cursor, or one of another query.
-        """
-        result, place = (self.of(query), 0) if after is None else self._behind(query, after)
+    def page(self, query: Query, after: str | None, limit: int) -> Page:
+        """Up to ``limit`` ids behind the cursor ``after``. Raises ``bad-request`` for what is no cursor, or one of another query."""
+        asked, name, place, last = (_asked(query), b"", 0, None) if after is None else self._read(query, after)
+        result = self.known(name)
+        if result is None and not self._catalog.snapshot.loaded and self._large():
+            found = self._catalog.page(query, last, limit)  # by an index, if there is one: nobody waits for the columns
+            more = len(found.ids) == limit
+            return Page(
+                found.ids, found.total, found.remarks, _cursor(asked, _NOBODY, 0, found.ids[-1]) if more else None
+            )
+        if result is None:
+            result, place = self._resumed(query, last)
+        elif not 0 < place <= len(result.ids) or result.ids[place - 1] != last:
+            raise SDGenError("bad-request", f"{after!r} is no cursor")
         ids = result.ids[place : place + limit].tolist()
         end = place + len(ids)
-        return result, ids, None if end >= len(result.ids) else _cursor(result, end, ids[-1])
+        more = end < len(result.ids)
+        return Page(ids, len(result.ids), result.remarks, _cursor(asked, result.name, end, ids[-1]) if more else None)
 
-    def _behind(self, query: Query, after: str) -> tuple[Result, int]:
+    def _large(self) -> bool:
+        return (self._catalog.index.store.value("SELECT max(id) FROM image") or 0) > _LARGE
+
+    def _read(self, query: Query, after: str) -> tuple[bytes, bytes, int, int]:
         asked, name, place, last = _read(after)
         if asked != _asked(query):
             raise SDGenError("bad-request", "this cursor belongs to another query")
-        result = self.known(name)
-        if result is not None:
-            if not 0 < place <= len(result.ids) or result.ids[place - 1] != last:
-                raise SDGenError("bad-request", f"{after!r} is no cursor")
-            return result, place
-        return self._resumed(query, last)
+        if not self._catalog.index.store.value("SELECT 1 FROM image WHERE id=?", (last,)):
+            raise SDGenError("bad-request", f"there is no image {last} that this cursor could be behind")
+        return asked, name, place, last
 
-    def _resumed(self, query: Query, last: int) -> tuple[Result, int]:
+    def _resumed(self, query: Query, last: int | None) -> tuple[Result, int]:
         """What ``query`` finds now, and the place behind the image ``last``, which need not be found any more."""
         import numpy as np
 
-        from ..catalog import sql
-        from ..catalog.resolve import resolve
-
-        store = self._catalog.index.store
-        if not store.value("SELECT 1 FROM image WHERE id=?", (last,)):
-            raise SDGenError("bad-request", f"there is no image {last} that this cursor could be behind")
+        if last is None:
+            return self.of(query), 0
         with self._catalog.snapshot.still():
             result = self.of(query)
-            following = sql.page(store, resolve(store, query), 1, last)
+            following, _, _ = self._catalog.snapshot.page(query, 1, last)
         found = np.flatnonzero(np.isin(result.ids, following))
         return result, int(found[0]) if len(found) else len(result.ids)
 
@@ -169,8 +189,8 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _cursor(result: Result, place: int, last: int) -> str:
-    packed = _CURSOR.pack(result.asked, result.name, place, last)
+def _cursor(asked: bytes, name: bytes, place: int, last: int) -> str:
+    packed = _CURSOR.pack(asked, name, place, last)
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 

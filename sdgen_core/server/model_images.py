@@ -76,7 +76,7 @@ class ImagesPage(Answer):
     """A page of what a query found when its first page was asked for: judging meanwhile moves no image to another page."""
 
     images: list[Card]
-    total: int = Field(ge=0, description="How many were found.")
+    total: int | None = Field(ge=0, description="How many were found; null while a large library is still being read.")
     next: str | None = Field(description="`after` of the next page; null at the end.")
     remarks: Remarks
     version: Version

@@ -54,7 +54,7 @@ def test_a_page_shows_cards_in_the_order_of_the_query(gallery):
     gallery.catalog.judge(ids[:1], "mark", "favourite")
     page = gallery.ask("GET", "/sdgen/images", q="Hair:Red sort:number", limit=2)
     assert [card["id"] for card in page["images"]] == [ids[0], ids[3]]
-    assert (page["total"], page["remarks"], page["version"]) == (3, [], gallery.version("/sdgen/images"))
+    assert (page["total"], page["remarks"], page["version"]) == (3, [], gallery.version("/sdgen/facets"))
     assert page["images"][0] == {
         "id": ids[0],
         "session": "one",
@@ -109,7 +109,7 @@ def test_a_query_as_json_finds_the_same(gallery):
     assert refused(gallery, "POST", "/sdgen/images/find", wrong).code == "bad-query"
 
 
-ORDERS = [*SORTS, "random:7", "value:Hair", "score:Hair"]
+ORDERS = [*SORTS, "random:7", "value:Hair", "score:Hair", "like:1"]
 
 
 @pytest.mark.parametrize("remembered", [True, False])
@@ -177,6 +177,23 @@ def test_a_cursor_is_taken_for_what_it_was_given_for(gallery):
         assert error.code == "bad-request", wrong
     assert "another query" in refused(gallery, "GET", "/sdgen/images", q="Hair:Red", after=after).message
     assert "another query" in refused(gallery, "GET", "/sdgen/images", sort="seed", after=after).message
+
+
+def test_a_large_library_shows_its_newest_before_it_is_read(gallery, monkeypatch):
+    ids = gallery.put(23)
+    monkeypatch.setattr(gallery_pages, "_LARGE", 10)
+    found, after = [], None
+    while True:
+        page = gallery.ask("GET", "/sdgen/images", limit=5, q="Hair:Red,Blue", **({"after": after} if after else {}))
+        found += [card["id"] for card in page["images"]]
+        after = page["next"]
+        if after is None:
+            break
+        assert (page["total"], gallery.catalog.snapshot.loaded) == ((None, False) if len(found) <= 10 else (16, True))
+        if len(found) == 10:
+            gallery.catalog.snapshot.refresh()
+    assert found == [image for n, image in reversed(list(enumerate(ids))) if n % 3 != 2]
+    assert gallery.ask("GET", "/sdgen/images", sort="seed", limit=1)["total"] == 23
 
 
 def test_what_sessions_are_called_counts_at_once(gallery):
@@ -271,6 +288,7 @@ def test_cards_come_in_the_order_asked_for(gallery):
 
 def test_the_version_changes_with_every_judgement_and_image(gallery):
     ids = gallery.put(2)
+    gallery.ask("GET", "/sdgen/images")
     seen = {gallery.version("/sdgen/images")}
     assert {gallery.version("/sdgen/images")} == seen
     for change in (
