@@ -4,7 +4,7 @@
  * ComfyUI imports every `.js` below the web folder at once; everything else is in chunks that end in `.mjs`.
  */
 
-import { type GraphNode, locale, nodeClass, onMessage, openAsWorkflow, register } from './host'
+import { addSideTab, type GraphNode, locale, nodeClass, onMessage, openAsWorkflow, register } from './host'
 
 type Nodes = typeof import('./nodes')
 
@@ -25,6 +25,12 @@ function created(node: GraphNode): void {
 function started(): void {
   // A session's first word brings the code that shows how it goes on, and that it has ended.
   const first = (detail: unknown): void => void nodes().then((module) => { module.sessionTold(detail); })
+  addSideTab({
+    id: 'sdgen',
+    title: 'SDGen',
+    icon: 'pi pi-images',
+    show: (place) => void import('./app/surfaces').then((module) => { module.showTab(place) })
+  })
   onMessage('sdgen.session', first, { once: true })
   openAsWorkflow(async (file) => (await import('./png')).savedWorkflow(file))
 }
@@ -34,6 +40,13 @@ async function refreshed(): Promise<void> {
 }
 
 const commands = [
+  {
+    id: 'SDGen.Gallery',
+    label: () => (locale().startsWith('fr') ? 'Ouvrir la galerie' : 'Open the gallery'),
+    icon: 'pi pi-images',
+    press: () => void import('./app/surfaces').then((module) => { module.toggleGallery() }),
+    key: { key: 'g', alt: true }
+  },
   {
     id: 'SDGen.Import',
     label: () => (locale().startsWith('fr') ? 'Importer les nouvelles sessions' : 'Import new sessions'),

@@ -53,6 +53,7 @@ interface Graph {
 
 interface ExtensionManager {
   setting?: { get(id: string): unknown }
+  registerSidebarTab?(tab: { id: string; title: string; tooltip: string; icon: string; type: 'custom'; render(place: HTMLElement): void }): void
   toast?: { add(message: { severity: Severity; summary: string; detail: string; life?: number }): void }
   workflow?: { activeWorkflow?: { changeTracker?: { captureCanvasState?(): void; checkState?(): void } } | null }
 }
@@ -64,6 +65,7 @@ interface App {
     setup?(): void
     refreshComboInNodes?(): Promise<void>
     commands?: { id: string; label: () => string; icon?: string; function: () => void }[]
+    keybindings?: { combo: { key: string; alt?: boolean }; commandId: string }[]
     menuCommands?: { path: string[]; commands: string[] }[]
   }): void
   extensionManager?: ExtensionManager
@@ -126,6 +128,7 @@ export function register({ started, created, refreshed, commands }: Extension): 
     nodeCreated: created,
     refreshComboInNodes: refreshed,
     commands: commands.map(({ id, label, icon, press }) => ({ id, label, icon, function: press })),
+    keybindings: commands.flatMap(({ id, key }) => (key ? [{ combo: key, commandId: id }] : [])),
     menuCommands: [{ path: ['SDGen'], commands: commands.map(({ id }) => id) }]
   })
 }
@@ -136,6 +139,7 @@ export interface Command {
   label: () => string
   icon: string
   press: () => void
+  key?: { key: string; alt?: boolean }
 }
 
 /** The class of a node, as the server names it. */
@@ -309,6 +313,11 @@ export function address(route: string): string {
   return api.apiURL?.(route) ?? route
 }
 
+/** Ask the server for one of our routes, whatever the answer. */
+export function fetchRoute(route: string, options?: RequestInit): Promise<Response> {
+  return api.fetchApi(route, options)
+}
+
 async function call(route: string, options: RequestInit): Promise<unknown> {
   return read(await api.fetchApi(route, options))
 }
@@ -325,12 +334,15 @@ async function read(response: Response): Promise<unknown> {
   throw ServerError.from(answer as Reported, response.statusText)
 }
 
-/** Call `handle` with each message of this kind that the server sends to the page. */
-export function onMessage(kind: string, handle: (detail: unknown) => void, options: { once?: boolean } = {}): void {
+/** Call `handle` with each message of this kind that the server sends to the page; gives the function that stops it. */
+export function onMessage(kind: string, handle: (detail: unknown) => void, options: { once?: boolean } = {}): () => void {
   const listener = (event: Event): void => {
     handle((event as CustomEvent<unknown>).detail)
   }
   api.addEventListener(kind, listener, options)
+  return () => {
+    api.removeEventListener(kind, listener)
+  }
 }
 
 /** Keep the frontend from seeing the messages of this kind for which `ours` is true. It listens before we can. */
@@ -353,6 +365,23 @@ export function openAsWorkflow(workflowOf: (file: File) => Promise<object | null
     const workflow = await workflowOf(file)
     await (workflow ? load(workflow, true, true, file.name.replace(/\.\w+$/, '')) : handle(file, ...more))
   }
+}
+
+/** Open a workflow on the canvas, in a tab of its own called `name`. */
+export async function openWorkflow(workflow: object, name: string): Promise<void> {
+  await app.loadGraphData?.(workflow, true, true, name)
+}
+
+/** Queue a graph in its API form, with the canvas that it comes from. */
+export async function queueGraph(prompt: object, workflow: object | null): Promise<void> {
+  const body = { prompt, ...(workflow && { extra_data: { extra_pnginfo: { workflow } } }) }
+  await read(await api.fetchApi('/prompt', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }))
+}
+
+/** Add a tab to the sidebar; `show` is called with the element to fill, perhaps several times with different ones. */
+export function addSideTab(tab: { id: string; title: string; icon: string; show: (place: HTMLElement) => void }): void {
+  const { id, title, icon, show } = tab
+  app.extensionManager?.registerSidebarTab?.({ id, title, tooltip: title, icon, type: 'custom', render: show })
 }
 
 /** A short message in the corner of the page. */

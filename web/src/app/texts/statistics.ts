@@ -1,0 +1,9 @@
+import type { Same } from './shell'
+
+export const en = {
+  successRate: 'Success rate'
+}
+
+export const fr: Same<typeof en> = {
+  successRate: 'Taux de réussite'
+}
