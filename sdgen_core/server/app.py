@@ -10,7 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import SDGenError
-from .endpoint import Endpoints, error_response
+from .answers import error_answer
+from .endpoint import Endpoints
 from .events import Hub
 from .guard import Guard
 from .routes import add
@@ -35,10 +36,13 @@ _PAGE = """<!doctype html>
 <p>{sessions:,} sessions, {images:,} images. What can be asked: <a href="sdgen/openapi.json">openapi.json</a></p>
 <table>{rows}</table>
 """
-_PAGE_POLICY = (
-    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
-)
+_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
 
 
 class Alone:
@@ -82,11 +86,9 @@ def create_app(library: Library, token: str | None = None, *, hub: Hub | None = 
             return await endpoints.login(request, home="./")
         try:
             endpoints.check(request)
-            text = await endpoints.run(lambda: _start_page(library))
-        except Exception as error:
+        except SDGenError as error:
             return await endpoints.failed(request, error)
-        headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=text, content_type="text/html", headers=headers)
+        return await endpoints.text(request, lambda: _start_page(library), _PAGE_HEADERS)
 
     async def shut_down(app: web.Application) -> None:
         events.close()
@@ -118,10 +120,9 @@ def _unknown() -> Middleware:
             if error.status not in (404, 405):
                 raise
             said = SDGenError("unknown-route", f"{request.method} {request.path[:200]} is no route")
-            answer = error_response(said.code, said.to_dict(), error.status)
-            if "Allow" in error.headers:
-                answer.headers["Allow"] = error.headers["Allow"]
-            return answer
+            answer = error_answer(said, said.to_dict(), error.status)
+            allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            return web.Response(body=answer.body, status=answer.status, headers={**answer.headers, **allowed})
 
     return unknown
 

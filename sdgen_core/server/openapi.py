@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .endpoint import STATUS
+from .answers import STATUS
 from .guard import COOKIE
 from .route import Route
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import SDGenError, nearest_names
 
-_LONGEST = 80  # characters of a wrong value that a message repeats
+_FEW = 100  # mistakes
+_ODD = (b"NaN", b"Infinity", b"\\u0000")  # JSON's parser takes them, and nobody here does
+
+_BRIEF = reprlib.Repr()  # of a wrong value, as a message repeats it
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 80
 _SEQUENCES = (list, tuple, set, frozenset, Sequence)
 
 
@@ -27,22 +32,24 @@ def parse_query(model: type[BaseModel] | None, pairs: Iterable[tuple[str, str]])
             raise SDGenError("bad-request", f"{name} is given twice")
         else:
             values[name] = value
-    return _validated(model, values)
+    return _parsed(model, values)
 
 
 def parse_body(model: type[BaseModel] | None, body: bytes) -> BaseModel | None:
     """The JSON object that is a request's body; no body at all is an empty one. A body nested deeper than anything of ours is none."""
     from pydantic_core import from_json
 
+    text = body.strip() or b"{}"
+    if not text.startswith(b"{"):
+        raise SDGenError("bad-request", "the body must be a JSON object")
+    if model is not None and not any(word in text for word in _ODD):
+        return _validated(model, lambda: model.model_validate_json(text))
     try:
-        values = from_json(body, allow_inf_nan=False) if body.strip() else {}
+        values = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise SDGenError("bad-request", f"the body is no JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise SDGenError("bad-request", "the body must be a JSON object")
-    if b"\\u0000" in body:
-        _check_texts("body", values)
-    return _validated(model, values, body)
+    _check_texts("body", values)
+    return _parsed(model, values)
 
 
 def parse_path(parts: Mapping[str, str]) -> Mapping[str, str]:
@@ -52,20 +59,31 @@ def parse_path(parts: Mapping[str, str]) -> Mapping[str, str]:
     return parts
 
 
-def _validated(model: type[BaseModel] | None, values: dict[str, Any], json: bytes = b"") -> BaseModel | None:
-    known = _fields(model)
+def _parsed(model: type[BaseModel] | None, values: dict[str, Any]) -> BaseModel | None:
+    if model is not None:
+        return _validated(model, lambda: model.model_validate(values))
     for name in values:
-        if name not in known:
-            asked = f"there is no field {_cut(name)} here"
-            raise SDGenError("bad-request", asked, nearest=nearest_names(name, known), hint=_listed(known))
-    if model is None:
-        return None
+        raise _unknown(name, {})
+    return None
+
+
+def _validated(model: type[BaseModel], validate: Callable[[], BaseModel]) -> BaseModel:
     try:
-        # strict models take a list for a tuple when they know that it comes from JSON
-        return model.model_validate_json(json) if values and json else model.model_validate(values)
+        return validate()
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise SDGenError("bad-request", _said(first)) from error
+        if error.error_count() > _FEW:  # each would be made an object
+            raise SDGenError("bad-request", f"{error.error_count():,} values are not what they must be") from None
+        found = error.errors(include_url=False, include_context=False)
+        for one in found:
+            if one["type"] == "extra_forbidden" and len(one["loc"]) == 1:
+                raise _unknown(str(one["loc"][0]), _fields(model)) from None
+        raise SDGenError("bad-request", _said(found[0])) from None
+
+
+def _unknown(name: str, known: Mapping[str, Any]) -> SDGenError:
+    fields = f"Fields: {', '.join(known)}." if known else "It takes no fields."
+    asked = f"there is no field {_cut(name)} here"
+    return SDGenError("bad-request", asked, nearest=nearest_names(name, known), hint=fields)
 
 
 def _fields(model: type[BaseModel] | None) -> Mapping[str, Any]:
@@ -75,7 +93,7 @@ def _fields(model: type[BaseModel] | None) -> Mapping[str, Any]:
 
 def _said(error: Any) -> str:
     """One of pydantic's errors as a sentence about a field."""
-    name = ".".join(str(part) for part in error["loc"]) or "the request"
+    name = ".".join(str(part) for part in error["loc"]) or "the body"
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
@@ -87,12 +105,7 @@ def _said(error: Any) -> str:
 
 
 def _cut(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _listed(known: Mapping[str, Any]) -> str:
-    return f"Fields: {', '.join(known)}." if known else "It takes no fields."
+    return _BRIEF.repr(value)
 
 
 def _holds_many(annotation: Any) -> bool:

@@ -5,7 +5,7 @@ server without asking it first; ``guard`` says who else may do what. Handlers ru
 ComfyUI's event loop. What each route takes and gives is in the OpenAPI document at ``/sdgen/openapi.json``, made from this table.
 
 An error is ``{"error": code, "message", "hint", …}``, with ``errors`` when a template's files hold several, and a status of
-``endpoint.STATUS``.
+``answers.STATUS``.
 """
 
 from __future__ import annotations

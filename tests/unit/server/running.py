@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -145,10 +147,13 @@ class Running:
         finally:
             connection.close()
 
-    def raw(self, text: bytes, timeout: float = 5.0) -> bytes:
-        """What the server says to these bytes until it closes or says nothing more."""
+    def raw(self, *pieces: bytes, timeout: float = 5.0) -> bytes:
+        """What the server says to these bytes, which come one after the other, until it closes or says nothing more."""
         with socket.create_connection((self.host, self.port), timeout=timeout) as connection:
-            connection.sendall(text)
+            for piece in pieces:
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(piece)
+                time.sleep(0.1)
             said = b""
             try:
                 while piece := connection.recv(65536):

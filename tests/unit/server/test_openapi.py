@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from sdgen_core.server import routes
-from sdgen_core.server.endpoint import STATUS
+from sdgen_core.server.answers import STATUS
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_answers_are_what_the_document_says(shared, document):
     """Every route that can be answered without ComfyUI, asked once."""
     card = shared.ask("GET", "/sdgen/images?limit=1").json["images"][0]
     key = card["thumb"]
-    parts = {"id": card["id"], "key": key, "size": 256, "session": "one"}
+    parts = {"id": card["id"], "key": key, "size": 256, "session": "one", "slug": card["session"]}
     bodies = {
         "/sdgen/images/find": {"query": {}},
         "/sdgen/images/cards": {"ids": [card["id"], 999]},

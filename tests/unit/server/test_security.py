@@ -207,7 +207,8 @@ def test_reading_changes_nothing(start):
     # The first thumbnail decodes the image, and what that tells is written down, as the work behind would have done.
     assert running.ask("GET", f"/sdgen/thumbs/{key}-256.webp").status == 200
     before = state(running)
-    parts = {"id": image, "session": "one", "key": key, "size": 256, "table": "values"}
+    slug = running.library.catalog.index.store.value("SELECT slug FROM session LIMIT 1")
+    parts = {"id": image, "session": "one", "slug": slug, "key": key, "size": 256, "table": "values"}
     asked = []
     for route in routes.TABLE:
         if route.method == "GET":
@@ -295,6 +296,36 @@ def test_a_chunked_body_ends_at_the_limit(shared):
                 sent += 65536
             connection.sendall(chunk)
         assert b" 413 " in connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}garbage\r\n",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"Content-Length: -1\r\n\r\n{}",
+        b"Content-Length: 2, 3\r\n\r\n{}",
+    ],
+)
+def test_a_body_that_is_no_http_is_refused(shared, rest, caplog):
+    head = b"POST /sdgen/undo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-SDGen: 1\r\n"
+    parts = rest.partition(b"\r\n\r\n")
+    for pieces in ((head + rest,), (head + parts[0] + parts[1], parts[2])):
+        said = shared.raw(*pieces, timeout=1)
+        # aiohttp answers what it cannot read, or waits with the one who sent it for the rest of the body
+        assert b" 400 " in said.split(b"\r\n")[0] or (not said and len(pieces) == 2), said
+    assert not [record for record in caplog.records if record.name == "sdgen"]
+    assert shared.ask("GET", "/sdgen/images").status == 200
+
+
+def test_who_leaves_amid_a_body_leaves_nothing(shared, caplog):
+    head = b"POST /sdgen/undo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nX-SDGen: 1\r\n"
+    for _ in range(5):
+        with socket.create_connection((shared.host, shared.port), timeout=5) as connection:
+            connection.sendall(head + b"Content-Length: 1000\r\n\r\n{")
+    assert shared.ask("GET", "/sdgen/images").status == 200
+    assert not caplog.records
 
 
 def test_a_packed_body_is_not_unpacked(shared):
