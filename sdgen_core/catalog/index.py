@@ -10,14 +10,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .mirror import Mirror
 from .records import ImageRecord, SessionRecord, signed, value_key
 from .schema import migrations
-from .store import Damaged, Store, chunks, marks
+from .store import Damaged, Store, chunks, marks, put_aside
 from .user import Event, UserStore
 
 _KEEP_CHANGES = 100_000
@@ -47,10 +46,7 @@ class Index:
         try:
             self.store = self._open()
         except Damaged as error:
-            aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S}")
-            path.replace(aside)
-            for ending in ("-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
+            aside = put_aside(path)
             self.rebuilt = f"{path.name} was damaged ({error}) and is made anew; the old file is kept as {aside.name}"
             self.store = self._open()
         self._mirror = Mirror(user)
@@ -62,8 +58,7 @@ class Index:
     def _open(self) -> Store:
         store = Store(self.path, migrations, durable=False)
         try:
-            if store.value("SELECT count(*) FROM session") is None:
-                raise Damaged("no table of sessions")
+            store.check("SELECT count(*) FROM session")
         except BaseException:
             store.close()
             raise
@@ -388,8 +383,6 @@ class Index:
         done = 0
         while events := self.user.events_after(int(self._meta("event") or 0)):
             self.apply(events)
-            with self._write() as db:
-                self._set_meta(db, "event", events[-1].id)
             done += len(events)
         return done
 
@@ -410,19 +403,21 @@ class Index:
         return done
 
     def apply(self, events: Sequence[Event], learnt: Collection[int] | None = None) -> list[int]:
-        """Mirror events of ``user.db``; gives the ids of the images that changed.
+        """Mirror events of ``user.db``, and any before them that nobody has mirrored; gives the ids of the images that changed.
 
         Images are looked for by the keys of the subjects ``learnt`` (by default all), and by what they are known as of the others.
         """
-        subjects = list(dict.fromkeys(event.subject for event in events))
-        keys = self.user.keys_of(subjects if learnt is None else [s for s in subjects if s in learnt])
         with self._write() as db:
+            (last,) = db.execute("SELECT value FROM meta WHERE name='event'").fetchone() or (0,)
+            if (
+                events[0].id > int(last) + 1
+            ):  # of a program that failed or was killed in between, or is just about to write them
+                events, learnt = self.user.events_after(int(last), limit=events[-1].id - int(last)), None
+            subjects = list(dict.fromkeys(event.subject for event in events))
+            keys = self.user.keys_of(subjects if learnt is None else [s for s in subjects if s in learnt])
             images = self._mirror.events(db, events, subjects, keys)
             self._log(db, images)
-            # Events before these may be on their way from another process: who opens the index next looks at them again.
-            (last,) = db.execute("SELECT value FROM meta WHERE name='event'").fetchone() or (0,)
-            if events[0].id == int(last) + 1:
-                self._set_meta(db, "event", events[-1].id)
+            self._set_meta(db, "event", max(int(last), events[-1].id))
         return images
 
     def attach(self, subjects: Sequence[int]) -> None:

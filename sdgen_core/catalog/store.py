@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,6 +63,16 @@ def marks(items: Sequence[object]) -> str:
     return ",".join("?" * len(items))
 
 
+def put_aside(path: Path) -> Path:
+    """Keep a damaged database under another name, which is given back. Raises ``catalog-unusable``."""
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y%m%d-%H%M%S-%f}")
+    with clear_errors(path):
+        path.replace(aside)
+        for ending in ("-wal", "-shm", ".damaged"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+    return aside
+
+
 class Steps:
     """The steps of a schema, in order, as ``sqlite_utils.migrations`` has them; that loads numpy, so it is left until a file is opened."""
 
@@ -84,19 +95,31 @@ class Steps:
 
 
 class Damaged(Exception):
-    """The file is no database any more; what to do about that is its owner's decision."""
+    """The file is no database any more, found at opening; what to do about that is its owner's decision."""
+
+
+def damage_mark(path: Path) -> Path:
+    """The empty file that says that the database ``path`` was found damaged while it was open: to be seen to when it is opened again."""
+    return path.with_name(path.name + ".damaged")
 
 
 @contextlib.contextmanager
-def clear_errors(path: Path) -> Iterator[None]:
-    """Tell of a failing database in words. Raises ``catalog-locked``, ``disk-full``, ``catalog-unusable``; ``Damaged``."""
+def clear_errors(path: Path, *, opened: bool = True) -> Iterator[None]:
+    """Tell of a failing database in words. Raises ``catalog-locked``, ``disk-full``, ``catalog-unusable``, ``catalog-damaged``.
+
+    While it is not ``opened`` yet, ``Damaged`` instead of the last.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:
         text = str(error)
         name = shown(path)
         if any(word in text for word in _DAMAGED):
-            raise Damaged(text) from error
+            if not opened:
+                raise Damaged(text) from error
+            damage_mark(path).touch()
+            hint = "Start again: index.db is then made anew from the folders, user.db replaced by its last copy."
+            raise SDGenError("catalog-damaged", f"{name} is damaged: {text}", hint=hint) from error
         if "locked" in text or "busy" in text:
             message = f"another program has been writing into {name} for more than {PATIENCE:g} seconds"
             raise SDGenError("catalog-locked", message) from error
@@ -127,8 +150,10 @@ class Store:
         self._checkpointer: threading.Thread | None = None
         self._watching = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
-        with clear_errors(path):
+        with clear_errors(path, opened=False):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if damage_mark(path).exists():
+                raise Damaged("as was found when it was open")
             self._writer = self._connect()
             try:
                 self._prepare(steps.migrations())
@@ -245,7 +270,10 @@ class Store:
         try:
             yield
         finally:
-            db.execute("COMMIT")
+            with contextlib.suppress(
+                sqlite3.Error
+            ):  # nothing was written; of a file that fails the reader has told already
+                db.execute("ROLLBACK")
 
     def version(self) -> str:
         """A text that is another one after every commit, of this process or another: what is unchanged need not be read again."""
@@ -260,6 +288,12 @@ class Store:
         """Write the log into the file and cut it, as far as no reader is in the way."""
         with self._lock, clear_errors(self.path):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def check(self, sql: str) -> Any:
+        """``value``, before the owner has accepted the file: raises ``Damaged``."""
+        with clear_errors(self.path, opened=False):
+            row = self._writer.execute(sql).fetchone()
+        return row[0] if row else None
 
     def close(self) -> None:
         """Close every connection; what was committed stays."""

@@ -8,6 +8,7 @@ read it up to an event needs only the later ones.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sqlite3
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import SDGenError, shown
 from .fields import check
-from .store import Damaged, Steps, Store, chunks, clear_errors, marks
+from .store import Damaged, Steps, Store, chunks, clear_errors, marks, put_aside
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -106,7 +107,7 @@ class UserStore:
     def _open(self) -> Store:
         store = Store(self.path, migrations, durable=True)
         try:
-            found = store.value("PRAGMA quick_check(1)")
+            found = store.check("PRAGMA quick_check(1)")
             if found != "ok":
                 raise Damaged(str(found))
         except BaseException:
@@ -138,15 +139,16 @@ class UserStore:
             old.unlink(missing_ok=True)
 
     def _restore(self, error: Exception) -> None:
-        stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
         copies = self.backups()
         if not copies:
             raise SDGenError("catalog-damaged", f"{shown(self.path)} is damaged: {error}") from error
-        self.path.replace(aside)
-        for ending in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+        aside = put_aside(self.path)
         self.path.write_bytes(copies[0].read_bytes())
+        with (
+            contextlib.closing(sqlite3.connect(self.path)) as db,
+            db,
+        ):  # another history: whoever mirrored the old one begins anew
+            db.execute("UPDATE meta SET value=? WHERE name='id'", (secrets.token_hex(8),))
         self.restored = (
             f"{self.path.name} was damaged and is kept as {aside.name}; the copy {copies[0].name} took its place"
         )
@@ -162,15 +164,21 @@ class UserStore:
         for said in dict.fromkeys((change.kind, change.field, change.value) for change in wanted):
             check(*said)
         with self._store.write() as db:
-            subjects, learnt = self._subjects(db, wanted)
+            subjects, made, learnt = self._subjects(db, wanted)
             facts = [(subjects[c.keys[0]], c.field, c.value) for c in wanted]
             times = {(subjects[c.keys[0]], c.field): c.at for c in wanted if c.at is not None}
-            step = self._append(db, "change", label, self._different(db, facts, times), times)
+            different = self._different(db, facts, times)
+            # Only what something is said about: whoever mirrors the step would not hear of others, and take them for known later.
+            about = {row[0] for row in different}
+            learnt = [row for row in learnt if row[1] in about]
+            db.executemany("INSERT INTO subject(id, kind) VALUES(?,?)", [row for row in made if row[0] in about])
+            db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", sorted(learnt))
+            step = self._append(db, "change", label, different, times)
             if step is not None:
                 db.execute(
                     "UPDATE batch SET state='dead' WHERE kind='change' AND state='undone' AND id < ?", (step.batch,)
                 )
-        return None if step is None else replace(step, learnt=learnt)
+        return None if step is None else replace(step, learnt=frozenset(subject for _, subject in learnt))
 
     def undo(self) -> Step | None:
         """Take the last step back that was not; None when there is none."""
@@ -248,8 +256,11 @@ class UserStore:
 
     # ---- subjects --------------------------------------------------------------------------------------------------------
 
-    def _subjects(self, db: sqlite3.Connection, changes: Sequence[Change]) -> tuple[dict[str, int], frozenset[int]]:
-        """First key -> subject, of every change; subjects that are new are made, and all learn their further keys: which did."""
+    def _subjects(
+        self, db: sqlite3.Connection, changes: Sequence[Change]
+    ) -> tuple[dict[str, int], list[tuple[int, str]], list[tuple[str, int]]]:
+        """First key -> subject, of every change; the subjects among them that there are not yet, with their kinds; and the keys that are
+        new, with their subjects."""
         wanted = {change.keys[0]: change for change in changes}
         known = self._known(db, {key for change in wanted.values() for key in change.keys})
         out: dict[str, int] = {}
@@ -266,9 +277,7 @@ class UserStore:
                     known[key] = subject
                     learnt.append((key, subject))
             out[first] = subject
-        db.executemany("INSERT INTO subject(id, kind) VALUES(?,?)", made)
-        db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", sorted(learnt))
-        return out, frozenset(subject for _, subject in learnt)
+        return out, made, learnt
 
     @staticmethod
     def _known(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, int]:

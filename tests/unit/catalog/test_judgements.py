@@ -153,7 +153,7 @@ def test_a_crash_of_one_of_two_programs_loses_nothing(catalog):
     killed, other = (Change("image", keys_of(catalog.index, ids[n]), "mark", "trash") for n in (0, 1))
     catalog.user.change([killed], "killed here")
     catalog.index.apply(catalog.user.change([other], "x").events)
-    assert catalog.rows("SELECT id FROM image WHERE mark = 3") == [(ids[1],)]
+    assert catalog.rows("SELECT id FROM image WHERE mark = 3") == [(ids[0],), (ids[1],)]
     catalog.close()
     catalog.open()
     assert catalog.rows("SELECT id FROM image WHERE mark = 3") == [(ids[0],), (ids[1],)]
