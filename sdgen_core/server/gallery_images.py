@@ -7,8 +7,9 @@ from typing import Any
 
 from ..catalog.query import Query
 from ..errors import SDGenError, shown
+from . import gallery_pages as pages
 from .gallery_cards import cards, thumb_urls
-from .gallery_pages import checked, question, results, version
+from .gallery_pages import checked, question, version
 from .model_images import Cards, Ids, ImageDetails, ImagesPage, Metadata
 from .route import Call, Engine, File
 
@@ -43,7 +44,7 @@ def find(engine: Engine, call: Call) -> ImagesPage:
 
 def _page(engine: Engine, query: Query, after: str | None, limit: int) -> ImagesPage:
     catalog, now = engine.library.catalog, version(engine)
-    found = results(catalog).page(query, after, limit)
+    found = pages.page(catalog, query, after, limit)
     images = cards(catalog.index.store, found.ids)
     return ImagesPage(images=images, total=found.total, next=found.next, remarks=list(found.remarks), version=now)
 
@@ -51,7 +52,7 @@ def _page(engine: Engine, query: Query, after: str | None, limit: int) -> Images
 def ids(engine: Engine, call: Call) -> Ids | File:
     """The ids of everything that is found, in order: JSON, or little-endian int32 one behind the other."""
     query, now = question(call.query.q, call.query.sort), version(engine)
-    found = results(engine.library.catalog).of(query)
+    found = pages.find(engine.library.catalog, query)
     if call.query.form == "binary":
         return File(found.ids.tobytes(), _UNKNOWN)
     return Ids(ids=found.ids.tolist(), total=len(found.ids), remarks=list(found.remarks), version=now)

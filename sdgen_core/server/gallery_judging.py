@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.fields import VALUE
 from ..errors import SDGenError, nearest_names
-from .gallery_pages import parsed, question, results
+from .gallery_pages import find, parsed, question
 from .model import MOST_IMAGES
 from .model_judging import (
     History,
@@ -43,7 +43,7 @@ def judge(engine: Engine, call: Call) -> Judged:
     if body.ids is not None:
         images = body.ids
     else:
-        found = results(catalog).of(question(body.q)).ids
+        found = find(catalog, question(body.q)).ids
         if len(found) > MOST_IMAGES:
             raise SDGenError("bad-request", f"{len(found):,} images are found; a step is about {MOST_IMAGES:,} at most")
         images = found.tolist()

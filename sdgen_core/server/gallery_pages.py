@@ -7,7 +7,6 @@ pages are cut from it; later, or after a restart, the next page begins behind th
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import json
@@ -98,87 +97,86 @@ class Page:
     next: str | None
 
 
-class Results:
-    """What was found in ``catalog`` lately. Safe for many threads."""
+class Memory:
+    """Results by their names, the latest ones. Safe for many threads."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, Result] = OrderedDict()
 
-    def of(self, query: Query) -> Result:
-        """What ``query`` finds now."""
-        # before it is looked for: what is found may be newer than its name, never older
-        name = _digest(f"{self._catalog.index.store.version()}/{date.today()}/{_asked(query).hex()}")
-        result = self.known(name)
-        if result is not None:
-            return result
-        ids, resolved = self._catalog.snapshot.find(query)
-        result = Result(ids.astype("<i4"), resolved.remarks, name)
-        with self._lock:
-            self._kept[name] = result
-            while len(self._kept) > _MOST or sum(one.ids.nbytes for one in self._kept.values()) > _BYTES:
-                self._kept.popitem(last=False)
-        return result
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def known(self, name: bytes) -> Result | None:
-        """What was found under this mark, if it is remembered."""
+        """What was found under this name, if it is remembered."""
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)
             return self._kept.get(name)
 
-    def page(self, query: Query, after: str | None, limit: int) -> Page:
-        """Up to ``limit`` ids behind the cursor ``after``. Raises ``bad-request`` for what is no cursor, or one of another query."""
-        asked, name, place, last = (_asked(query), b"", 0, None) if after is None else self._read(query, after)
-        result = self.known(name)
-        if result is None and not self._catalog.snapshot.loaded and self._large():
-            found = self._catalog.page(query, last, limit)  # by an index, if there is one: nobody waits for the columns
-            more = len(found.ids) == limit
-            return Page(
-                found.ids, found.total, found.remarks, _cursor(asked, _NOBODY, 0, found.ids[-1]) if more else None
-            )
-        if result is None:
-            result, place = self._resumed(query, last)
-        elif not 0 < place <= len(result.ids) or result.ids[place - 1] != last:
-            raise SDGenError("bad-request", f"{after!r} is no cursor")
-        ids = result.ids[place : place + limit].tolist()
-        end = place + len(ids)
-        more = end < len(result.ids)
-        return Page(ids, len(result.ids), result.remarks, _cursor(asked, result.name, end, ids[-1]) if more else None)
-
-    def _large(self) -> bool:
-        return (self._catalog.index.store.value("SELECT max(id) FROM image") or 0) > _LARGE
-
-    def _read(self, query: Query, after: str) -> tuple[bytes, bytes, int, int]:
-        asked, name, place, last = _read(after)
-        if asked != _asked(query):
-            raise SDGenError("bad-request", "this cursor belongs to another query")
-        if not self._catalog.index.store.value("SELECT 1 FROM image WHERE id=?", (last,)):
-            raise SDGenError("bad-request", f"there is no image {last} that this cursor could be behind")
-        return asked, name, place, last
-
-    def _resumed(self, query: Query, last: int | None) -> tuple[Result, int]:
-        """What ``query`` finds now, and the place behind the image ``last``, which need not be found any more."""
-        import numpy as np
-
-        if last is None:
-            return self.of(query), 0
-        with self._catalog.snapshot.still():
-            result = self.of(query)
-            following, _, _ = self._catalog.snapshot.page(query, 1, last)
-        found = np.flatnonzero(np.isin(result.ids, following))
-        return result, int(found[0]) if len(found) else len(result.ids)
+    def keep(self, result: Result) -> None:
+        """Remember a result, and forget what was not asked for longest."""
+        with self._lock:
+            self._kept[result.name] = result
+            while len(self._kept) > _MOST or sum(one.ids.nbytes for one in self._kept.values()) > _BYTES:
+                self._kept.popitem(last=False)
 
 
-_results: weakref.WeakKeyDictionary[Catalog, Results] = weakref.WeakKeyDictionary()
+_memories: weakref.WeakKeyDictionary[Catalog, Memory] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
-def results(catalog: Catalog) -> Results:
+def memory(catalog: Catalog) -> Memory:
     """What was found lately in a catalog."""
     with _making:
-        return _results.setdefault(catalog, Results(catalog))
+        return _memories.setdefault(catalog, Memory())
+
+
+def find(catalog: Catalog, query: Query) -> Result:
+    """What ``query`` finds now."""
+    # before it is looked for: what is found may be newer than its name, never older
+    name = _digest(f"{catalog.index.store.version()}/{date.today()}/{_asked(query).hex()}")
+    result = memory(catalog).known(name)
+    if result is None:
+        ids, resolved = catalog.snapshot.find(query)
+        result = Result(ids.astype("<i4"), resolved.remarks, name)
+        memory(catalog).keep(result)
+    return result
+
+
+def page(catalog: Catalog, query: Query, after: str | None, limit: int) -> Page:
+    """Up to ``limit`` ids behind the cursor ``after``. Raises ``bad-request`` for what is no cursor, or one of another query."""
+    asked, name, place, last = _asked(query), b"", 0, None
+    if after is not None:
+        name, place, last = _read(catalog, asked, after)
+    result = memory(catalog).known(name)
+    if result is None and not catalog.snapshot.loaded and _is_large(catalog):
+        found = catalog.page(query, last, limit)  # by an index, if there is one: nobody waits for the columns
+        following = _cursor(asked, _NOBODY, 0, found.ids[-1]) if len(found.ids) == limit else None
+        return Page(found.ids, found.total, found.remarks, following)
+    if result is None:
+        result, place = (find(catalog, query), 0) if last is None else _resumed(catalog, query, last)
+    elif not 0 < place <= len(result.ids) or result.ids[place - 1] != last:
+        raise SDGenError("bad-request", f"{after!r} is no cursor")
+    ids = result.ids[place : place + limit].tolist()
+    end = place + len(ids)
+    following = _cursor(asked, result.name, end, ids[-1]) if end < len(result.ids) else None
+    return Page(ids, len(result.ids), result.remarks, following)
+
+
+def _is_large(catalog: Catalog) -> bool:
+    return (catalog.index.store.value("SELECT max(id) FROM image") or 0) > _LARGE
+
+
+def _resumed(catalog: Catalog, query: Query, last: int) -> tuple[Result, int]:
+    """What ``query`` finds now, and the place behind the image ``last``, which need not be found any more."""
+    import numpy as np
+
+    with catalog.snapshot.still():
+        result = find(catalog, query)
+        following, _, _ = catalog.snapshot.page(query, 1, last)
+    found = np.flatnonzero(np.isin(result.ids, following))
+    return result, int(found[0]) if len(found) else len(result.ids)
 
 
 def _asked(query: Query) -> bytes:
@@ -194,10 +192,15 @@ def _cursor(asked: bytes, name: bytes, place: int, last: int) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def _read(cursor: str) -> tuple[bytes, bytes, int, int]:
+def _read(catalog: Catalog, asked: bytes, cursor: str) -> tuple[bytes, int, int]:
+    """The name, place and image of a cursor. Raises ``bad-request``."""
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        asked, name, place, last = _CURSOR.unpack(packed)
-    except (ValueError, binascii.Error, struct.error):
+        of, name, place, last = _CURSOR.unpack(packed)
+    except (ValueError, struct.error):
         raise SDGenError("bad-request", f"{cursor!r} is no cursor: take `next` of the page before") from None
-    return asked, name, place, last
+    if of != asked:
+        raise SDGenError("bad-request", "this cursor belongs to another query")
+    if not catalog.index.store.value("SELECT 1 FROM image WHERE id=?", (last,)):
+        raise SDGenError("bad-request", f"there is no image {last} that this cursor could be behind")
+    return name, place, last

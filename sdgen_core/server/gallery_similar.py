@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .gallery_cards import cards
 from .gallery_images import image_id
-from .gallery_pages import question, results, version
+from .gallery_pages import find, question, version
 from .model_facets import Duplicates
 from .model_images import Similar, SimilarImage
 from .route import Call, Engine
@@ -23,7 +23,7 @@ def duplicates(engine: Engine, call: Call) -> Duplicates:
     """Groups of images that look alike among what a query finds. Raises ``bad-query``."""
     query, catalog, now = question(call.query.q), engine.library.catalog, version(engine)
     with catalog.snapshot.still():
-        found = results(catalog).of(query)
+        found = find(catalog, query)
         unhashed = int((~catalog.snapshot.columns["looked_at"][found.ids]).sum())
     groups = sorted(catalog.duplicates(query, call.query.distance), key=lambda group: (-len(group), group[0]))
     return Duplicates(

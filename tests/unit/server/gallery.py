@@ -31,7 +31,8 @@ class Gallery:
         self.engine = Alone(self.library, None)
 
     def close(self) -> None:
-        self.library.stop()
+        if self.library:
+            self.library.stop()
 
     @property
     def catalog(self) -> Any:

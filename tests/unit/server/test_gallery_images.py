@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +136,7 @@ def test_paging_meets_every_image_once_in_every_order_while_images_are_judged(ga
         # without what was found, an image that moves is met where it is: so only what was met is judged then
         gallery.catalog.judge([seen, *(say.sample(ids, 3) if remembered else ())], field, value)
         if not remembered:
-            monkeypatch.setattr(gallery_pages.Results, "known", lambda self, name: None)
+            monkeypatch.setattr(gallery_pages.Memory, "known", lambda self, name: None)
 
     for sort in ORDERS:
         for sign in ("", "-"):
@@ -203,12 +205,16 @@ def test_what_sessions_are_called_counts_at_once(gallery):
     assert sorted(walk(gallery, q="session:mine")) == ids
 
 
-def test_results_that_were_forgotten_cost_no_memory(gallery):
+def test_what_is_remembered_is_limited_and_goes_with_its_catalog(gallery):
     gallery.put(5)
-    kept = gallery_pages.results(gallery.catalog)
     for n in range(3 * gallery_pages._MOST):
         gallery.ask("GET", "/sdgen/images", sort=f"random:{n}")
-    assert len(kept._kept) == gallery_pages._MOST
+    assert len(gallery_pages.memory(gallery.catalog)) == gallery_pages._MOST
+    remembered = weakref.ref(gallery_pages.memory(gallery.catalog))
+    gallery.close()
+    gallery.library, gallery.engine = None, None
+    gc.collect()
+    assert remembered() is None
 
 
 def test_what_is_wrong_with_a_query_is_said_with_the_nearest_name(gallery):
