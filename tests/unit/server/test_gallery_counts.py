@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import threading
 import time
 from dataclasses import fields
 from typing import get_args
@@ -241,3 +242,51 @@ def test_an_import_can_be_asked_for_and_ended(gallery, tmp_path):
     assert len(gallery.ask("GET", "/sdgen/images")["images"]) == 2
     assert str(tmp_path) not in json.dumps(said)
     assert gallery.ask("POST", "/sdgen/import/cancel")["running"] is False
+
+
+# ---- all at once -----------------------------------------------------------------------------------------------------------
+
+
+def test_readers_are_answered_whole_while_others_judge_and_save(gallery):
+    ids = gallery.put(60)
+    over = threading.Event()
+    walks, wrong = [], []
+
+    def read(number):
+        say = random.Random(number)
+        try:
+            while not over.is_set():
+                sort = say.choice(["-created", "rating", "-mark", f"random:{number}", "value:Hair"])
+                found, after = [], None
+                while after or not found:
+                    page = gallery.ask(
+                        "GET", "/sdgen/images", sort=sort, limit=9, **({"after": after} if after else {})
+                    )
+                    found += [card["id"] for card in page["images"]]
+                    after = page["next"]
+                    if after is None:
+                        break
+                assert len(found) == len(set(found)) == page["total"]
+                facets = gallery.ask("GET", "/sdgen/facets")
+                for placeholder in facets["placeholders"]:
+                    assert sum(value["images"] for value in placeholder["values"]) == facets["total"]
+                walks.append(len(found))
+        except BaseException as error:
+            wrong.append(error)
+
+    readers = [threading.Thread(target=read, args=(n,)) for n in range(3)]
+    for reader in readers:
+        reader.start()
+    say = random.Random(9)
+    for n in range(40):
+        fields = [("rating", "3"), ("mark", "favourite"), ("value/Hair", "ko"), ("mark", None), ("mark", "trash")]
+        field, value = say.choice(fields)
+        gallery.ask("POST", "/sdgen/judge", {"ids": say.sample(ids, 5), "field": field, "value": value})
+        if n % 5 == 0:
+            ids += gallery.put(3, f"more{n}")
+            gallery.ask("POST", "/sdgen/undo")
+    over.set()
+    for reader in readers:
+        reader.join(30)
+    assert wrong == []
+    assert walks
