@@ -481,6 +481,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/library/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the library's sessions, and what the filters can be set to */
+        get: operations["get_library_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/library/sessions/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything about a session of the library */
+        get: operations["get_library_sessions_slug"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/facets": {
         parameters: {
             query?: never;
@@ -1339,6 +1373,16 @@ export interface components {
             folder: string;
         };
         /**
+         * Gap
+         * @description Numbers of planned images that are not there, from `first` to `last`.
+         */
+        Gap: {
+            /** First */
+            first: number;
+            /** Last */
+            last: number;
+        };
+        /**
          * History
          * @description The last steps that can be taken back or done again, the newest first.
          */
@@ -1521,9 +1565,9 @@ export interface components {
             images: components["schemas"]["Card"][];
             /**
              * Total
-             * @description How many were found.
+             * @description How many were found; null while a large library is still being read.
              */
-            total: number;
+            total: number | null;
             /**
              * Next
              * @description `after` of the next page; null at the end.
@@ -2175,6 +2219,408 @@ export interface components {
             q: string;
         };
         /**
+         * SeedCount
+         * @description How many images have a seed.
+         */
+        SeedCount: {
+            /**
+             * Seed
+             * @description The seed in decimal digits: a text, for seeds go to 2**64 - 1 and JavaScript's numbers to 2**53.
+             */
+            seed: string | null;
+            /** Images */
+            images: number;
+        };
+        /**
+         * SeedRange
+         * @description The least and the greatest seed, as texts: seeds go to 2**64 - 1.
+         */
+        SeedRange: {
+            /**
+             * Least
+             * @description The seed in decimal digits: a text, for seeds go to 2**64 - 1 and JavaScript's numbers to 2**53.
+             */
+            least: string | null;
+            /**
+             * Greatest
+             * @description The seed in decimal digits: a text, for seeds go to 2**64 - 1 and JavaScript's numbers to 2**53.
+             */
+            greatest: string | null;
+        };
+        /**
+         * SessionBounds
+         * @description What the filters can be set to, each under the other filters.
+         */
+        SessionBounds: {
+            /**
+             * Images
+             * @description The most images of a session.
+             */
+            images: number;
+            /**
+             * Counts
+             * @description Filter -> name -> sessions, most first; "" is none.
+             */
+            counts: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+        };
+        /**
+         * SessionCard
+         * @description What a list shows of a session.
+         */
+        SessionCard: {
+            /**
+             * Slug
+             * @description Its name in addresses; the same after a move and a renaming.
+             */
+            slug: string;
+            /**
+             * Name
+             * @description The title that somebody gave it, or what it was made as.
+             */
+            name: string;
+            /** Original Name */
+            original_name: string;
+            /**
+             * Started
+             * @description Unix time in milliseconds
+             */
+            started: number;
+            /**
+             * Status
+             * @description ongoing, completed, aborted or unknown.
+             */
+            status: string;
+            /** Planned */
+            planned: number | null;
+            /**
+             * Found Planned
+             * @description How many of the planned images are there, or were until they were thrown away.
+             */
+            found_planned: number;
+            /**
+             * Completion
+             * @description The share of the planned images that is; null when nothing is known to be planned.
+             */
+            completion: number | null;
+            /**
+             * Images
+             * @description Images whose file is there.
+             */
+            images: number;
+            /**
+             * Missing
+             * @description Files that are gone without anybody having said so.
+             */
+            missing: number;
+            /**
+             * Removed
+             * @description Images that were thrown away.
+             */
+            removed: number;
+            /** Bytes */
+            bytes: number;
+            /** Favourites */
+            favourites: number;
+            /** Interesting */
+            interesting: number;
+            /** Trash */
+            trash: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Judged
+             * @description Images with a verdict about any of their values.
+             */
+            judged: number;
+            /** Theme */
+            theme: string | null;
+            /** Style */
+            style: string | null;
+            /** Template */
+            template: string | null;
+            /** Model */
+            model: string | null;
+            /** Sampler */
+            sampler: string | null;
+            /**
+             * Sweep
+             * @description Whether every combination is made with the same seeds.
+             */
+            sweep: boolean;
+            seeds: components["schemas"]["SeedRange"] | null;
+            /** Width */
+            width: number | null;
+            /** Height */
+            height: number | null;
+            /** Favourite */
+            favourite: boolean;
+            /**
+             * Rating
+             * @description like or dislike.
+             */
+            rating: string | null;
+            /** Test */
+            test: boolean;
+            /**
+             * Complete
+             * @description What somebody said: yes or no.
+             */
+            complete: string | null;
+            /** Note */
+            note: string | null;
+            /** Tags */
+            tags: string[];
+            /**
+             * Problems
+             * @description How many things in its records could not be read.
+             */
+            problems: number;
+            /** Folder Missing */
+            folder_missing: boolean;
+            /**
+             * Thumbs
+             * @description Of its last images.
+             */
+            thumbs: components["schemas"]["ThumbUrls"][];
+        };
+        /**
+         * SessionDetails
+         * @description All about a session. Counts are of images whose file is there, "" being unknown; lists end after 500.
+         */
+        SessionDetails: {
+            /**
+             * Slug
+             * @description Its name in addresses; the same after a move and a renaming.
+             */
+            slug: string;
+            /**
+             * Name
+             * @description The title that somebody gave it, or what it was made as.
+             */
+            name: string;
+            /** Original Name */
+            original_name: string;
+            /**
+             * Started
+             * @description Unix time in milliseconds
+             */
+            started: number;
+            /**
+             * Status
+             * @description ongoing, completed, aborted or unknown.
+             */
+            status: string;
+            /** Planned */
+            planned: number | null;
+            /**
+             * Found Planned
+             * @description How many of the planned images are there, or were until they were thrown away.
+             */
+            found_planned: number;
+            /**
+             * Completion
+             * @description The share of the planned images that is; null when nothing is known to be planned.
+             */
+            completion: number | null;
+            /**
+             * Images
+             * @description Images whose file is there.
+             */
+            images: number;
+            /**
+             * Missing
+             * @description Files that are gone without anybody having said so.
+             */
+            missing: number;
+            /**
+             * Removed
+             * @description Images that were thrown away.
+             */
+            removed: number;
+            /** Bytes */
+            bytes: number;
+            /** Favourites */
+            favourites: number;
+            /** Interesting */
+            interesting: number;
+            /** Trash */
+            trash: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Judged
+             * @description Images with a verdict about any of their values.
+             */
+            judged: number;
+            /** Theme */
+            theme: string | null;
+            /** Style */
+            style: string | null;
+            /** Template */
+            template: string | null;
+            /** Model */
+            model: string | null;
+            /** Sampler */
+            sampler: string | null;
+            /**
+             * Sweep
+             * @description Whether every combination is made with the same seeds.
+             */
+            sweep: boolean;
+            seeds: components["schemas"]["SeedRange"] | null;
+            /** Width */
+            width: number | null;
+            /** Height */
+            height: number | null;
+            /** Favourite */
+            favourite: boolean;
+            /**
+             * Rating
+             * @description like or dislike.
+             */
+            rating: string | null;
+            /** Test */
+            test: boolean;
+            /**
+             * Complete
+             * @description What somebody said: yes or no.
+             */
+            complete: string | null;
+            /** Note */
+            note: string | null;
+            /** Tags */
+            tags: string[];
+            /**
+             * Problems
+             * @description How many things in its records could not be read.
+             */
+            problems: number;
+            /** Folder Missing */
+            folder_missing: boolean;
+            /**
+             * Thumbs
+             * @description Of its last images.
+             */
+            thumbs: components["schemas"]["ThumbUrls"][];
+            /**
+             * Folder
+             * @description Name of its folder.
+             */
+            folder: string;
+            /** Prompt */
+            prompt: string | null;
+            /** Negative */
+            negative: string | null;
+            /** Mode */
+            mode: string | null;
+            /** Seed Mode */
+            seed_mode: string | null;
+            /**
+             * Base Seed
+             * @description The seed in decimal digits: a text, for seeds go to 2**64 - 1 and JavaScript's numbers to 2**53.
+             */
+            base_seed: string | null;
+            /**
+             * Combinations
+             * @description A number that may be longer than 64 bits.
+             */
+            combinations: string | null;
+            /** Scheduler */
+            scheduler: string | null;
+            /** Vae */
+            vae: string | null;
+            /** Cfg */
+            cfg: number | null;
+            /** Steps */
+            steps: number | null;
+            /** Placeholders */
+            placeholders: components["schemas"]["SessionPlaceholder"][];
+            /** Models */
+            models: {
+                [key: string]: number;
+            };
+            /** Samplers */
+            samplers: {
+                [key: string]: number;
+            };
+            /** Seed Counts */
+            seed_counts: components["schemas"]["SeedCount"][];
+            /** Seed Count */
+            seed_count: number;
+            /**
+             * Gaps
+             * @description An image that was thrown away is no gap.
+             */
+            gaps: components["schemas"]["Gap"][];
+            /** Gap Count */
+            gap_count: number;
+            /** Gap Images */
+            gap_images: number;
+            /** First */
+            first: number | null;
+            /** Last */
+            last: number | null;
+            /**
+             * Seconds
+             * @description From the first image to the last.
+             */
+            seconds: number | null;
+            /** Problem Texts */
+            problem_texts: string[];
+            /** Missing Files */
+            missing_files: string[];
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
+        };
+        /**
+         * SessionList
+         * @description A page of sessions.
+         */
+        SessionList: {
+            /** Sessions */
+            sessions: components["schemas"]["SessionCard"][];
+            /** Total */
+            total: number;
+            /**
+             * Next
+             * @description `after` of the next page; null at the end.
+             */
+            next: string | null;
+            bounds: components["schemas"]["SessionBounds"];
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
+        };
+        /**
+         * SessionPlaceholder
+         * @description A placeholder in one session.
+         */
+        SessionPlaceholder: {
+            /** Name */
+            name: string;
+            /**
+             * Available
+             * @description How many values there were to choose from; null when no record says so.
+             */
+            available: number | null;
+            /**
+             * Used
+             * @description How many of them were planned.
+             */
+            used: number | null;
+            /** Values */
+            values: components["schemas"]["SessionValue"][];
+        };
+        /**
          * SessionRow
          * @description One session.
          */
@@ -2234,6 +2680,28 @@ export interface components {
             planned: number | null;
             /** Found Planned */
             found_planned: number;
+        };
+        /**
+         * SessionValue
+         * @description A value in one session.
+         */
+        SessionValue: {
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /**
+             * Images
+             * @description Images whose file is there.
+             */
+            images: number;
+            /**
+             * Verdicts
+             * @description How often each verdict was given, also about images that were thrown away.
+             */
+            verdicts: {
+                [key: string]: number;
+            };
         };
         /**
          * SessionsTable
@@ -4055,6 +4523,100 @@ export interface operations {
                 };
                 content: {
                     "image/webp": unknown;
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_library_sessions: {
+        parameters: {
+            query?: {
+                text?: string;
+                date?: string;
+                tags?: string[];
+                any_tags?: string[];
+                no_tags?: string[];
+                favourite?: boolean;
+                rating?: ("like" | "dislike" | "none")[];
+                complete?: ("yes" | "no" | "none")[];
+                test?: boolean;
+                status?: string[];
+                images_min?: number;
+                images_max?: number;
+                theme?: string[];
+                style?: string[];
+                template?: string[];
+                model?: string[];
+                sampler?: string[];
+                sweep?: boolean;
+                problems?: boolean;
+                missing?: boolean;
+                sort?: string;
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_library_sessions_slug: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionDetails"];
                 };
             };
             /** @description What the ETag names has not changed */
