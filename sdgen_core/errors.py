@@ -104,6 +104,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode(
         "not-removed", "Remove it by hand, or empty the trash for good (permanently), which needs no system trash."
     ),
+    ErrorCode("bad-sidecar", "Open it with the program that wrote it, or delete it; it is left as it is."),
     ErrorCode("bad-query", "`sdgen catalog find --fields` lists everything that can be asked for."),
     # session folders, images and manifests
     ErrorCode(
