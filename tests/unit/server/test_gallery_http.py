@@ -8,7 +8,7 @@ import io
 import json
 import re
 import threading
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import jsonschema
 import numpy as np
@@ -16,9 +16,12 @@ import pytest
 from PIL import Image
 
 from sdgen_core.server import gallery
+from sdgen_core.server.parse import parse_query
 from sdgen_core.server.routes import whole_document
 
 from ..catalog.library import image, session
+from ..catalog.test_plans import statements, whole_tables
+from .gallery import Gallery
 
 DOCUMENT = whole_document()
 
@@ -96,6 +99,23 @@ def test_every_route_answers_as_the_document_says(start):
         met.add((method, fits(reply, method, path)))
     table = {(route.method, route.path) for route in gallery.ROUTES}
     assert table - met == {("GET", path) for path in FILES}
+
+
+def test_no_route_reads_the_whole_table_of_images(tmp_path):
+    """Asked when the columns are in memory: reading those is reading all, once."""
+    library = Gallery(tmp_path)
+    images = library.imported(4)
+    library.put(200)
+    library.catalog.snapshot.refresh()
+    store = library.catalog.index.store
+    with statements(store.reader(), store._writer) as asked:
+        for method, address, body in paths(images):
+            path, _, query = address.partition("?")
+            said = parse_query(library.route(method, path)[0].query, parse_qsl(query))
+            library.ask(method, path, body, **(said.model_dump(mode="json", exclude_unset=True) if said else {}))
+    assert any("FROM image JOIN session" in statement for statement in asked)
+    assert whole_tables(library.catalog, asked) == []
+    library.close()
 
 
 def test_files_are_what_they_are(shared):
