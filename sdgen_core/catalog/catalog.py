@@ -107,7 +107,7 @@ class Catalog:
         """
         keys = self._keys("image", images)
         changes = [Change("image", keys[image], field, value) for image in dict.fromkeys(images)]
-        return self._changed(changes, label or _label(field, value, len(changes), "image"))
+        return self.change(changes, label or _label(field, value, len(changes), "image"))
 
     def judge_sessions(self, slugs: Collection[str], field: str, value: str | None, label: str = "") -> Done:
         """The same about sessions. Raises ``bad-judgement`` and ``unknown-session``."""
@@ -120,9 +120,10 @@ class Catalog:
             )
         keys = self._keys("session", ids.values())
         changes = [Change("session", keys[session], field, value) for session in ids.values()]
-        return self._changed(changes, label or _label(field, value, len(changes), "session"))
+        return self.change(changes, label or _label(field, value, len(changes), "session"))
 
-    def _changed(self, changes: Sequence[Change], label: str) -> Done:
+    def change(self, changes: Sequence[Change], label: str) -> Done:
+        """Several changes as one step. Raises ``bad-judgement``; then nothing is changed."""
         return self._mirror(self.user.change(changes, label), label)
 
     def _mirror(self, step: Step | None, label: str = "") -> Done:
@@ -179,7 +180,7 @@ class Catalog:
         if not name.strip() or len(name) > 200:
             raise SDGenError("bad-query", "a saved query needs a name of up to 200 characters")
         kept = None if text is None else write(parse(text)) or "sort:-created"
-        return self._changed([Change("query", (_QUERY_KEY + name.strip(),), "query", kept)], f"query {name.strip()}")
+        return self.change([Change("query", (_QUERY_KEY + name.strip(),), "query", kept)], f"query {name.strip()}")
 
     # ---- files of judgements ---------------------------------------------------------------------------------------------
 

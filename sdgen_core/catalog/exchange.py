@@ -59,13 +59,13 @@ def import_judgements(user: UserStore, path: Path) -> Import:
     are told in ``problems``.
     """
     done = Import()
-    changes = list(_newer(user, _changes(path, done)))
+    changes = list(newer(user, _changes(path, done)))
     done.newer = len(changes)
     done.step = user.change(changes, f"import of {path.name}") if changes else None
     return done
 
 
-def _newer(user: UserStore, changes: Iterable[Change]) -> Iterator[Change]:
+def newer(user: UserStore, changes: Iterable[Change]) -> Iterator[Change]:
     """Those of ``changes`` that were said later than what is known; of several about one field the latest."""
     known = {(subject, name): at for subject, _, name, _, at in user.last_said()}
     latest: dict[tuple[object, str], Change] = {}
