@@ -221,3 +221,19 @@ def m002_what_is_to_be_done(db: Database) -> None:
     """Images whose pixels or whole files nobody has looked at yet: found without a look at the others."""
     db.conn.execute("CREATE INDEX image_unseen ON image(id) WHERE phash IS NULL AND missing=0 AND broken=0")
     db.conn.execute("CREATE INDEX image_unhashed ON image(id) WHERE hashed=0 AND missing=0")
+
+
+_PREFIXES = """
+DROP TABLE prompt_text;
+CREATE VIRTUAL TABLE prompt_text USING fts5(
+  positive, negative, content='prompt', content_rowid='id', prefix='1 2', tokenize='unicode61 remove_diacritics 2'
+);
+INSERT INTO prompt_text(prompt_text) VALUES('rebuild');
+"""
+
+
+@migrations()
+def m003_what_is_typed_first(db: Database) -> None:
+    """A first letter is what most words begin with; of three letters so few do that no index of its own is needed for them."""
+    for statement in split_statements(_PREFIXES):
+        db.conn.execute(statement)
