@@ -211,11 +211,7 @@ def main() -> None:
     print(json.dumps({"bench": "routes", **machine}), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        user, index, _ = library(folder)
-        with index.store.write() as db:
-            db.execute("UPDATE image SET phash=random()")
-        index.close()
-        user.close()
+        library(folder).close()
         pictures(folder)
         shown = Library(folder, [folder])
         try:
