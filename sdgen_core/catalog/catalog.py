@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from .query import DUPLICATE, Query, parse, write
 from .records import surest
 from .resolve import resolve
 from .snapshot import Snapshot
-from .store import chunks, marks
 from .user import Change, Step, UserStore
 
 _QUERY_KEY = "q:"
@@ -160,10 +160,9 @@ class Catalog:
     def _keys(self, table: str, rows: Iterable[int]) -> dict[int, tuple[str, ...]]:
         wanted = list(dict.fromkeys(rows))
         found: dict[int, list[str]] = {}
-        for some in chunks(wanted):
-            sql = f"SELECT {table}, key FROM {table}_key WHERE {table} IN ({marks(some)})"
-            for row, key in self.index.store.rows(sql, some):
-                found.setdefault(row, []).append(key)
+        asked = f"SELECT {table}, key FROM {table}_key WHERE {table} IN (SELECT value FROM json_each(?))"
+        for row, key in self.index.store.rows(asked, (json.dumps(wanted),)):
+            found.setdefault(row, []).append(key)
         unknown = next((row for row in wanted if row not in found), None)
         if unknown is not None:
             raise SDGenError("unknown-item", f"there is no {table} {unknown}")

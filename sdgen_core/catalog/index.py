@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -402,10 +402,10 @@ class Index:
             self._set_meta(db, "event", last)
         return done
 
-    def apply(self, events: Sequence[Event], learnt: Collection[int] | None = None) -> list[int]:
+    def apply(self, events: Sequence[Event], learnt: Mapping[int, Sequence[str]] | None = None) -> list[int]:
         """Mirror events of ``user.db``, and any before them that nobody has mirrored; gives the ids of the images that changed.
 
-        Images are looked for by the keys of the subjects ``learnt`` (by default all), and by what they are known as of the others.
+        Images are looked for by what they are known as, and by the keys ``learnt`` (subject -> keys; by default all keys of all).
         """
         with self._write() as db:
             (last,) = db.execute("SELECT value FROM meta WHERE name='event'").fetchone() or (0,)
@@ -414,7 +414,7 @@ class Index:
             ):  # of a program that failed or was killed in between, or is just about to write them
                 events, learnt = self.user.events_after(int(last), limit=events[-1].id - int(last)), None
             subjects = list(dict.fromkeys(event.subject for event in events))
-            keys = self.user.keys_of(subjects if learnt is None else [s for s in subjects if s in learnt])
+            keys = self.user.keys_of(subjects) if learnt is None else learnt
             images = self._mirror.events(db, events, subjects, keys)
             self._log(db, images)
             self._set_meta(db, "event", max(int(last), events[-1].id))

@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,12 +78,12 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """What an undoable step did: its batch, what it was called, and its events; ``learnt`` are the subjects that got new keys."""
+    """What an undoable step did: its batch, what it was called, and its events; ``learnt`` are the new keys of subjects."""
 
     batch: int
     label: str
     events: tuple[Event, ...]
-    learnt: frozenset[int] = frozenset()
+    learnt: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 class UserStore:
@@ -178,7 +178,10 @@ class UserStore:
                 db.execute(
                     "UPDATE batch SET state='dead' WHERE kind='change' AND state='undone' AND id < ?", (step.batch,)
                 )
-        return None if step is None else replace(step, learnt=frozenset(subject for _, subject in learnt))
+        new_keys: dict[int, list[str]] = {}
+        for key, subject in learnt:
+            new_keys.setdefault(subject, []).append(key)
+        return None if step is None else replace(step, learnt=new_keys)
 
     def undo(self) -> Step | None:
         """Take the last step back that was not; None when there is none."""
@@ -222,7 +225,7 @@ class UserStore:
         have: dict[tuple[int, str], str] = {}
         for some in chunks(dict.fromkeys(subject for subject, _ in wanted)):
             sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks(some)})"
-            have.update(((subject, field), value) for subject, field, value in db.execute(sql, some))
+            have.update(((subject, name), value) for subject, name, value in db.execute(sql, some))
         return [(*fact, have.get(fact), new) for fact, new in wanted.items() if have.get(fact) != new or fact in said]
 
     def _append(
@@ -329,8 +332,8 @@ class UserStore:
         out: dict[int, dict[str, str]] = {}
         for some in chunks(subjects):
             sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks(some)})"
-            for subject, field, value in self._store.rows(sql, some):
-                out.setdefault(subject, {})[field] = value
+            for subject, name, value in self._store.rows(sql, some):
+                out.setdefault(subject, {})[name] = value
         return out
 
     # ---- reading the log -------------------------------------------------------------------------------------------------
