@@ -23,7 +23,6 @@ from typing import Any
 from ..errors import SDGenError, shown
 from ..sessions.edits import BROKEN, is_there, put_aside
 from ..sessions.files import write_atomic
-from ..sessions.journal import entry_index
 from ..sessions.ledger import Ledger, SessionRow
 from ..sessions.removal import note_removed, take_back, write_removed
 from .catalog import Catalog
@@ -36,7 +35,7 @@ log = logging.getLogger("sdgen")
 
 PLAN = "trash-plan.json"
 #: Files after which the records are brought up to date.
-SLICE = 100
+SLICE = 1000
 
 _ROWS = (
     "SELECT image.id, slug, coalesce(title, name), folder, file, number, image.bytes, image.missing, mark"
@@ -50,7 +49,7 @@ _BY_FILE = (
     " WHERE slug = ? AND file IN (SELECT value FROM json_each(?))"
 )
 _BACK = (
-    "SELECT image.id, slug, folder FROM image INDEXED BY image_thrown_away JOIN session ON session.id = image.session"
+    "SELECT image.id, slug, folder, number, file FROM image INDEXED BY image_thrown_away JOIN session ON session.id = image.session"
     " WHERE image.removed = 1 AND image.missing = 0"
 )
 
@@ -399,15 +398,17 @@ class Trash:
         return dict(self._index.store.rows(sql, (slug, json.dumps(files))))
 
     def _take_back(self) -> list[int]:
-        by_session: dict[tuple[str, str], list[int]] = {}
-        for image, slug, folder in self._index.store.rows(_BACK):
-            by_session.setdefault((slug, folder), []).append(image)
+        by_session: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+        for image, slug, folder, number, file in self._index.store.rows(_BACK):
+            by_session.setdefault((slug, folder), []).append((image, number, file))
         images: list[int] = []
         for (slug, folder), own in by_session.items():
-            entries = take_back(Path(folder))
-            self._index.set_missing(own, False, removed=False)
             row = self._in_ledger(slug, Path(folder))
-            if row is not None and self._ledger is not None:
-                self._ledger.reclaim(row.id, {entry_index(entry, -1): entry["filename"] for entry in entries})
-            images += own
+            if (
+                row is not None and self._ledger is not None
+            ):  # first: as long as the record says removed, this is done again
+                self._ledger.reclaim(row.id, {number: file for _, number, file in own})
+            take_back(Path(folder))
+            self._index.set_missing([image for image, _, _ in own], False, removed=False)
+            images += [image for image, _, _ in own]
         return images

@@ -14,6 +14,8 @@ import typer
 
 from ..errors import SDGenError, shown
 from .catalog_find import export, find, merge
+from .catalog_judging import empty_trash, judge, redo, sidecars, undo
+from .catalog_sessions import session, sessions
 from .output import counted, fail, print_error, print_json, reporting, visible
 from .stats import stats
 
@@ -26,6 +28,13 @@ app.command(context_settings={"ignore_unknown_options": True})(find)  # a clause
 app.command()(stats)
 app.command()(export)
 app.command()(merge)
+app.command()(sessions)
+app.command()(session)
+app.command(context_settings={"ignore_unknown_options": True})(judge)
+app.command()(undo)
+app.command()(redo)
+app.command()(empty_trash)
+app.add_typer(sidecars, name="sidecars")
 
 CatalogOption = Annotated[
     Path | None,

@@ -360,6 +360,32 @@ def test_the_ledger_says_skipped_and_done_again(made, ledger):
     assert (ledger.session("abcdefghjk").done, ledger.item("abcdefghjk", 0).state) == (4, "done")
 
 
+@pytest.mark.parametrize(
+    "dies_in", ["sdgen_core.catalog.trash.take_back", "sdgen_core.catalog.index.Index.set_missing"]
+)
+def test_taking_back_is_ended_after_a_death(made, ledger, monkeypatch, dies_in):
+    trash = Trash(made.catalog, lambda: [made.root], ledger)
+    (image,) = made.of(made.own)[:1]
+    made.throw([image])
+    content = made.file(image).read_bytes()
+    trash.empty([image])
+    made.file(image).write_bytes(content)
+    made.scan()
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(dies_in, die)
+        trash.recover()
+    made.scan()
+    trash.recover()
+    assert ledger.item("abcdefghjk", 0).state == "done"
+    assert load_manifest(made.own).removed == [] and made.trash.recover().back == []
+    assert made.rows(f"SELECT missing, removed FROM image WHERE id={image}") == [(0, 0)]
+    made.sound()
+
+
 @pytest.mark.parametrize("state", ["running", "planned"])
 def test_a_session_that_runs_is_left_alone(made, ledger, state):
     trash = Trash(made.catalog, lambda: [made.root], ledger)
