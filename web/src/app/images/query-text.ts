@@ -206,14 +206,20 @@ export function typing(text: string, caret: number): Typing {
     else if (!inside && /\s/.test(char)) start = at + 1
   }
   let token = text.slice(start, caret)
-  if (token.startsWith('-')) (token = token.slice(1)), start++
+  if (token.startsWith('-')) {
+    token = token.slice(1)
+    start++
+  }
   const named = new RegExp(`^(@?${WORD}+):`, 'u').exec(token)
   if (!named) return { start, end: caret, field: '', text: token }
   const field = named[1] ?? ''
   start += named[0].length
   token = token.slice(named[0].length)
   const headed = NAMED.has(field) ? new RegExp(`^${WORD}+=`, 'u').exec(token) : null
-  if (headed) (start += headed[0].length), (token = token.slice(headed[0].length))
+  if (headed) {
+    start += headed[0].length
+    token = token.slice(headed[0].length)
+  }
   let [from, quote] = [0, false]
   for (let at = 0; at < token.length; at++) {
     if (quote && token[at] === '\\') at++
