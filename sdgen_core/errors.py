@@ -82,6 +82,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("token-needed", "Open the address that the program printed when it started, with ?token= and the token."),
     ErrorCode("wrong-token", "It is `gallery_token` of SDGen's settings, or what `sdgen gallery --token` was given."),
     ErrorCode("unknown-route", "/sdgen/openapi.json lists all routes."),
+    ErrorCode("nothing-to-compare", "Compare needs a placeholder with two values or more."),
     ErrorCode("needs-comfyui", "Open SDGen in ComfyUI: orders and templates are served there."),
     # ComfyUI
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),

@@ -583,6 +583,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A session's images by values and seeds */
+        get: operations["get_compare"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/compare/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have one image of the matrix made that is not there */
+        post: operations["post_compare_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/judge": {
         parameters: {
             query?: never;
@@ -698,6 +732,23 @@ export interface paths {
         put?: never;
         /** Take over judgements from such a file, the newer ones */
         post: operations["post_judgements"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What to judge next: images that say most about the least known values */
+        get: operations["get_review"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1041,6 +1092,172 @@ export interface components {
              * @default false
              */
             negate: boolean;
+        };
+        /**
+         * CompareAxis
+         * @description Something in which images of the session differ: a placeholder, or `seed`.
+         */
+        CompareAxis: {
+            /** Name */
+            name: string;
+            /** Values */
+            values: components["schemas"]["CompareValue"][];
+        };
+        /**
+         * CompareCell
+         * @description The images of a column and a row. Where there is none, `plan` is what can be done: the state of the item that makes it, `possible`
+         *     where the session can be extended by it, null where it cannot be made.
+         */
+        CompareCell: {
+            /** Images */
+            images: components["schemas"]["CompareImage"][];
+            /**
+             * Plan
+             * @default null
+             */
+            plan: ("todo" | "queued" | "done" | "failed" | "skipped" | "possible") | null;
+        };
+        /**
+         * CompareImage
+         * @description An image in a cell, with the verdict about its value of the pivot.
+         */
+        CompareImage: {
+            /** Id */
+            id: number;
+            /** Verdict */
+            verdict: ("ok" | "partial" | "ko" | "no-effect" | "unintended") | null;
+            /**
+             * Missing
+             * @description Its file is gone.
+             */
+            missing: boolean;
+        };
+        /**
+         * CompareLock
+         * @description An axis that is neither across nor down: its key, or null where it may be anything.
+         */
+        CompareLock: {
+            /** Name */
+            name: string;
+            /** Key */
+            key: string | null;
+        };
+        /**
+         * CompareQueueBody
+         * @description The image that is wanted: the key of each placeholder that is an axis, and the seed.
+         */
+        CompareQueueBody: {
+            /**
+             * Session
+             * @description a session's name in addresses
+             */
+            session: string;
+            /** Values */
+            values: {
+                [key: string]: string;
+            };
+            /**
+             * Seed
+             * @description The seed in decimal digits: a text, for seeds go to 2**64 - 1 and JavaScript's numbers to 2**53.
+             */
+            seed: string | null;
+        };
+        /**
+         * CompareQueued
+         * @description What became of it: the state of its item, and of its session. `waiting`: the session is paused or stopped, and it waits with
+         *     the others.
+         */
+        CompareQueued: {
+            /** Index */
+            index: number;
+            /**
+             * Item
+             * @enum {string}
+             */
+            item: "todo" | "queued" | "done" | "failed" | "skipped";
+            /** Session */
+            session: string;
+            /** Waiting */
+            waiting: boolean;
+        };
+        /**
+         * CompareRow
+         * @description A row of cells, one for each column.
+         */
+        CompareRow: {
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /** Cells */
+            cells: components["schemas"]["CompareCell"][];
+        };
+        /**
+         * CompareValue
+         * @description A value of an axis: in how many images of the session it is, and of these how many were judged ok, partial and ko.
+         */
+        CompareValue: {
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /** Images */
+            images: number;
+            /** Ok */
+            ok: number;
+            /** Partial */
+            partial: number;
+            /** Ko */
+            ko: number;
+        };
+        /**
+         * Compared
+         * @description A page of a session's matrix.
+         */
+        Compared: {
+            /** Axes */
+            axes: components["schemas"]["CompareAxis"][];
+            /** Pivot */
+            pivot: string;
+            /** Rows By */
+            rows_by: string;
+            /** Locks */
+            locks: components["schemas"]["CompareLock"][];
+            /** Columns */
+            columns: components["schemas"]["CompareValue"][];
+            /** Rows */
+            rows: components["schemas"]["CompareRow"][];
+            /**
+             * At
+             * @description The first row of the page.
+             */
+            at: number;
+            /**
+             * Total
+             * @description How many rows there are.
+             */
+            total: number;
+            /**
+             * Differs
+             * @description Parameters in which the images of the page differ.
+             */
+            differs: string[];
+            /**
+             * Cards
+             * @description Of all images of the page.
+             */
+            cards: components["schemas"]["Card"][];
+            /**
+             * Makes
+             * @description Whether missing images can be queued: `any`: not until every axis is locked; `needs-comfyui`: not by a server without a ComfyUI; `not-ours`: the session was made elsewhere.
+             * @enum {string}
+             */
+            makes: "yes" | "any" | "needs-comfyui" | "not-ours";
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
         };
         /**
          * Completion
@@ -2186,6 +2403,79 @@ export interface components {
              * @default false
              */
             skipped: boolean;
+        };
+        /**
+         * Review
+         * @description The queue of a review, and what is known before it.
+         */
+        Review: {
+            /**
+             * Ids
+             * @description What says most about the least known values comes first.
+             */
+            ids: number[];
+            /**
+             * Open
+             * @description How many images there are to judge.
+             */
+            open: number;
+            /**
+             * Values
+             * @description The least known first, 500 at most.
+             */
+            values: components["schemas"]["ReviewValue"][];
+            /**
+             * Known
+             * @description How many values occur.
+             */
+            known: number;
+            /**
+             * Narrow
+             * @description How many of them are known well enough.
+             */
+            narrow: number;
+            /**
+             * Remarks
+             * @description What of the query is not in this library, in words, with the nearest names.
+             */
+            remarks: string[];
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
+        };
+        /**
+         * ReviewValue
+         * @description How well a value is known, by the images that are found whatever was said of them.
+         */
+        ReviewValue: {
+            /** Placeholder */
+            placeholder: string;
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /**
+             * Judged
+             * @description Images with any verdict about it.
+             */
+            judged: number;
+            /**
+             * Width
+             * @description Of the Wilson interval of its success rate.
+             */
+            width: number;
+            /**
+             * Narrow
+             * @description Known well enough: more verdicts would change little.
+             */
+            narrow: boolean;
+            /**
+             * Open
+             * @description Images that could still tell.
+             */
+            open: number;
         };
         /**
          * SaveQueryBody
@@ -4799,6 +5089,79 @@ export interface operations {
             503: components["responses"]["Error503"];
         };
     };
+    get_compare: {
+        parameters: {
+            query: {
+                /** @description a session's name in addresses */
+                session: string;
+                /** @description The placeholder across; one is chosen without it. */
+                pivot?: string;
+                /** @description What goes down: `seed`, or a placeholder; chosen without it. */
+                rows?: string;
+                /** @description `Name:key` for each other axis that is locked (`seed:123` too); what is not locked is chosen. */
+                lock?: string[];
+                /** @description Axes that may be anything: cells then hold several images. */
+                any?: string[];
+                /** @description The first row. */
+                at?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Compared"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_compare_queue: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompareQueueBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompareQueued"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
     post_judge: {
         parameters: {
             query?: never;
@@ -5097,6 +5460,47 @@ export interface operations {
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
             413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_review: {
+        parameters: {
+            query?: {
+                /** @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them. */
+                q?: string;
+                /** @description Images whose value of this one has no verdict; else those of which nothing was said. */
+                placeholder?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Review"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
