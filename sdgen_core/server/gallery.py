@@ -7,6 +7,7 @@ whoever wrote it. Verdicts are one user's for now: where a ComfyUI has several, 
 from __future__ import annotations
 
 from ..catalog.sessions import SessionQuery
+from . import gallery_compare as comparing
 from . import gallery_complete as completion
 from . import gallery_facets as counts
 from . import gallery_images as images
@@ -17,6 +18,7 @@ from . import gallery_similar as alike
 from . import gallery_trash as trash
 from .gallery_pages import page_version, version
 from .model import Empty
+from .model_compare import CompareAsked, Compared, CompareQueueBody, CompareQueued
 from .model_facets import CompleteAsked, Completion, Duplicates, DuplicatesAsked, Facets, FacetsAsked
 from .model_images import (
     Cards,
@@ -150,6 +152,25 @@ ROUTES: tuple[Route, ...] = (
         query=DuplicatesAsked,
         answer=Duplicates,
         version=version,
+        slow=True,
+    ),
+    # side by side
+    Route(
+        "GET",
+        "/sdgen/compare",
+        comparing.compare,
+        "A session's images by values and seeds",
+        query=CompareAsked,
+        answer=Compared,
+        slow=True,
+    ),
+    Route(
+        "POST",
+        "/sdgen/compare/queue",
+        comparing.queue,
+        "Have one image of the matrix made that is not there",
+        body=CompareQueueBody,
+        answer=CompareQueued,
         slow=True,
     ),
     # judging
