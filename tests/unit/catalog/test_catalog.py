@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from sdgen_core.catalog.catalog import Catalog
+from sdgen_core.catalog.catalog import Catalog, Done
+from sdgen_core.catalog.counters import recount
 from sdgen_core.catalog.exchange import export_judgements, import_judgements
 from sdgen_core.catalog.user import Change, UserStore
 from sdgen_core.errors import SDGenError
@@ -230,3 +234,107 @@ def test_merging_goes_by_time_and_not_by_direction(tmp_path_factory, mine, their
         assert catalogs[0][n] == catalogs[1][n]
     for store in stores:
         store.close()
+
+
+# ---- any work at all -------------------------------------------------------------------------------------------------
+
+something = st.one_of(
+    st.tuples(st.just("mark"), st.sampled_from([None, "favourite", "trash"])),
+    st.tuples(st.sampled_from(["value/Hair", "tag/a", "failed"]), st.sampled_from([None, "yes", "ok"])),
+    st.tuples(st.just("note"), st.sampled_from([None, "x"])),
+).filter(lambda said: said[1] is None or said[1] != ("yes" if said[0].startswith("value/") else "ok"))
+
+
+class AnyWork(RuleBasedStateMachine):
+    """A catalog that is judged in bulk, undone, closed, killed between its files, and whose index is deleted and made again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.catalog = Catalog(self.folder)
+        self.fill()
+        self.history = [self.state()]
+        self.at = 0
+
+    def fill(self) -> None:
+        """What an import finds, in any order of ids."""
+        for name in ("one", "two"):
+            number = self.catalog.index.put_session(session(self.folder, name))
+            records = [image(name, n, {"Hair": ("Red", "Blue")[n % 2]}) for n in range(4)]
+            self.catalog.index.put_images(number, records)
+        self.ids = {file: n for n, file in self.catalog.index.store.rows("SELECT id, file FROM image")}
+
+    def state(self) -> list[object]:
+        notes = self.catalog.index.store.rows("SELECT slug, note FROM session ORDER BY slug")
+        return [judged(self.catalog.index), notes, self.catalog.queries()]
+
+    def stepped(self, done: Done) -> None:
+        before, now = self.history[self.at], self.state()
+        if now != before:
+            self.history[self.at + 1 :] = [now]
+            self.at += 1
+        assert bool(done.images) == (now[0] != before[0])
+
+    @rule(images=st.sets(st.integers(0, 7), min_size=1), said=something)
+    def judge(self, images: set[int], said: tuple[str, str | None]) -> None:
+        names = [f"{('one', 'two')[n // 4]}_{n % 4:04}.png" for n in sorted(images)]
+        self.stepped(self.catalog.judge([self.ids[name] for name in names], *said))
+
+    @rule(slugs=st.sets(st.sampled_from(["one", "two"]), min_size=1), note=st.sampled_from([None, "s"]))
+    def judge_sessions(self, slugs: set[str], note: str | None) -> None:
+        self.stepped(self.catalog.judge_sessions(slugs, "note", note))
+
+    @rule(text=st.sampled_from([None, "Hair:Red", "is:marked"]))
+    def keep_a_query(self, text: str | None) -> None:
+        self.stepped(self.catalog.save_query("q", text))
+
+    @rule()
+    def undo(self) -> None:
+        assert (self.catalog.undo() is None) == (self.at == 0)
+        self.at = max(0, self.at - 1)
+
+    @rule()
+    def redo(self) -> None:
+        assert (self.catalog.redo() is None) == (self.at == len(self.history) - 1)
+        self.at = min(len(self.history) - 1, self.at + 1)
+
+    @rule()
+    def open_again(self) -> None:
+        self.catalog.close()
+        self.catalog = Catalog(self.folder)
+
+    @rule(n=st.integers(0, 7))
+    def killed_between_the_files(self, n: int) -> None:
+        keys = (f"g:{('one', 'two')[n // 4]}/{n % 4}/0",)
+        step = self.catalog.user.change([Change("image", keys, "rating", str(len(self.history) % 5 + 1))], "killed")
+        self.open_again()
+        if step is not None:
+            self.stepped(Done("", [n]))
+
+    @rule()
+    def index_is_lost(self) -> None:
+        self.catalog.close()
+        for ending in ("", "-wal", "-shm"):
+            (self.folder / f"index.db{ending}").unlink(missing_ok=True)
+        self.catalog = Catalog(self.folder)
+        self.fill()
+
+    @invariant()
+    def all_is_as_it_was_said(self) -> None:
+        assert self.state() == self.history[self.at]
+        assert recount(self.catalog.index, repair=False) == []
+        undo, redo = self.catalog.user.can()
+        assert (undo is None, redo is None) == (self.at == 0, self.at == len(self.history) - 1)
+
+    def teardown(self) -> None:
+        while self.at:
+            self.undo()
+            assert self.state() == self.history[self.at]
+        self.catalog.close()
+        shutil.rmtree(self.folder)
+
+
+TestAnyWork = AnyWork.TestCase
+TestAnyWork.settings = settings(
+    max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
