@@ -13,6 +13,7 @@ from . import gallery_facets as counts
 from . import gallery_images as images
 from . import gallery_judging as judging
 from . import gallery_library as library
+from . import gallery_review as reviewing
 from . import gallery_sessions as sessions
 from . import gallery_similar as alike
 from . import gallery_trash as trash
@@ -48,6 +49,7 @@ from .model_judging import (
     Turned,
 )
 from .model_library import CatalogState, ImportBody, ImportProgress, Statistics, StatisticsAsked
+from .model_review import Review, ReviewAsked
 from .model_sessions import SessionDetails, SessionList
 from .model_trash import TrashEmptyBody, TrashPreview, TrashPreviewBody, TrashReport
 from .route import Route
@@ -218,6 +220,15 @@ ROUTES: tuple[Route, ...] = (
         answer=JudgementsImported,
         slow=True,
         limit=JUDGEMENTS_LIMIT,
+    ),
+    Route(
+        "GET",
+        "/sdgen/review",
+        reviewing.review,
+        "What to judge next: images that say most about the least known values",
+        query=ReviewAsked,
+        answer=Review,
+        version=version,
     ),
     # the trash
     Route("GET", "/sdgen/trash", trash.show, "What is in the trash", answer=TrashPreview, slow=True),
