@@ -83,6 +83,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("wrong-token", "It is `gallery_token` of SDGen's settings, or what `sdgen gallery --token` was given."),
     ErrorCode("unknown-route", "/sdgen/openapi.json lists all routes."),
     ErrorCode("nothing-to-compare", "Compare needs a placeholder with two values or more."),
+    ErrorCode("wrong-method", "/sdgen/openapi.json says the method of each route."),
     ErrorCode("needs-comfyui", "Open SDGen in ComfyUI: orders and templates are served there."),
     # ComfyUI
     ErrorCode("no-server", "Start ComfyUI, or name its address with --server URL."),

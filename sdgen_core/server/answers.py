@@ -28,9 +28,10 @@ log = logging.getLogger("sdgen")
 
 #: HTTP status of the errors that are no mistake in what was asked (400).
 STATUS = {
-    **dict.fromkeys(("unknown-session", "unknown-template", "unknown-item", "needs-comfyui"), 404),
+    **dict.fromkeys(("unknown-session", "unknown-template", "unknown-item", "unknown-route", "needs-comfyui"), 404),
     "token-needed": 401,
     **dict.fromkeys(("foreign-origin", "foreign-host", "write-refused", "wrong-token"), 403),
+    "wrong-method": 405,
     "body-too-large": 413,
     **dict.fromkeys(("ledger-unusable", "ledger-locked", "bad-settings", "disk-full", "unwritable-folder"), 500),
     **dict.fromkeys(("catalog-unusable", "catalog-damaged", "internal-error"), 500),
@@ -75,6 +76,8 @@ def error_answer(error: SDGenError, report: dict[str, Any], status: int | None =
     headers = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     if status == 503:
         headers["Retry-After"] = "2"
+    if status == 405:
+        headers["Allow"] = ", ".join(error.nearest)
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="SDGen"'
     return Answer(headers, json.dumps(report).encode("utf-8"), status)
@@ -92,6 +95,7 @@ def failed(error: Exception, method: str, path: str, engine: Callable[[], Engine
 
 
 def made(answer: BaseModel | dict[str, Any] | File, known: str, packs: bool) -> Answer:
+    """What a handler gave, as it goes out to a client that has the ETags ``known``, and unpacks gzip or not."""
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
     if not isinstance(answer, File):
         if isinstance(answer, BaseModel):
@@ -135,6 +139,7 @@ def names_tag(known: str, tag: str) -> bool:
 
 
 def unchanged(headers: dict[str, str]) -> Answer:
+    """What a client has is still right."""
     return Answer(headers, status=304)
 
 
@@ -149,6 +154,7 @@ def _packed(ready: Answer, packs: bool) -> Answer:
 
 
 def takes_gzip(request: web.Request) -> bool:
+    """Whether ``Accept-Encoding`` names gzip, and not with a weight of 0."""
     for part in request.headers.get("Accept-Encoding", "").lower().split(","):
         name, _, weight = part.partition(";")
         if name.strip() == "gzip":

@@ -119,10 +119,13 @@ def _unknown() -> Middleware:
         except web.HTTPException as error:
             if error.status not in (404, 405):
                 raise
-            said = SDGenError("unknown-route", f"{request.method} {request.path[:200]} is no route")
-            answer = error_answer(said, said.to_dict(), error.status)
-            allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            return web.Response(body=answer.body, status=answer.status, headers={**answer.headers, **allowed})
+            where = request.path[:200]
+            said = SDGenError("unknown-route", f"{request.method} {where} is no route")
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                known = sorted(error.allowed_methods - {"HEAD"})
+                said = SDGenError("wrong-method", f"{where} has no {request.method}", nearest=known)
+            answer = error_answer(said, said.to_dict())
+            return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
 
     return unknown
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import SDGenError
 from .answers import Answer, etag, failed, made, names_tag, takes_gzip, unchanged
 from .guard import COOKIE, Guard, cookie_value, same_token
 from .parse import parse_body, parse_path, parse_query
-from .route import Call, Engine, Route
+from .route import Call, Engine
 from .workers import Workers
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from .table import Finder
 
 
 class Endpoints:
@@ -22,38 +24,42 @@ class Endpoints:
     def __init__(self, engine: Callable[[], Engine], guard: Guard) -> None:
         self._engine, self._guard = engine, guard
         self._workers = Workers()
+        self._finder: Finder | None = None
 
     def close(self) -> None:
         """Begin nothing new, and wait for what runs."""
         self._workers.close()
 
-    def endpoint(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """aiohttp's handler of a route."""
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """aiohttp's handler of all routes."""
+        method = "GET" if request.method == "HEAD" else request.method
+        path = request.rel_url.raw_path
+        path = path[path.index("/sdgen/") :]  # each route has a twin below /api
+        try:
+            self.check(request)
+            if self._finder is None:
+                self._finder = await self._workers.run(_finder)
+            route, parts = self._finder.find(method, path)
+            body = await _read(request, route.limit) if route.writes else b""
+        except SDGenError as error:
+            return await self.failed(request, error)
+        known, packs, query = request.headers.get("If-None-Match", ""), takes_gzip(request), list(request.query.items())
 
-        async def endpoint(request: web.Request) -> web.StreamResponse:
-            try:
-                self.check(request)
-                body = await _read(request, route.limit) if route.writes else b""
-            except SDGenError as error:
-                return await self.failed(request, error)
-            known, packs = request.headers.get("If-None-Match", ""), takes_gzip(request)
-            parts, query = dict(request.match_info), list(request.query.items())
+        def work() -> Answer:
+            asked = parse_body(route.body, body) if route.writes else None
+            call = Call(parse_path(parts), parse_query(route.query, query), asked)
+            engine = self._engine()
+            tag = etag(route.version(engine, call)) if route.version else None
+            if tag and names_tag(known, tag):
+                return unchanged({"ETag": tag, "Cache-Control": "no-cache"})
+            answer = made(route.handler(engine, call), known, packs)
+            if tag:
+                answer.headers["ETag"] = tag
+            if self._guard.alone and engine.token:  # a proxy's cache would show it to those who have no token
+                answer.headers["Cache-Control"] = answer.headers["Cache-Control"].replace("public", "private")
+            return answer
 
-            def work() -> Answer:
-                asked = parse_body(route.body, body) if route.writes else None
-                call = Call(parse_path(parts), parse_query(route.query, query), asked)
-                engine = self._engine()
-                tag = etag(route.version(engine, call)) if route.version else None
-                if tag and names_tag(known, tag):
-                    return unchanged({"ETag": tag, "Cache-Control": "no-cache"})
-                answer = made(route.handler(engine, call), known, packs)
-                if tag:
-                    answer.headers["ETag"] = tag
-                return answer
-
-            return await self._sent(request, await self._worked(request, work, slow=route.slow))
-
-        return endpoint
+        return await self._sent(request, await self._worked(request, work, slow=route.slow))
 
     def check(self, request: web.Request) -> None:
         """Raises what the guard has against a request."""
@@ -117,6 +123,12 @@ class Endpoints:
         finally:
             answer.close()
         return response
+
+
+def _finder() -> Finder:
+    from .table import Finder
+
+    return Finder()
 
 
 async def _read(request: web.Request, limit: int) -> bytes:

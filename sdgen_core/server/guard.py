@@ -31,7 +31,7 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 class Guard:
     """The rules of a server. ``alone``: without ComfyUI, where a token, if there is one, is needed by everybody and for everything.
 
-    ``origins``: addresses of other pages that may ask, such as ``http://localhost:5173``.
+    ``origins``: addresses of other pages that may ask, such as ``http://localhost:5173``; ``*`` lets all of them read.
     """
 
     alone: bool = False
@@ -41,7 +41,7 @@ class Guard:
         """Raises ``foreign-origin``, ``foreign-host``, ``write-refused``, ``token-needed``; ``bad-request`` for a writing request that
         a form or a link of another page could have sent."""
         self._check_page(request)
-        writes = request.method not in ("GET", "HEAD")
+        writes = _writes(request)
         if not has_token(request, token):
             if self.alone and token is not None:
                 raise SDGenError("token-needed", "this server answers those who have its token")
@@ -57,7 +57,7 @@ class Guard:
     def _check_page(self, request: web.Request) -> None:
         origin = request.headers.get("Origin")
         if origin is not None:
-            if origin in self.origins:
+            if origin in self.origins or ("*" in self.origins and not _writes(request)):
                 return
             if not _same(origin, _host(request)):
                 raise SDGenError(
@@ -86,6 +86,10 @@ def same_token(given: str, token: str) -> bool:
 def cookie_value(token: str) -> str:
     """What a browser keeps instead of the token: it opens this server, and does not say what the token is."""
     return hmac.new(token.encode("utf-8"), b"sdgen cookie", hashlib.sha256).hexdigest()
+
+
+def _writes(request: web.Request) -> bool:
+    return request.method not in ("GET", "HEAD")
 
 
 def _host(request: web.Request) -> str:

@@ -18,7 +18,8 @@ from .route import Route
 
 Json = dict[str, Any]
 
-_PART = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
+#: A named part of a route's path: its name, and the regular expression that it may have.
+PART = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _SCHEMAS = "#/components/schemas/"
 
 
@@ -66,7 +67,7 @@ def document(routes: Iterable[Route], *, more: Mapping[str, Json]) -> Json:
     schemas: Json = whole["$defs"]
     paths: dict[str, Json] = {}
     for route in table:
-        path = _PART.sub(r"{\1}", route.path)
+        path = PART.sub(r"{\1}", route.path)
         paths.setdefault(path, {})[route.method.lower()] = _operation(route, refs, schemas)
     for model in dict.fromkeys(route.query for route in table if route.query):
         schemas.pop(_name(refs[model, "validation"]), None)  # its fields are parameters
@@ -100,7 +101,7 @@ def document(routes: Iterable[Route], *, more: Mapping[str, Json]) -> Json:
 
 
 def _operation(route: Route, refs: Mapping[Any, Json], schemas: Json) -> Json:
-    parameters = [_part(name, pattern) for name, pattern in _PART.findall(route.path)]
+    parameters = [_part(name, pattern) for name, pattern in PART.findall(route.path)]
     if route.query:
         parameters += _parameters(schemas[_name(refs[route.query, "validation"])])
     operation: Json = {
@@ -130,7 +131,7 @@ def _responses(route: Route, refs: Mapping[Any, Json]) -> Json:
     out: Json = {"200": {"description": "Done" if route.writes else "Found", "headers": headers, "content": content}}
     if route.version or route.types:
         out["304"] = {"description": "What the ETag names has not changed"}
-    for status in sorted({400, *STATUS.values()} - ({413} if not route.writes else set())):
+    for status in sorted({400, *STATUS.values()} - {405} - ({413} if not route.writes else set())):
         out[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
     return out
 
@@ -163,7 +164,7 @@ def _parameters(model: Json) -> list[Json]:
 
 
 def _operation_id(route: Route) -> str:
-    words = re.findall(r"\w+", _PART.sub(r"\1", route.path.removeprefix("/sdgen/")))
+    words = re.findall(r"\w+", PART.sub(r"\1", route.path.removeprefix("/sdgen/")))
     return "_".join([route.method.lower(), *words])
 
 

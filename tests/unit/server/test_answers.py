@@ -128,5 +128,7 @@ def test_what_is_comfyuis_is_said(shared):
 
 def test_an_address_that_is_none(shared):
     assert shared.ask("GET", "/sdgen/nothing").error == (404, "unknown-route")
-    reply = shared.ask("DELETE", "/sdgen/images")
-    assert reply.error == (405, "unknown-route") and "GET" in reply.headers["Allow"]
+    assert shared.ask("GET", "/sdgen/").error == (404, "unknown-route")
+    for method, path in (("DELETE", "/sdgen/images"), ("POST", "/sdgen/images"), ("GET", "/sdgen/undo"), ("PUT", "/")):
+        reply = shared.ask(method, path, {} if method == "POST" else None)
+        assert reply.error == (405, "wrong-method") and reply.headers["Allow"], (method, path)

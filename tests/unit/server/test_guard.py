@@ -70,6 +70,13 @@ def test_a_page_that_was_named_may_ask(start):
     assert running.ask("POST", "/sdgen/undo", {}, {**WRITING, "Origin": "http://localhost:5174"}).status == 403
 
 
+def test_all_pages_may_read_where_somebody_wants_it(start):
+    running = start(comfyui=True, origins=("*",))
+    said = {"Origin": "https://anywhere.example", "Sec-Fetch-Site": "cross-site"}
+    assert running.ask("GET", "/sdgen/images", headers=said).status == 200
+    assert running.ask("POST", "/sdgen/undo", {}, {**WRITING, **said}).error == (403, "foreign-origin")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost", "::ffff:127.0.0.1"])
 def test_loopback(host):
     assert is_loopback(host)

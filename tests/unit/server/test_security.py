@@ -17,7 +17,7 @@ from PIL import Image
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.errors import SDGenError
-from sdgen_core.server import routes
+from sdgen_core.server import table
 
 from ..catalog.folders import own_session
 from .running import WRITING
@@ -210,7 +210,7 @@ def test_reading_changes_nothing(start):
     slug = running.library.catalog.index.store.value("SELECT slug FROM session LIMIT 1")
     parts = {"id": image, "session": "one", "slug": slug, "key": key, "size": 256, "table": "values"}
     asked = []
-    for route in routes.TABLE:
+    for route in table.TABLE:
         if route.method == "GET":
             path = route.path.format(**parts)
             for method in ("GET", "HEAD"):
@@ -243,6 +243,9 @@ def test_a_token_is_needed_by_everybody_and_for_everything(start):
     assert running.ask("POST", "/sdgen/undo", {}, bearer).error == (400, "bad-request")
     foreign = {**WRITING, **bearer, "Origin": "https://evil.example"}
     assert running.ask("POST", "/sdgen/undo", {}, foreign).error == (403, "foreign-origin")
+    thumb = running.ask("GET", "/sdgen/images?limit=1", headers=bearer).json["images"][0]["thumbs"]["small"]
+    kept = running.ask("GET", thumb, headers=bearer).headers["Cache-Control"]
+    assert "private" in kept and "public" not in kept
     proxied = {**bearer, "Host": "pictures.example", "X-Forwarded-For": "10.1.2.3"}
     assert running.ask("GET", "/sdgen/images", headers=proxied).status == 200, "a proxy that has the token"
 
