@@ -17,11 +17,14 @@ export interface View {
   image: number
   review: boolean
   sessions: string
-  /** Of the compare screen: pivot and locked values. */
+  /** Of the compare screen: what is across; `locks`: what is down, what else is locked, and what is shown side by side. */
   pivot: string
+  locks: string
+  /** Of the statistics: which table, and its order. */
+  table: string
 }
 
-const START: View = { screen: 'sessions', session: '', q: '', sort: '', image: 0, review: false, sessions: '', pivot: '' }
+const START: View = { screen: 'sessions', session: '', q: '', sort: '', image: 0, review: false, sessions: '', pivot: '', locks: '', table: '' }
 
 /** What an address says; what it does not say, or says wrongly, is as at the start. */
 export function readView(address: string): View {
@@ -38,7 +41,9 @@ export function readView(address: string): View {
     image: Number.isSafeInteger(image) && image > 0 ? image : 0,
     review: text('review') === '1',
     sessions: text('sessions'),
-    pivot: text('pivot')
+    pivot: text('pivot'),
+    locks: text('locks'),
+    table: text('table')
   }
 }
 
