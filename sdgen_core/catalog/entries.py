@@ -68,6 +68,14 @@ class Entries:
 
         return np.full(len(self.images), np.nan) if self.scores is None else self.scores
 
+    def count(self, images: Any) -> int:
+        """How many entries are of ``images``."""
+        import numpy as np
+
+        sides = (np.searchsorted(self.images, images, side=side) for side in ("left", "right"))
+        low, high = (int(places.sum()) for places in sides)
+        return high - low
+
     def take_over(self, other: Entries) -> bool:
         """Take the verdicts and scores of ``other``, if these are the same values of the same images."""
         import numpy as np

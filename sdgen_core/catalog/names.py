@@ -10,7 +10,7 @@ SESSION_FIELDS = ("session", "theme", "style", "template")
 
 
 class Names:
-    """Number -> name, as of the last ``refresh``.
+    """Number -> name, as of the last ``refresh``, which who asks for names calls before.
 
     ``terms`` by kind, ``sessions`` by field (of ``SESSION_FIELDS``; ``session`` is its slug), ``sessions_shown`` as people named them.
     """

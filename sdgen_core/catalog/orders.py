@@ -86,12 +86,12 @@ def _keys(snapshot: Snapshot, name: str, alive: Ids) -> list[tuple[Any, bool]]:
         unknown = ~columns["looked_at"][alive] | (own is None)
         column = distances(columns["phash"][alive].view("u8"), unsigned(own or 0))
     elif kind == "score":
-        column = _of_value(snapshot, of, lambda entries: entries.all_scores())[alive]
+        column = _of_value(snapshot, of, float("nan"), lambda entries: entries.all_scores())[alive]
         unknown = np.isnan(column)
     elif kind == "value":
-        places = _places({number: text for number, (_, text) in _texts(snapshot, of).items()})
-        column = _of_value(snapshot, of, lambda entries: places[entries.values])[alive]
-        unknown = np.isnan(column)
+        places = _places(_texts(snapshot, of))
+        column = _of_value(snapshot, of, -1, lambda entries: places[entries.values])[alive]
+        unknown = column < 0
     elif kind in ("model", "sampler", "session"):
         names = snapshot.names.sessions_shown if kind == "session" else snapshot.names.terms[kind]
         column = _places(names)[columns[kind][alive]]
@@ -113,11 +113,11 @@ def _places(names: Mapping[int, str]) -> Any:
     return out
 
 
-def _of_value(snapshot: Snapshot, placeholder: str, column: Any) -> Any:
-    """A number for each image from the entries of a placeholder; NaN where there is none."""
+def _of_value(snapshot: Snapshot, placeholder: str, none: float, column: Any) -> Any:
+    """A number for each image from the entries of a placeholder; ``none`` where there is none."""
     import numpy as np
 
-    out = np.full(snapshot.size, np.nan)
+    out = np.full(snapshot.size, none)
     found = snapshot.store.value("SELECT id FROM placeholder WHERE name=?", (placeholder,))
     if found in snapshot.entries:
         entries = snapshot.entries[found]
@@ -125,9 +125,9 @@ def _of_value(snapshot: Snapshot, placeholder: str, column: Any) -> Any:
     return out
 
 
-def _texts(snapshot: Snapshot, placeholder: str) -> dict[int, tuple[str, str]]:
-    sql = "SELECT value.id, key, text FROM value JOIN placeholder ON placeholder.id = placeholder WHERE name=?"
-    return {row[0]: row[1:] for row in snapshot.store.rows(sql, (placeholder,))}
+def _texts(snapshot: Snapshot, placeholder: str) -> dict[int, str]:
+    sql = "SELECT value.id, text FROM value JOIN placeholder ON placeholder.id = placeholder WHERE name=?"
+    return dict(snapshot.store.rows(sql, (placeholder,)))
 
 
 def _file_places(snapshot: Snapshot) -> Any:

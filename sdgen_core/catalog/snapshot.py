@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 #: More changed rows than this, and than a quarter of all, are not patched: everything is read anew.
 _PATCH = 5_000
-_ORDERS = 12
+#: Orders kept: ids in all of them together, at least for as many.
+_ORDERED, _ORDERS = 16_000_000, 8
 
 
 class Snapshot:
@@ -67,8 +68,6 @@ class Snapshot:
     def refresh(self) -> int:
         """Take over what was changed since the last time; gives the number of this state, which grows with each change."""
         with self._lock, self.store.moment():
-            if self.names.refresh():
-                self._drop_orders(lambda sort: any("session" in name for name in sort))
             seq = self.store.value("SELECT seq FROM sqlite_sequence WHERE name='changed'") or 0
             if seq != self._seq:
                 changed = self._changed_until(seq)
@@ -135,18 +134,19 @@ class Snapshot:
             if not np.array_equal(was, self.columns[name][ids], equal_nan=was.dtype.kind == "f")
         }
         self.alike.take_over(ids, before, self.columns)
-        if self._patch_entries(gone, (f"image {among}", asked)):
+        if self._patch_entries(ids, gone, (f"image {among}", asked)):
             changed.add("value")
         self._drop_orders(lambda sort: not orders.stays(sort, changed))
 
-    def _patch_entries(self, gone: Mask, part: tuple[str, Sequence[Any]]) -> bool:
-        """Take the values of the images ``gone`` as the database has them now; whether some have other values than before."""
-        self.owner = entries.owners(self.store)
+    def _patch_entries(self, ids: Any, gone: Mask, part: tuple[str, Sequence[Any]]) -> bool:
+        """Take the values of the images ``ids``, whose mask is ``gone``, as they are now; whether some have other ones than before."""
+        if (self.store.value("SELECT max(id) FROM value") or 0) >= len(self.owner):
+            self.owner = entries.owners(self.store)
         fresh = entries.read(self.store, [part], self.owner)
         different = False
         for placeholder in {*fresh, *self.entries}:
             old, new = self.entries.get(placeholder), fresh.get(placeholder)
-            count = 0 if old is None else int(gone[old.images].sum())
+            count = 0 if old is None else old.count(ids)
             if (
                 old is not None
                 and count == (0 if new is None else len(new.images))
@@ -156,6 +156,10 @@ class Snapshot:
             different = True
             self.entries[placeholder] = entries.merge(old, new, gone)
         return different
+
+    def _refresh_names(self) -> None:
+        if self.names.refresh():  # a session is renamed without a change of its images
+            self._drop_orders(lambda sort: any(name.lstrip("-") == "session" for name in sort))
 
     def _drop_orders(self, wrong: Any) -> None:
         for sort in [sort for sort in self._orders if wrong(sort)]:
@@ -180,10 +184,12 @@ class Snapshot:
         """The ids of all images in the order of these sort keys."""
         key = tuple(sort)
         with self._lock:
+            if any(name.lstrip("-") in ("session", "model", "sampler") for name in key):
+                self._refresh_names()
             known = self._orders.pop(key, None)
             if known is None:
                 known = orders.ordered(self, key)
-                while len(self._orders) >= _ORDERS:
+                while len(self._orders) >= max(_ORDERS, _ORDERED // self.size):
                     self._orders.pop(next(iter(self._orders)))
             self._orders[key] = known  # behind those that were asked for longer ago
         return known
@@ -254,5 +260,6 @@ class Snapshot:
         """``counts``, and the same of everything else that can be chosen from a list."""
         with self._lock:
             self.refresh()
+            self._refresh_names()
             counts = Counts(self, resolved)
             return Facets(counts.total(), counts.tables(), counts.fields())

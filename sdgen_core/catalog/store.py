@@ -31,7 +31,7 @@ WAL_LIMIT = 16 << 20
 #: Changed rows after which a thread writes the log back into the file, so that no commit has to; and the size of the log, in pages of
 #: 4 KiB, from which on a commit does it all the same.
 _CHECKPOINT_ROWS = 2_000
-_CHECKPOINT_PAGES = 8_000
+_CHECKPOINT_PAGES = 4_000
 
 _FULL = (13, 10)  # SQLITE_FULL and SQLITE_IOERR, which Python names from 3.11 on only
 _UNUSABLE = ("unable to open", "readonly", "read-only", "authoriz", "too big")

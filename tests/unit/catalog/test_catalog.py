@@ -17,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sdgen_core.catalog.catalog import Catalog, Done
 from sdgen_core.catalog.counters import recount
 from sdgen_core.catalog.exchange import export_judgements, import_judgements
+from sdgen_core.catalog.query import parse
+from sdgen_core.catalog.resolve import resolve
 from sdgen_core.catalog.user import Change, UserStore
 from sdgen_core.errors import SDGenError
 
@@ -70,6 +72,56 @@ def test_steps_have_names_and_can_be_taken_back(catalog):
     assert catalog.redo() is None
     assert catalog.judge_sessions(["one"], "favourite", "yes").label == "favourite: yes, 1 session"
     assert catalog.index.store.value("SELECT favourite FROM session") == 1
+
+
+def test_pages_are_the_same_before_and_after_the_columns_are_read(catalog, tmp_path):
+    catalog.judge(catalog.ids[:1], "mark", "trash")
+    before = [catalog.page(text, after, 2) for text in ("", "Hair:Blue sort:created") for after in (None, 4, 1, 99)]
+    assert not catalog.snapshot.loaded
+    assert [page.total for page in before] == [None] * 8
+    catalog.find("")
+    after = [catalog.page(text, after, 2) for text in ("", "Hair:Blue sort:created") for after in (None, 4, 1, 99)]
+    assert [page.ids for page in after] == [page.ids for page in before]
+    assert [page.ids for page in after[:2]] == [[4, 3], [3, 2]]
+    assert [page.total for page in after] == [3] * 4 + [2] * 4
+
+
+def test_orders_and_counts_know_new_names(catalog, tmp_path):
+    other = catalog.index.put_session(session(tmp_path, "two"))
+    [last] = catalog.index.put_images(other, [image("two", 0, model="dream")])
+    assert catalog.find("sort:session,number")[0] == [*catalog.ids, last]
+    catalog.judge_sessions(["two"], "name", "a first one")
+    assert catalog.find("sort:session,number")[0] == [last, *catalog.ids]
+    fresh = catalog.index.put_session(session(tmp_path, "three"))
+    [newest] = catalog.index.put_images(fresh, [image("three", 0, model="another", sampler="euler")])
+    assert catalog.find("sort:model,number")[0][:2] == [newest, last]
+    facets = catalog.snapshot.facets(resolve(catalog.index.store, parse("model:dream")))
+    assert facets.fields["model"] == {"dream": 1, "another": 1}
+    assert facets.fields["session"] == {"one": 0, "two": 1, "three": 0}
+    assert facets.fields["sampler"] == {"euler": 0}
+
+
+def test_near_duplicates(catalog):
+    one, two, three, four = catalog.ids
+    with pytest.raises(SDGenError) as caught:
+        catalog.similar(99)
+    assert caught.value.code == "unknown-item"
+    assert catalog.similar(one) == []
+    hashes = {one: 0, two: 0b111, three: 0b1111111, four: 2**64 - 1}
+    catalog.index.set_pictures([(number, None, None, hash, False) for number, hash in hashes.items()])
+    assert catalog.similar(one, 2) == [(two, 3), (three, 7)]
+    assert catalog.similar(four) == [(three, 57), (two, 61), (one, 64)]
+    assert catalog.duplicates("sort:-number") == [[one, two, three]]  # hanging together through the second
+    assert catalog.duplicates("", 3) == [[one, two]]
+    assert catalog.find("is:duplicate sort:number")[0] == [one, two, three]
+    assert catalog.find(f"like:{one}/3")[0] == [one, two]
+    assert catalog.find(f"like:{three}")[0] == [three, two, one]
+    catalog.judge([two], "mark", "trash")
+    assert catalog.similar(one) == [(three, 7), (four, 64)]
+    catalog.index.set_missing([two], True)
+    assert catalog.find("is:duplicate")[0] == []
+    assert catalog.find(f"like:{four}/2")[0] == [four]
+    assert "was not looked at" in catalog.find(f"like:{catalog.index.put_images(1, [image('one', 9)])[0]}")[1][0]
 
 
 def test_ids_that_there_are_not(catalog):
