@@ -12,13 +12,14 @@ from .index import Index
 def status(index: Index) -> dict[str, Any]:
     """What is in the catalog, in numbers."""
     row = index.store.rows(
-        "SELECT count(*), coalesce(sum(missing), 0), coalesce(sum(images), 0), coalesce(sum(gone), 0), coalesce(sum(bytes), 0),"
+        "SELECT count(*), coalesce(sum(missing), 0), coalesce(sum(images), 0), coalesce(sum(gone - removed), 0),"
+        " coalesce(sum(removed), 0), coalesce(sum(bytes), 0),"
         " coalesce(sum(favourites), 0), coalesce(sum(interesting), 0), coalesce(sum(trash), 0), coalesce(sum(judged), 0),"
         " coalesce(sum(problems <> '[]'), 0), coalesce(sum(stamp = ''), 0) FROM session"
     )[0]
     names = (
-        "sessions", "missing_sessions", "images", "missing_images", "bytes", "favourites", "interesting", "trash", "judged",
-        "sessions_with_problems", "unfinished_sessions",
+        "sessions", "missing_sessions", "images", "missing_images", "removed_images", "bytes", "favourites", "interesting", "trash",
+        "judged", "sessions_with_problems", "unfinished_sessions",
     )  # fmt: skip
     found = dict(zip(names, row, strict=True))
     found["values"] = index.store.value("SELECT count(*) FROM value")

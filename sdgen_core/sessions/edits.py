@@ -108,7 +108,9 @@ class _Age:
         """Line ``number`` of the journal."""
         kind = record["type"]
         if kind == "image" and isinstance(entry := record.get("entry"), dict):
-            name = str(entry.get("filename"))
+            name = entry.get("filename")
+            if not isinstance(name, str):
+                return
             self.removed.discard(name)
             if name not in self._names:
                 self._lacking[name] = number

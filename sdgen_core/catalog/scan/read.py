@@ -85,7 +85,9 @@ def _journal(path: Path, name: str, problems: list[str]) -> Written | None:
         ):  # written by a person, or just older
             edits = find_edits(index.path, written, entries)
             edited = {entry["filename"]: entry for entry in edits.images}
-            found.removed += [latest[name] for name in edits.removed]
+            found.removed += [
+                latest[name] for name in edits.removed if name in latest
+            ]  # the journal may grow meanwhile
             kept = [entry for entry in found.entries if entry["filename"] not in edits.removed]
             found.entries = [edited.pop(entry["filename"], entry) for entry in kept] + list(edited.values())
     return found

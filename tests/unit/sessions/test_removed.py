@@ -155,6 +155,20 @@ def test_a_manifest_of_before_is_nothing_deleted(folder):
     assert "removed" not in read(folder)
 
 
+@pytest.mark.parametrize("name", [None, 5, ["x"], {}])
+def test_lines_without_a_name_are_no_images(folder, name):
+    journal = folder / "manifest.jsonl"
+    line = json.dumps({"type": "image", "entry": {"filename": name}}) + "\n"
+    journal.write_text(line + journal.read_text(encoding="utf-8") + line, encoding="utf-8")
+    with journal.open("a", encoding="utf-8") as file:
+        for names_ in (name, [name], [5, "no such file.png"]):
+            file.write(json.dumps({"type": "removed", "filenames": names_}) + "\n")
+    data = load_manifest(folder)
+    assert (len(data.images), data.removed) == (4, [])
+    write_manifest(folder)
+    assert len(read(folder)["images"]) == 4
+
+
 def test_a_manifest_of_before_revokes_nothing(folder):
     old = (folder / "manifest.json").read_bytes()
     change(folder, lambda value: value["images"][1].update(note="mine"))
