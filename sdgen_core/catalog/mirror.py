@@ -87,11 +87,8 @@ class Mirror:
     def _by_key(db: sqlite3.Connection, table: str, keys: Mapping[int, Sequence[str]]) -> dict[int, int]:
         """Row of ``table`` -> subject, for rows with one of a subject's keys."""
         owner = {key: subject for subject, some in keys.items() for key in some if key[:1] in KEYS_OF[table]}
-        out: dict[int, int] = {}
-        for some in chunks(owner):
-            sql = f"SELECT key, {table} FROM {table}_key WHERE key IN ({marks(some)})"
-            out.update((row, owner[key]) for key, row in db.execute(sql, some))
-        return out
+        sql = f"SELECT key, {table} FROM {table}_key WHERE key IN (SELECT value FROM json_each(?))"
+        return {row: owner[key] for key, row in db.execute(sql, (json.dumps(list(owner)),))} if owner else {}
 
     def attach_images(self, db: sqlite3.Connection, keys: Mapping[int, Sequence[str]]) -> int:
         """Give images what was said about them before they were known, or known by this key. ``keys``: image -> keys."""
