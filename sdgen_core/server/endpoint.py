@@ -40,6 +40,8 @@ class Endpoints:
             if self._finder is None:
                 self._finder = await self._workers.run(_finder)
             route, parts = self._finder.find(method, path)
+            if route.changes:
+                self._guard.check_change(request, self._engine().token)
             body = await _read(request, route.limit) if route.writes else b""
         except SDGenError as error:
             return await self.failed(request, error)

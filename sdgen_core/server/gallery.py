@@ -71,7 +71,15 @@ ROUTES: tuple[Route, ...] = (
         answer=ImagesPage,
         version=page_version,
     ),
-    Route("POST", "/sdgen/images/find", images.find, "The same for a query as JSON", body=FindBody, answer=ImagesPage),
+    Route(
+        "POST",
+        "/sdgen/images/find",
+        images.find,
+        "The same for a query as JSON",
+        body=FindBody,
+        answer=ImagesPage,
+        asks=True,
+    ),
     Route(
         "GET",
         "/sdgen/images/ids",
@@ -82,7 +90,15 @@ ROUTES: tuple[Route, ...] = (
         types=("application/octet-stream",),
         version=version,
     ),
-    Route("POST", "/sdgen/images/cards", images.cards_of, "Cards of images by their ids", body=CardsBody, answer=Cards),
+    Route(
+        "POST",
+        "/sdgen/images/cards",
+        images.cards_of,
+        "Cards of images by their ids",
+        body=CardsBody,
+        answer=Cards,
+        asks=True,
+    ),
     Route("GET", "/sdgen/images/{id}", images.show, "Everything about an image", answer=ImageDetails, version=version),
     Route("GET", "/sdgen/images/{id}/file", images.file, "An image's own file", query=FileAsked, types=_IMAGE_TYPES),
     Route(
@@ -239,6 +255,7 @@ ROUTES: tuple[Route, ...] = (
         "What emptying the trash would remove of what a query finds",
         body=TrashPreviewBody,
         answer=TrashPreview,
+        asks=True,
         slow=True,
     ),
     Route(

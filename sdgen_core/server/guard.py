@@ -38,21 +38,23 @@ class Guard:
     origins: Collection[str] = ()
 
     def check(self, request: web.Request, token: str | None) -> None:
-        """Raises ``foreign-origin``, ``foreign-host``, ``write-refused``, ``token-needed``; ``bad-request`` for a writing request that
-        a form or a link of another page could have sent."""
+        """Raises ``foreign-origin``, ``foreign-host``, ``token-needed``; ``bad-request`` for a request with a body that a form or a link
+        of another page could have sent."""
         self._check_page(request)
-        writes = _writes(request)
         if not has_token(request, token):
             if self.alone and token is not None:
                 raise SDGenError("token-needed", "this server answers those who have its token")
-            local = is_local(request)
-            if local and not _names_this_machine(_host(request)):
+            if is_local(request) and not _names_this_machine(_host(request)):
                 raise SDGenError("foreign-host", f"this machine's SDGen is not known as {_host(request)!r}")
-            if writes and not local:
-                where = "needs its token" if token else "is off as long as no token is set"
-                raise SDGenError("write-refused", f"changing something from another machine {where}")
-        if writes and (request.headers.get("X-SDGen") != "1" or request.content_type != "application/json"):
+        if _writes(request) and (request.headers.get("X-SDGen") != "1" or request.content_type != "application/json"):
             raise SDGenError("bad-request", "a writing request needs a JSON body and the header X-SDGen: 1")
+
+    @staticmethod
+    def check_change(request: web.Request, token: str | None) -> None:
+        """Whether the one who asks may change something. Raises ``write-refused``."""
+        if not has_token(request, token) and not is_local(request):
+            where = "needs its token" if token else "is off as long as no token is set"
+            raise SDGenError("write-refused", f"changing something from another machine {where}")
 
     def _check_page(self, request: web.Request) -> None:
         origin = request.headers.get("Origin")

@@ -210,7 +210,9 @@ _T = "/sdgen/templates"
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", _T, _names, "The templates that can be chosen", query=ListingQuery, answer=Names, slow=True),
-    Route("POST", f"{_T}/preview", _preview, "What one would make", body=PreviewBody, answer=Preview, slow=True),
+    Route(
+        "POST", f"{_T}/preview", _preview, "What one would make", body=PreviewBody, answer=Preview, asks=True, slow=True
+    ),
     Route(
         "POST",
         f"{_T}/choices",
@@ -218,7 +220,17 @@ ROUTES: tuple[Route, ...] = (
         "Its placeholders with their values",
         body=TemplateBody,
         answer=Choices,
+        asks=True,
         slow=True,
     ),
-    Route("POST", f"{_T}/themes", _themes, "Its themes with their styles", body=TemplateBody, answer=Themes, slow=True),
+    Route(
+        "POST",
+        f"{_T}/themes",
+        _themes,
+        "Its themes with their styles",
+        body=TemplateBody,
+        answer=Themes,
+        asks=True,
+        slow=True,
+    ),
 )

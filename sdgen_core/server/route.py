@@ -69,6 +69,8 @@ class Route:
     (``answer`` None: a file of one of ``types``). ``version``, if given, says cheaply what the answer depends on: it becomes the
     ETag, and a client that has this version is answered without a call of ``handler``.
 
+    ``asks``: its body is a question, so that whoever may read may send it.
+
     ``slow`` handlers, which may take seconds, have threads of their own, so that nobody waits behind them who asks for little.
     ``limit``: bytes that the body may have.
     """
@@ -82,10 +84,16 @@ class Route:
     answer: type[BaseModel] | None = None
     types: tuple[str, ...] = ()
     version: Callable[[Engine, Call], str] | None = None
+    asks: bool = False
     slow: bool = False
     limit: int = BODY_LIMIT
 
     @property
     def writes(self) -> bool:
-        """Whether asking may change something."""
+        """Whether it takes a body."""
         return self.method != "GET"
+
+    @property
+    def changes(self) -> bool:
+        """Whether asking may change something."""
+        return self.writes and not self.asks

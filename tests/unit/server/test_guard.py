@@ -36,6 +36,7 @@ def test_others_read_and_do_not_write(start, elsewhere):
     reply = running.ask("POST", "/sdgen/undo", {}, source=elsewhere)
     assert reply.error == (403, "write-refused") and "gallery_token" in reply.json["hint"]
     assert running.ask("POST", "/sdgen/undo", {}).status == 200, "this machine may"
+    assert running.ask("POST", "/sdgen/images/cards", {"ids": [1]}, source=elsewhere).status == 200, "that asks only"
     assert running.ask("GET", "/sdgen/login?token=", source=elsewhere).status == 403
 
 
