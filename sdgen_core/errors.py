@@ -102,6 +102,7 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("not-a-predecessor-db", "Name the predecessor's metadata/sessions.db, or leave the option out."),
     ErrorCode("bad-judgement", "Images have marks, verdicts, tags, a rating and a note; the message says which words."),
     ErrorCode("not-in-trash", "Mark the image as trash first."),
+    ErrorCode("file-changed", "Import the folder again with --every and look at the image; then empty the trash."),
     ErrorCode("outside-roots", "Only files in the folders of the library are removed; remove this one by hand."),
     ErrorCode(
         "not-removed", "Remove it by hand, or empty the trash for good (permanently), which needs no system trash."

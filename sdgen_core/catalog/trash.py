@@ -38,7 +38,7 @@ PLAN = "trash-plan.json"
 SLICE = 1000
 
 _ROWS = (
-    "SELECT image.id, slug, coalesce(title, name), folder, file, number, image.bytes, image.missing, mark"
+    "SELECT image.id, slug, coalesce(title, name), folder, file, number, image.bytes, mtime, mark"
     " FROM image JOIN session ON session.id = image.session WHERE {} ORDER BY started DESC, session.id, number, batch, image.id"
 )
 _MARKED = f"mark > 0 AND mark = {TRASH} AND NOT (image.missing = 1 AND image.removed = 1)"
@@ -128,7 +128,7 @@ class _Row:
     file: str
     number: int
     bytes: int
-    missing: bool
+    mtime: int
     mark: int
 
     @property
@@ -234,11 +234,15 @@ class Trash:
             return "not-in-trash", "it is not marked as trash"
         if running is not None:
             return "bad-state", running
-        if not is_there(row.folder, row.file):
-            return "missing-file", "its file is not there"
+        try:
+            found = row.path.stat()
+        except OSError as error:
+            return "missing-file", f"its file is not there ({error.strerror or error})"
         real = Path(os.path.realpath(row.path))
         if not any(real.is_relative_to(root) for root in roots):
             return "outside-roots", "its file is in none of the folders of this library"
+        if (found.st_size, found.st_mtime_ns) != (row.bytes, row.mtime):
+            return "file-changed", "its file is another one than the one that was marked"
         if not os.access(row.path.parent, os.W_OK) or not os.access(row.path, os.W_OK):
             return "unwritable-folder", "its file or folder is read-only"
         return None

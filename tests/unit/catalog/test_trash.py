@@ -219,6 +219,17 @@ def test_what_is_not_removed_and_why(made, tmp_path):
     assert [r.code for r in other.preview().refused if r.image == own[3]] == ["outside-roots"]
 
 
+def test_another_file_than_the_one_that_was_marked_stays(made):
+    own = made.of(made.own)
+    made.throw(own[:1])
+    path = made.file(own[0])
+    path.write_bytes(made.file(own[1]).read_bytes() + b"more")
+    assert [r.code for r in made.trash.preview().refused] == ["file-changed"]
+    assert made.trash.empty(own[:1]).removed == [] and path.exists()
+    Importer(made.catalog.index).run([made.root], every=True)
+    assert made.trash.empty(own[:1]).removed == own[:1]
+
+
 def test_a_query_narrows_it(made):
     own = made.of(made.own)
     made.throw(made.ids())
