@@ -167,8 +167,13 @@ export const useResults = defineStore('results', () => {
       before.push(card)
       cards.set(id, { ...card, ...change })
     }
+    const names = Object.keys(change) as (keyof Card)[]
     return () => {
-      for (const card of before) if (cards.has(card.id)) cards.set(card.id, card)
+      for (const card of before) {
+        const now = cards.get(card.id)
+        // Where something else is shown since, that stays.
+        if (now && names.every((name) => now[name] === change[name])) cards.set(card.id, { ...now, ...Object.fromEntries(names.map((name) => [name, card[name]])) })
+      }
     }
   }
 
