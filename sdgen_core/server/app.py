@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import sys
 from datetime import datetime
@@ -10,10 +11,11 @@ from html import escape
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import SDGenError
-from .answers import error_answer
+from .answers import Answer, error_answer, takes_gzip
 from .endpoint import Endpoints
 from .events import Hub
 from .guard import Guard
+from .page import page_file
 from .routes import add
 
 if TYPE_CHECKING:
@@ -84,11 +86,12 @@ def create_app(library: Library, token: str | None = None, *, hub: Hub | None = 
     async def start_page(request: web.Request) -> web.StreamResponse:
         if "token" in request.query:
             return await endpoints.login(request, home="./")
-        try:
-            endpoints.check(request)
-        except SDGenError as error:
-            return await endpoints.failed(request, error)
-        return await endpoints.text(request, lambda: _start_page(library), _PAGE_HEADERS)
+        packs = takes_gzip(request)
+        return await endpoints.answered(request, lambda: page_file("", packs) or _start_page(library))
+
+    async def web_file(request: web.Request) -> web.StreamResponse:
+        name, packs = request.match_info["name"], takes_gzip(request)
+        return await endpoints.answered(request, lambda: _found(page_file(name, packs) if name else None, request.path))
 
     async def shut_down(app: web.Application) -> None:
         events.close()
@@ -100,6 +103,7 @@ def create_app(library: Library, token: str | None = None, *, hub: Hub | None = 
     app = web.Application(middlewares=[_unknown()], handler_args={"max_line_size": LINE_LIMIT})
     table = web.RouteTableDef()
     table.get("/")(start_page)
+    table.get("/web/{name:.*}")(web_file)
     table.get("/sdgen/events", allow_head=False)(stream)
     add(table, endpoints)
     app.add_routes(table)
@@ -130,8 +134,14 @@ def _unknown() -> Middleware:
     return unknown
 
 
-def _start_page(library: Library) -> str:
-    """What there is, until the panel's application is here. Everything in it is escaped."""
+def _found(answer: Answer | None, path: str) -> Answer:
+    if answer is None:
+        raise SDGenError("unknown-route", f"GET {path[:200]} is no route")
+    return answer
+
+
+def _start_page(library: Library) -> Answer:
+    """What there is, where this package was installed without the panel's application. Everything in it is escaped."""
     store = library.catalog.index.store
     sessions, images = store.rows("SELECT count(*), total(images) FROM session WHERE missing=0")[0]
     rows = store.rows(
@@ -140,7 +150,8 @@ def _start_page(library: Library) -> str:
     lines = [
         f"<tr><td>{escape(name or slug)}<td>{count:,} images<td>{_day(started)}" for slug, name, count, started in rows
     ]
-    return _PAGE.format(sessions=sessions, images=int(images), rows="\n".join(lines))
+    text = _PAGE.format(sessions=sessions, images=int(images), rows="\n".join(lines))
+    return Answer(dict(_PAGE_HEADERS), text.encode("utf-8"))
 
 
 def _day(milliseconds: int | None) -> str:
@@ -171,4 +182,8 @@ def serve(app: web.Application, listener: socket.socket) -> None:
     """Serve until Ctrl+C."""
     from aiohttp import web
 
+    from . import table
+
+    table.document_bytes()
+    gc.freeze()  # what is loaded stays, and need not be looked through for rubbish, which everybody would wait for
     web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=2.0)

@@ -67,11 +67,13 @@ class Endpoints:
         """Raises what the guard has against a request."""
         self._guard.check(request, self._engine().token)
 
-    async def text(self, request: web.Request, work: Callable[[], str], headers: dict[str, str]) -> web.StreamResponse:
-        """The text that ``work`` gives, with these headers; else its error."""
-        return await self._sent(
-            request, await self._worked(request, lambda: Answer(dict(headers), work().encode("utf-8")))
-        )
+    async def answered(self, request: web.Request, work: Callable[[], Answer]) -> web.StreamResponse:
+        """What ``work`` gives, asked by those whom the guard lets; else its error."""
+        try:
+            self.check(request)
+        except SDGenError as error:
+            return await self.failed(request, error)
+        return await self._sent(request, await self._worked(request, work))
 
     async def failed(self, request: web.Request, error: SDGenError) -> web.StreamResponse:
         """The error as JSON."""

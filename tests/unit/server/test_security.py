@@ -400,7 +400,8 @@ def test_many_idle_connections_keep_nobody_waiting(shared):
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 
 
-def test_html_in_names_and_prompts_stays_text(start):
+def test_html_in_names_and_prompts_stays_text(start, monkeypatch):
+    monkeypatch.setattr("sdgen_core.server.app.page_file", lambda name, packs: None)  # the page that is made by the server
     running = start()
     with running.library.catalog.index.store.write() as db:
         db.execute("UPDATE session SET name=?", (HOSTILE,))
