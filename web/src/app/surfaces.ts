@@ -5,9 +5,12 @@ import type { App } from 'vue'
 import { comfy } from './comfy'
 import { createGallery } from './create'
 import css from './style.css?inline'
+import { readView, type View, writeView } from './view'
 
 let tab: HTMLElement | undefined
 let full: { app: App; root: HTMLElement; before: Element | null } | undefined
+/** Where the user was when the gallery was closed. */
+let left = ''
 
 function styled(): void {
   if (document.querySelector('style[data-sdgen-app]')) return
@@ -15,6 +18,11 @@ function styled(): void {
   style.dataset.sdgenApp = ''
   style.textContent = css
   document.head.append(style)
+  // The browser's back button goes out of the gallery, too, and forward into it.
+  comfy.onAddress(() => {
+    if (!comfy.address()) unmount()
+    else openGallery()
+  })
 }
 
 /** Show the sidebar's tab in `place`. ComfyUI asks again with other elements: it is the same tab that moves. */
@@ -28,10 +36,12 @@ export function showTab(place: HTMLElement): void {
   if (tab.parentElement !== place) place.append(tab)
 }
 
-/** Open the gallery over the canvas. */
-export function openGallery(): void {
+/** Open the gallery over the canvas: at `view`, at what the address says, or where it was closed. */
+export function openGallery(view?: Partial<View>): void {
   if (full) return
   styled()
+  if (view) comfy.setAddress(writeView({ ...readView(''), ...view }), true)
+  else if (!comfy.address()) comfy.setAddress(left || writeView(readView('')), true)
   const root = document.createElement('div')
   root.className = 'sdgen-full-root'
   root.setAttribute('role', 'dialog')
@@ -45,8 +55,16 @@ export function openGallery(): void {
   app.mount(root)
 }
 
-/** Close it; the focus goes back to where it was. */
+/** Close it; the address is ComfyUI's own again. */
 export function closeGallery(): void {
+  if (!full) return
+  left = comfy.address()
+  comfy.setAddress('', false)
+  unmount()
+}
+
+/** Take it away; the focus goes back to where it was. */
+function unmount(): void {
   if (!full) return
   full.app.unmount()
   full.root.remove()

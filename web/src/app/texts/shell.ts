@@ -23,7 +23,20 @@ export const en = {
   redo: (label: string) => `Redo: ${label}`,
   undone: (label: string) => `Undone: ${label}`,
   redone: (label: string) => `Done again: ${label}`,
-  nothingToUndo: 'There is nothing to undo.'
+  nothingToUndo: 'There is nothing to undo.',
+  undoName: 'Undo',
+  redoName: 'Redo',
+  mainParts: 'Parts of the gallery',
+  wholeLibrary: 'Whole library',
+  theme: 'Colours',
+  themeName: (theme: string) => ({ auto: 'As the system', light: 'Light', dark: 'Dark' })[theme] ?? theme,
+  showSessions: 'Show the sessions',
+  hideSessions: 'Hide the sessions',
+  openGallery: 'Open the gallery',
+  running: 'Running',
+  nothingRuns: 'No session runs.',
+  recent: 'Recent sessions',
+  newest: 'Newest image'
 }
 
 export const fr: Same<typeof en> = {
@@ -46,5 +59,18 @@ export const fr: Same<typeof en> = {
   redo: (label) => `Rétablir : ${label}`,
   undone: (label) => `Annulé : ${label}`,
   redone: (label) => `Rétabli : ${label}`,
-  nothingToUndo: "Il n'y a rien à annuler."
+  nothingToUndo: "Il n'y a rien à annuler.",
+  undoName: 'Annuler',
+  redoName: 'Rétablir',
+  mainParts: 'Parties de la galerie',
+  wholeLibrary: 'Toute la bibliothèque',
+  theme: 'Couleurs',
+  themeName: (theme) => ({ auto: 'Comme le système', light: 'Clair', dark: 'Sombre' })[theme] ?? theme,
+  showSessions: 'Montrer les sessions',
+  hideSessions: 'Cacher les sessions',
+  openGallery: 'Ouvrir la galerie',
+  running: 'En cours',
+  nothingRuns: 'Aucune session en cours.',
+  recent: 'Sessions récentes',
+  newest: 'Dernière image'
 }
