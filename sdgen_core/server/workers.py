@@ -11,7 +11,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_THREADS = 4
+#: More of them answer no quicker, for they take turns, and have the event loop wait longer.
+_QUICK = 2
+#: Of these some wait for disks, for minutes even.
+_SLOW = 4
 #: Seconds after which a thread of ours leaves the interpreter to another one that waits for it.
 _TURN = 0.0005
 
@@ -25,8 +28,8 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self._quick = ThreadPoolExecutor(_THREADS, "sdgen-route")
-        self._slow = ThreadPoolExecutor(_THREADS, "sdgen-slow-route")
+        self._quick = ThreadPoolExecutor(_QUICK, "sdgen-route")
+        self._slow = ThreadPoolExecutor(_SLOW, "sdgen-slow-route")
         self._lock = threading.Lock()
         self._working = 0
         self._usual = 0.0
