@@ -1,9 +1,130 @@
 import type { Same } from './shell'
 
+const VERDICTS_EN: Record<string, string> = { ok: 'ok', partial: 'partial', ko: 'failed', 'no-effect': 'no effect', unintended: 'unintended' }
+const VERDICTS_FR: Record<string, string> = { ok: 'réussi', partial: 'partiel', ko: 'raté', 'no-effect': 'sans effet', unintended: 'involontaire' }
+const PLANS_EN: Record<string, string> = {
+  todo: 'Waits to be made',
+  queued: 'Is being made',
+  done: 'Made, not read yet',
+  failed: 'Failed: make it again',
+  skipped: 'Left out: make it',
+  possible: 'Make this image'
+}
+const PLANS_FR: Record<string, string> = {
+  todo: 'En attente',
+  queued: 'En cours',
+  done: 'Faite, pas encore lue',
+  failed: 'En échec : la refaire',
+  skipped: 'Laissée de côté : la faire',
+  possible: 'Faire cette image'
+}
+const WHY_EN: Record<string, string> = {
+  any: 'Lock every placeholder to make missing images.',
+  'needs-comfyui': 'Missing images can be made where the gallery is open in ComfyUI.',
+  'not-ours': 'Missing images cannot be made: this session was not made by this ComfyUI.'
+}
+const WHY_FR: Record<string, string> = {
+  any: 'Fixez chaque variable pour faire les images manquantes.',
+  'needs-comfyui': 'Les images manquantes se font quand la galerie est ouverte dans ComfyUI.',
+  'not-ours': "Les images manquantes ne peuvent être faites : cette session ne vient pas de ce ComfyUI."
+}
+
 export const en = {
-  pivot: 'Compare by'
+  title: 'Compare',
+  across: 'Across',
+  down: 'Down',
+  seed: 'seed',
+  any: 'any',
+  none: '(no value)',
+  locked: 'Locked',
+  lockOf: (name: string) => `Value of ${name}`,
+  before: (name: string) => `Previous value of ${name}`,
+  after: (name: string) => `Next value of ${name}`,
+  rows: (from: number, to: number, total: number) => `Rows ${String(from)}–${String(to)} of ${String(total)}`,
+  previousRows: 'Previous rows',
+  nextRows: 'Next rows',
+  matrix: (pivot: string, rows: string) => `Images by ${pivot} and ${rows}`,
+  cell: (column: string, row: string, said: string) => `${column}, ${row}${said ? `: ${said}` : ''}`,
+  verdict: (name: string) => VERDICTS_EN[name] ?? name,
+  say: (name: string, value: string) => `${VERDICTS_EN[name] ?? name}: ${value}`,
+  plan: (name: string) => PLANS_EN[name] ?? name,
+  notThere: 'Not there',
+  cannot: 'The template has no such combination',
+  why: (name: string) => WHY_EN[name] ?? '',
+  gone: 'The file is gone',
+  several: (n: number) => `${String(n)} images`,
+  sideBySide: 'Side by side',
+  sideOf: (row: string) => `Side by side: ${row}`,
+  chosen: (n: number) => `${String(n)} chosen`,
+  chooseMore: 'Choose two to four images, or a row’s button, to see them side by side.',
+  nothingChosen: 'Choose none',
+  previousRow: 'Previous row',
+  nextRow: 'Next row',
+  flip: 'Flip',
+  flipHint: 'Hold B: the second image over the first',
+  zoomIn: 'Zoom in',
+  zoomOut: 'Zoom out',
+  fit: 'Fit',
+  changed: 'What differs',
+  nothingDiffers: 'Nothing that is recorded differs.',
+  differs: (names: string) => `These images differ in more: ${names}.`,
+  queued: 'The image is queued',
+  waits: 'The image waits',
+  waitsHint: 'The session is paused: it is made with the others when it goes on.',
+  notQueued: 'The image could not be queued',
+  openImage: 'Open the image',
+  allOfCell: 'All images of this cell',
+  noSession: 'Choose a session to compare its images.',
+  toSessions: 'To the sessions',
+  keysHint: 'Arrows move, Enter opens, Space chooses; O, P, K say how the value came out, B flips.'
 }
 
 export const fr: Same<typeof en> = {
-  pivot: 'Comparer selon'
+  title: 'Comparer',
+  across: 'En colonnes',
+  down: 'En lignes',
+  seed: 'graine',
+  any: "n'importe",
+  none: '(sans valeur)',
+  locked: 'Fixé',
+  lockOf: (name) => `Valeur de ${name}`,
+  before: (name) => `Valeur précédente de ${name}`,
+  after: (name) => `Valeur suivante de ${name}`,
+  rows: (from, to, total) => `Lignes ${String(from)}–${String(to)} sur ${String(total)}`,
+  previousRows: 'Lignes précédentes',
+  nextRows: 'Lignes suivantes',
+  matrix: (pivot, rows) => `Images selon ${pivot} et ${rows}`,
+  cell: (column, row, said) => `${column}, ${row}${said ? ` : ${said}` : ''}`,
+  verdict: (name) => VERDICTS_FR[name] ?? name,
+  say: (name, value) => `${VERDICTS_FR[name] ?? name} : ${value}`,
+  plan: (name) => PLANS_FR[name] ?? name,
+  notThere: 'Absente',
+  cannot: "Le modèle n'a pas cette combinaison",
+  why: (name) => WHY_FR[name] ?? '',
+  gone: "Le fichier n'est plus là",
+  several: (n) => `${String(n)} images`,
+  sideBySide: 'Côte à côte',
+  sideOf: (row) => `Côte à côte : ${row}`,
+  chosen: (n) => `${String(n)} choisies`,
+  chooseMore: 'Choisissez deux à quatre images, ou le bouton d’une ligne, pour les voir côte à côte.',
+  nothingChosen: 'Ne rien choisir',
+  previousRow: 'Ligne précédente',
+  nextRow: 'Ligne suivante',
+  flip: 'Alterner',
+  flipHint: 'Maintenir B : la deuxième image sur la première',
+  zoomIn: 'Agrandir',
+  zoomOut: 'Réduire',
+  fit: 'Ajuster',
+  changed: 'Ce qui diffère',
+  nothingDiffers: "Rien de ce qui est enregistré ne diffère.",
+  differs: (names) => `Ces images diffèrent aussi par : ${names}.`,
+  queued: "L'image est en file",
+  waits: "L'image attend",
+  waitsHint: 'La session est en pause : elle sera faite avec les autres à la reprise.',
+  notQueued: "L'image n'a pas pu être mise en file",
+  openImage: "Ouvrir l'image",
+  allOfCell: 'Toutes les images de cette case',
+  noSession: 'Choisissez une session pour comparer ses images.',
+  toSessions: 'Vers les sessions',
+  keysHint: 'Les flèches déplacent, Entrée ouvre, Espace choisit ; O, P, K jugent la valeur, B alterne.'
 }
