@@ -39,6 +39,7 @@ function alonePage(): Plugin {
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <meta name="color-scheme" content="dark light">
 <title>SDGen</title>
+<link rel="icon" href="data:,">
 <script type="module" src="web/${entry.fileName}"></script>
 </html>
 `
