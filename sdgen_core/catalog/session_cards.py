@@ -15,7 +15,7 @@ from .store import Store
 THUMBS = 4
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: that takes three times as long to make, and a page has hundreds
 class SessionCard:
     """What a list shows of a session. ``name`` is its title where somebody gave it one, ``original_name`` what it was made as.
 
