@@ -1,5 +1,220 @@
 import type { Same } from './shell'
 
+const n = (value: number, language: string): string => value.toLocaleString(language)
+const percent = (share: number, language: string): string => share.toLocaleString(language, { style: 'percent' })
+
+const FLAGS_EN: Record<string, string> = {
+  favourite: 'Favourite', interesting: 'Interesting', trash: 'Trash', marked: 'Any mark', failed: 'Failed', judged: 'Values judged', tagged: 'Tagged',
+  noted: 'With a note', missing: 'File is gone', broken: 'Cannot be shown', landscape: 'Landscape', portrait: 'Portrait', square: 'Square',
+  duplicate: 'Near-duplicate'
+} // prettier-ignore
+const FLAGS_FR: Record<string, string> = {
+  favourite: 'Favori', interesting: 'Intéressant', trash: 'Corbeille', marked: 'Toute marque', failed: 'Raté', judged: 'Valeurs jugées',
+  tagged: 'Étiqueté', noted: 'Avec une note', missing: 'Fichier disparu', broken: 'Illisible', landscape: 'Paysage', portrait: 'Portrait',
+  square: 'Carré', duplicate: 'Quasi-doublon'
+} // prettier-ignore
+const GROUPS_EN: Record<string, string> = {
+  mark: 'Marks', state: 'State', rating: 'Rating', tag: 'Tags', model: 'Model', sampler: 'Sampler', scheduler: 'Scheduler', theme: 'Theme',
+  style: 'Style', template: 'Template', session: 'Session', seed: 'Seed'
+} // prettier-ignore
+const GROUPS_FR: Record<string, string> = {
+  mark: 'Marques', state: 'État', rating: 'Note', tag: 'Étiquettes', model: 'Modèle', sampler: 'Échantillonneur', scheduler: 'Planificateur',
+  theme: 'Thème', style: 'Style', template: 'Modèle de prompt', session: 'Session', seed: 'Graine'
+} // prettier-ignore
+const SORTS_EN: Record<string, string> = {
+  created: 'Date', number: 'Place in the session', file: 'File name', seed: 'Seed', rating: 'Rating', mark: 'Mark', judged: 'Values judged',
+  bytes: 'File size', pixels: 'Pixels', steps: 'Steps', cfg: 'CFG', model: 'Model', sampler: 'Sampler', session: 'Session', random: 'Shuffled'
+} // prettier-ignore
+const SORTS_FR: Record<string, string> = {
+  created: 'Date', number: 'Place dans la session', file: 'Nom du fichier', seed: 'Graine', rating: 'Note', mark: 'Marque', judged: 'Valeurs jugées',
+  bytes: 'Taille du fichier', pixels: 'Pixels', steps: 'Étapes', cfg: 'CFG', model: 'Modèle', sampler: 'Échantillonneur', session: 'Session',
+  random: 'Mélangé'
+} // prettier-ignore
+const VERDICTS_EN: Record<string, string> = { ok: 'OK', partial: 'Partly', ko: 'KO', 'no-effect': 'No effect', unintended: 'Unintended' }
+const VERDICTS_FR: Record<string, string> = { ok: 'OK', partial: 'En partie', ko: 'KO', 'no-effect': 'Sans effet', unintended: 'Non voulu' }
+const NAMES_EN: Record<string, string> = { file: 'The files’ own names', number: 'Numbers in this order', values: 'Values and seed' }
+const NAMES_FR: Record<string, string> = { file: 'Noms des fichiers', number: 'Numéros dans cet ordre', values: 'Valeurs et graine' }
+
+const FOUND_EN = {
+  clear: 'Clear',
+  clearSearch: 'Clear the search',
+  suggestions: 'Suggestions',
+  column: (column: number) => `At column ${String(column)}:`,
+  failed: 'Failed',
+  starCount: (stars: number) => (stars === 1 ? '1 star' : `${String(stars)} stars`),
+  noStars: 'No rating',
+  cellSize: 'Size of the images',
+  sortBy: 'Sort by',
+  sortName: (name: string) => SORTS_EN[name] ?? name,
+  bestFirst: 'Newest first',
+  turnRound: 'Turn the order round',
+  shuffle: 'Shuffle again',
+  queries: 'Saved searches',
+  saveQuery: 'Save this search',
+  queryName: 'Name',
+  forgetQuery: (name: string) => `Forget the search “${name}”`,
+  noQueries: 'No search is saved yet. Type or choose one, then give it a name here.',
+  filters: 'Filters',
+  hideFilters: 'Hide the filters',
+  showFilters: 'Show the filters',
+  activeFilters: 'Active filters',
+  clearFilters: 'Clear all filters',
+  clearOne: (name: string) => `Clear ${name}`,
+  exclude: (name: string) => `Exclude ${name}`,
+  excludeHint: 'Click: only this. With Alt: not this.',
+  excludeKo: 'Without KO',
+  onlyUnjudged: 'Not judged yet',
+  searchValues: (name: string) => `Search in ${name}`,
+  moreValues: (count: number) => `${n(count, 'en')} more`,
+  fewerValues: 'Fewer',
+  noValues: 'Nothing fits.',
+  notWritable: 'This placeholder’s name cannot be written in a search.',
+  success: (ok: number, judged: number) => `${percent(ok / judged, 'en')} OK of ${n(judged, 'en')} judged`,
+  notJudged: 'Not judged yet',
+  group: (name: string) => GROUPS_EN[name] ?? name,
+  flag: (name: string) => FLAGS_EN[name] ?? name,
+  seedHint: '42, 100..199, >=5000',
+  selection: 'Selection',
+  selectedCount: (count: number) => `${n(count, 'en')} selected`,
+  selectAll: 'Select all',
+  invert: 'Invert',
+  selectNone: 'Select none',
+  mark: 'Mark',
+  unmark: 'Take the mark away',
+  rate: 'Rating',
+  markFailed: 'Mark as failed',
+  notFailed: 'Not failed',
+  more: 'More',
+  tagThem: 'Add tag',
+  untagThem: 'Remove tag',
+  tagName: 'Tag',
+  noteThem: 'Write note',
+  note: 'Note',
+  noteHint: 'An empty note takes the old one away.',
+  valueVerdict: 'Verdict about a value',
+  placeholder: 'Placeholder',
+  verdict: (name: string) => VERDICTS_EN[name] ?? name,
+  noVerdict: 'No verdict',
+  said: (label: string) => label,
+  exportThem: 'Export …',
+  exportTitle: (count: number) => `Export ${count === 1 ? '1 image' : `${n(count, 'en')} images`}`,
+  clean: 'Clean copies: without prompt, workflow and any other metadata',
+  names: 'Names of the files',
+  namesOf: (way: string) => NAMES_EN[way] ?? way,
+  manifestToo: 'A table of seeds, values and verdicts (manifest.csv) comes with them.',
+  tooManyToExport: (most: number) => `At most ${n(most, 'en')} images go into one file: choose fewer.`,
+  makeZip: 'Make the zip',
+  making: (done: number, total: number) => `${n(done, 'en')} of ${n(total, 'en')} images packed`,
+  zipReady: (size: string) => `Ready: ${size}. The download begins by itself.`,
+  download: 'Download',
+  cancel: 'Cancel',
+  openOnCanvas: 'Open its workflow on the canvas',
+  noWorkflow: 'This image has no workflow in its file.',
+  toInput: 'Copy into ComfyUI’s input folder',
+  inInput: (name: string) => `Choose “${name}” in a Load Image node.`,
+  inInputTitle: 'Copied',
+  notCopied: 'This image could not be copied',
+  emptyTrash: 'Empty trash …',
+  emptyTrashTitle: 'Empty the trash',
+  trashHolds: (images: number, size: string) => `${images === 1 ? '1 image' : `${n(images, 'en')} images`}, ${size}, go into the system’s trash.`,
+  trashEmpty: 'The trash is empty.',
+  trashRefused: (count: number) => `${n(count, 'en')} cannot be removed:`,
+  emptyIt: 'Empty it',
+  emptying: 'Emptying …',
+  emptied: (files: number, size: string) => `${n(files, 'en')} ${files === 1 ? 'file' : 'files'} removed, ${size}`,
+  arrived: (count: number) => (count === 1 ? '1 new image' : `${n(count, 'en')} new images`)
+}
+
+const FOUND_FR: Same<typeof FOUND_EN> = {
+  clear: 'Effacer',
+  clearSearch: 'Effacer la recherche',
+  suggestions: 'Suggestions',
+  column: (column) => `À la colonne ${String(column)} :`,
+  failed: 'Raté',
+  starCount: (stars) => (stars === 1 ? '1 étoile' : `${String(stars)} étoiles`),
+  noStars: 'Sans note',
+  cellSize: 'Taille des images',
+  sortBy: 'Trier par',
+  sortName: (name) => SORTS_FR[name] ?? name,
+  bestFirst: "Les plus récentes d'abord",
+  turnRound: "Inverser l'ordre",
+  shuffle: 'Mélanger à nouveau',
+  queries: 'Recherches enregistrées',
+  saveQuery: 'Enregistrer cette recherche',
+  queryName: 'Nom',
+  forgetQuery: (name) => `Oublier la recherche « ${name} »`,
+  noQueries: "Aucune recherche enregistrée. Tapez-en ou choisissez-en une, puis nommez-la ici.",
+  filters: 'Filtres',
+  hideFilters: 'Masquer les filtres',
+  showFilters: 'Afficher les filtres',
+  activeFilters: 'Filtres actifs',
+  clearFilters: 'Effacer tous les filtres',
+  clearOne: (name) => `Effacer ${name}`,
+  exclude: (name) => `Exclure ${name}`,
+  excludeHint: 'Clic : seulement ceci. Avec Alt : sans ceci.',
+  excludeKo: 'Sans KO',
+  onlyUnjudged: 'Pas encore jugées',
+  searchValues: (name) => `Rechercher dans ${name}`,
+  moreValues: (count) => `${n(count, 'fr')} de plus`,
+  fewerValues: 'Moins',
+  noValues: 'Rien ne correspond.',
+  notWritable: "Le nom de ce paramètre ne peut pas s'écrire dans une recherche.",
+  success: (ok, judged) => `${percent(ok / judged, 'fr')} OK sur ${n(judged, 'fr')} jugées`,
+  notJudged: 'Pas encore jugé',
+  group: (name) => GROUPS_FR[name] ?? name,
+  flag: (name) => FLAGS_FR[name] ?? name,
+  seedHint: '42, 100..199, >=5000',
+  selection: 'Sélection',
+  selectedCount: (count) => `${n(count, 'fr')} sélectionnée${count < 2 ? '' : 's'}`,
+  selectAll: 'Tout sélectionner',
+  invert: 'Inverser',
+  selectNone: 'Ne rien sélectionner',
+  mark: 'Marquer',
+  unmark: 'Retirer la marque',
+  rate: 'Note',
+  markFailed: 'Marquer comme ratée',
+  notFailed: 'Pas ratée',
+  more: 'Plus',
+  tagThem: "Ajouter l'étiquette",
+  untagThem: "Retirer l'étiquette",
+  tagName: 'Étiquette',
+  noteThem: 'Écrire la note',
+  note: 'Note',
+  noteHint: "Une note vide efface l'ancienne.",
+  valueVerdict: 'Verdict sur une valeur',
+  placeholder: 'Paramètre',
+  verdict: (name) => VERDICTS_FR[name] ?? name,
+  noVerdict: 'Sans verdict',
+  said: (label) => label,
+  exportThem: 'Exporter …',
+  exportTitle: (count) => `Exporter ${count === 1 ? '1 image' : `${n(count, 'fr')} images`}`,
+  clean: 'Copies nettoyées : sans prompt, workflow ni autres métadonnées',
+  names: 'Noms des fichiers',
+  namesOf: (way) => NAMES_FR[way] ?? way,
+  manifestToo: 'Un tableau des graines, valeurs et verdicts (manifest.csv) les accompagne.',
+  tooManyToExport: (most) => `Un fichier contient au plus ${n(most, 'fr')} images : choisissez-en moins.`,
+  makeZip: 'Créer le zip',
+  making: (done, total) => `${n(done, 'fr')} images sur ${n(total, 'fr')} ajoutées`,
+  zipReady: (size) => `Prêt : ${size}. Le téléchargement commence tout seul.`,
+  download: 'Télécharger',
+  cancel: 'Annuler',
+  openOnCanvas: 'Ouvrir son workflow sur le canevas',
+  noWorkflow: "Le fichier de cette image ne contient pas de workflow.",
+  toInput: "Copier dans le dossier d'entrée de ComfyUI",
+  inInput: (name) => `Choisissez « ${name} » dans un nœud Load Image.`,
+  inInputTitle: 'Copié',
+  notCopied: "Cette image n'a pas pu être copiée",
+  emptyTrash: 'Vider la corbeille …',
+  emptyTrashTitle: 'Vider la corbeille',
+  trashHolds: (images, size) => `${images === 1 ? '1 image' : `${n(images, 'fr')} images`}, ${size}, iront dans la corbeille du système.`,
+  trashEmpty: 'La corbeille est vide.',
+  trashRefused: (count) => `${n(count, 'fr')} ne peuvent pas être supprimées :`,
+  emptyIt: 'La vider',
+  emptying: 'Vidage …',
+  emptied: (files, size) => `${n(files, 'fr')} fichier${files < 2 ? '' : 's'} supprimé${files < 2 ? '' : 's'}, ${size}`,
+  arrived: (count) => (count === 1 ? '1 nouvelle image' : `${n(count, 'fr')} nouvelles images`)
+}
+
 export const en = {
   search: 'Search',
   searchHint: 'Hair:Red -is:failed "wet street" date:7d',
@@ -9,10 +224,11 @@ export const en = {
   imageNumber: (number: number, seed: string) => `Image ${String(number)}, seed ${seed}`,
   gone: 'The file is gone.',
   broken: 'The file cannot be shown.',
-  allImages: 'All images'
+  allImages: 'All images',
+  found: FOUND_EN
 }
 
-export const fr: Same<typeof en> = {
+export const fr: Same<Omit<typeof en, 'found'>> & { found: Same<typeof FOUND_EN> } = {
   search: 'Rechercher',
   searchHint: 'Hair:Red -is:failed "wet street" date:7d',
   noImages: 'Aucune image trouvée.',
@@ -21,5 +237,6 @@ export const fr: Same<typeof en> = {
   imageNumber: (number, seed) => `Image ${String(number)}, graine ${seed}`,
   gone: "Le fichier n'est plus là.",
   broken: 'Le fichier ne peut pas être affiché.',
-  allImages: 'Toutes les images'
+  allImages: 'Toutes les images',
+  found: FOUND_FR
 }

@@ -1,0 +1,141 @@
+/** The groups of the filters' pane: what can be chosen, how many images it finds, and how its text is written. */
+
+import type { Facets } from '../api'
+import { asks, cleared, clauses, fieldOf, including, type Target, toggled, valueNames, without, writable } from './query-text'
+
+/** Verdicts about a value among the images that are found. */
+export interface Verdicts {
+  ok: number
+  partial: number
+  ko: number
+}
+
+export interface Choice {
+  /** Names of it in a query, the one to write first. */
+  names: [string, ...string[]]
+  label: string
+  images: number
+  verdicts?: Verdicts
+  /** What it sets, where that is not its group's. */
+  target: Target
+}
+
+export interface Group {
+  id: string
+  /** Of a placeholder: its name. */
+  placeholder?: string
+  choices: Choice[]
+  /** How many there are in the library, shown or not. */
+  known: number
+  writable: boolean
+}
+
+const MARKS = ['favourite', 'interesting', 'trash', 'marked'] as const
+const STATES = ['failed', 'judged', 'tagged', 'noted', 'duplicate', 'broken', 'missing', 'landscape', 'portrait', 'square'] as const
+const SHAPES: readonly string[] = ['landscape', 'portrait', 'square']
+const NAMED = ['tag', 'model', 'sampler', 'scheduler', 'theme', 'style', 'template'] as const
+
+/** Words of the quick filters. */
+export const UNJUDGED: readonly string[] = ['judged', 'marked', 'failed']
+export const KO: Target = { field: 'verdict' }
+
+/** The target of a flag: marks are alternatives, and so are shapes; every other one is a condition of its own. */
+export function flagTarget(flag: string): Target {
+  const marks: readonly string[] = MARKS
+  return { field: 'is', family: marks.includes(flag) ? marks : SHAPES.includes(flag) ? SHAPES : [flag] }
+}
+
+/** The groups of what is found; those in which nothing can be chosen are left out. */
+export function groups(found: Facets, inSession: boolean, words: { flag: (name: string) => string; stars: (rating: number) => string }): Group[] {
+  const out: Group[] = []
+  const counts = found.groups
+  if (counts) {
+    const flags = new Map(counts.flag.map(({ name, images }) => [name, images]))
+    const flag = (names: readonly string[]): Choice[] =>
+      names.map((name) => ({ names: [name], label: words.flag(name), images: flags.get(name) ?? 0, target: flagTarget(name) }))
+    out.push({ id: 'mark', choices: flag(MARKS), known: MARKS.length, writable: true })
+    const states = flag(STATES).filter(({ images, names }) => images || names[0] === 'failed')
+    out.push({ id: 'state', choices: states, known: states.length, writable: true })
+    const rating = counts.rating.map(({ name, images }) => ({ names: [name] as [string], label: words.stars(Number(name)), images, target: { field: 'rating' } }))
+    out.push({ id: 'rating', choices: rating.reverse(), known: rating.length, writable: true })
+  }
+  for (const { name, known, values } of found.placeholders) {
+    const target = { field: fieldOf(name) }
+    const choices = values.map(({ key, text, images, ok, partial, ko, no_effect, unintended }) => ({
+      names: valueNames(key, text),
+      label: labelOf(key, text),
+      images,
+      verdicts: { ok, partial, ko: ko + no_effect + unintended },
+      target
+    }))
+    out.push({ id: `@${name}`, placeholder: name, choices, known, writable: writable(name) })
+  }
+  if (counts)
+    for (const field of inSession ? NAMED : [...NAMED, 'session' as const]) {
+      const choices = counts[field].filter(({ name }) => name).map(({ name, label, images }) => ({ names: [name] as [string], label, images, target: { field } }))
+      if (choices.length) out.push({ id: field, choices, known: choices.length, writable: true })
+    }
+  return out
+}
+
+/** A value of several parts is shown by its key: its text is JSON. */
+function labelOf(key: string, text: string): string {
+  return /^[[{]/.test(text) ? key : text || key
+}
+
+/** Values that fit what somebody looks for among them, and those that are chosen first. */
+export function fitting(choices: readonly Choice[], wanted: string, text: string): Choice[] {
+  const word = wanted.trim().toLowerCase()
+  const chosen = (choice: Choice): number => (asks(text, choice.target, ...choice.names) ? 0 : 1)
+  return choices
+    .filter((choice) => !word || choice.label.toLowerCase().includes(word) || choice.names.some((name) => name.toLowerCase().includes(word)))
+    .map((choice, at) => ({ choice, rank: chosen(choice), at }))
+    .sort((a, b) => a.rank - b.rank || a.at - b.at)
+    .map(({ choice }) => choice)
+}
+
+/** The text after a click on a choice. */
+export function clicked(text: string, choice: Choice, negate: boolean): string {
+  return toggled(text, choice.target, negate, ...choice.names)
+}
+
+/** The text without anything that a group said. */
+export function groupCleared(text: string, group: Group): string {
+  const targets = new Map(group.choices.map(({ target }) => [JSON.stringify(target), target]))
+  return [...targets.values()].reduce(cleared, text)
+}
+
+/** Whether the text says anything of a group. */
+export const speaks = (text: string, group: Group): boolean => groupCleared(text, group) !== text
+
+// ---- quick filters ----
+
+export const withoutKo = (text: string): boolean => asks(text, KO, 'ko') === 'no'
+export const turnKo = (text: string): string => (withoutKo(text) ? without(text, KO, 'ko') : including(text, KO, true, 'ko'))
+
+export const onlyUnjudged = (text: string): boolean => UNJUDGED.every((flag) => asks(text, { field: 'is' }, flag) === 'no')
+
+export function turnUnjudged(text: string): string {
+  const on = !onlyUnjudged(text)
+  const off = UNJUDGED.reduce((now, flag) => without(now, { field: 'is' }, flag), text)
+  return on ? UNJUDGED.reduce((now, flag) => including(now, { field: 'is', family: UNJUDGED }, true, flag), off) : off
+}
+
+// ---- seeds ----
+
+const SEED = /^(?:(?:[<>]=?|=)?\d+|\d+\.\.\d*|\.\.\d+)$/
+
+/** Seeds and ranges of them as somebody types them; null for what is none. */
+export function seedList(typed: string): string[] | null {
+  const parts = typed.split(/[\s,;]+/).filter(Boolean)
+  return parts.every((part) => SEED.test(part)) ? parts : null
+}
+
+export function seedsOf(text: string): string[] {
+  return clauses(text).clauses.filter(({ field, negate }) => field === 'seed' && !negate).flatMap(({ values }) => values)
+}
+
+export function withSeeds(text: string, seeds: readonly string[]): string {
+  const target = { field: 'seed' }
+  return seeds.reduce((now, seed) => including(now, target, false, seed), cleared(text, target))
+}
