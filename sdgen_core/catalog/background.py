@@ -28,7 +28,8 @@ _PERIOD, _BUSY_PERIOD, _TELL_EVERY, _AFTER_ERROR = 2.0, 10.0, 0.25, 30.0
 class Background:
     """One thread. ``catalog`` gives the catalog, ``roots`` the folders, ``arriving`` the sessions that come by themselves.
 
-    ``busy`` says whether ComfyUI renders: then nothing is made, and folders are read at a tenth of the speed.
+    ``busy`` says whether ComfyUI renders: then nothing is made, and folders are read at a tenth of the speed. ``settle`` ends what a
+    killed process had begun in the trash, and takes back what was taken out of it; it is called after each import.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class Background:
         arriving: Callable[[], Collection[Path]],
         busy: Callable[[], bool],
         tell: Callable[..., None],
+        settle: Callable[[], object],
     ) -> None:
         self._catalog, self._pictures, self._roots, self._file = catalog, pictures, roots, file
-        self._arriving, self._busy, self._tell, self._delay = arriving, busy, tell, 0.0
+        self._arriving, self._busy, self._tell, self._settle, self._delay = arriving, busy, tell, settle, 0.0
         self._wake = threading.Condition()
         self._stopping = False
         self._asked: bool | None = False  # an import is wanted; True: of every image
@@ -107,6 +109,7 @@ class Background:
                 if asked is not None:
                     watch = None
                     self._import(every=asked)
+                    self._settle()
                 if watch is None:
                     from .scan.importer import Importer
                     from .scan.watch import Watch

@@ -21,9 +21,11 @@ from .pictures.thumbs import Thumbs
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..sessions.ledger import Ledger
     from ..sessions.service import Sessions
     from .catalog import Catalog
     from .index import Index
+    from .trash import Trash
 
 #: What listeners are told: a kind ("images", "sessions", "import") and what belongs to it, as JSON.
 Listener = Callable[[str, dict[str, Any]], None]
@@ -56,6 +58,7 @@ class Library:
         self._given = [Path(os.path.realpath(root)) for root in roots]
         self._lock = threading.Lock()
         self._catalog: Catalog | None = None
+        self._ledger: Ledger | None = None
         self._states: dict[str, tuple[object, ...]] = {}
         self.pictures = Pictures(self._index, Thumbs(folder / "thumbs"), self.file, max_bytes=max_thumbs)
         self._arrivals = Arrivals(self._index, self._root_of, self.pictures.saved, self.tell)
@@ -67,6 +70,7 @@ class Library:
             arriving=self._arrivals.folders,
             busy=busy,
             tell=self.tell,
+            settle=lambda: self.trash.recover(),
         )
 
     @property
@@ -78,6 +82,13 @@ class Library:
 
                 self._catalog = Catalog(self.folder)
             return self._catalog
+
+    @property
+    def trash(self) -> Trash:
+        """The trash, which leaves sessions alone that are being made."""
+        from .trash import Trash
+
+        return Trash(self.catalog, self.roots, self._ledger)
 
     def _index(self) -> Index:
         return self.catalog.index
@@ -131,6 +142,7 @@ class Library:
 
     def follow(self, sessions: Sessions) -> None:
         """Take in what these sessions save, at once."""
+        self._ledger = sessions.ledger
         sessions.saved.append(self.saved)
         sessions.changed.append(lambda session: self._session_changed(sessions, session))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..errors import SDGenError
 from .gallery_judging import tell
 from .gallery_library import without_paths
 from .gallery_pages import parsed
@@ -14,7 +13,7 @@ from .route import Call, Engine
 
 if TYPE_CHECKING:
     from ..catalog.query import Query
-    from ..catalog.trash import Refused, Trash
+    from ..catalog.trash import Refused
 
 
 def show(engine: Engine, call: Call) -> TrashPreview:
@@ -29,7 +28,7 @@ def preview(engine: Engine, call: Call) -> TrashPreview:
 
 def empty(engine: Engine, call: Call) -> TrashReport:
     """Remove files of images in the trash. Raises ``catalog-locked`` and ``disk-full``."""
-    report = _trash(engine).empty(call.body.ids, call.body.permanently)
+    report = engine.library.trash.empty(call.body.ids, call.body.permanently)
     tell(engine.library, report.removed, report.sessions)
     return TrashReport(
         removed=report.removed,
@@ -42,7 +41,7 @@ def empty(engine: Engine, call: Call) -> TrashReport:
 
 
 def _preview(engine: Engine, query: Query | None) -> TrashPreview:
-    found = _trash(engine).preview(query)
+    found = engine.library.trash.preview(query)
     return TrashPreview(
         images=found.images,
         bytes=found.bytes,
@@ -57,13 +56,3 @@ def _refused(engine: Engine, refused: Iterable[Refused]) -> list[TrashRefused]:
         TrashRefused(image=one.image, code=one.code, reason=without_paths(engine.library, one.reason))
         for one in refused
     ]
-
-
-def _trash(engine: Engine) -> Trash:
-    from ..catalog.trash import Trash
-
-    try:
-        ledger = engine.sessions.ledger
-    except SDGenError:  # there are no orders where there is no ComfyUI
-        ledger = None
-    return Trash(engine.library.catalog, engine.library.roots, ledger)

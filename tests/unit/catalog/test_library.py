@@ -175,3 +175,22 @@ def test_files_outside_of_the_roots_are_not_given(opened, root, tmp_path):
         library.thumbnail("../../etc/passwd", SMALL)
     with pytest.raises(SDGenError):
         library.thumbnail("0" * 32, SMALL)
+
+
+def test_what_was_taken_out_of_the_trash_is_an_image_again(opened, root):
+    library = opened()
+    library.start()
+    until(lambda: value(library, "SELECT count(*) FROM image") == 5 and not library.progress()["running"])
+    image, file = library.catalog.index.store.rows("SELECT id, file FROM image LIMIT 1")[0]
+    path = root / "20260102_030405-mine" / file
+    kept = path.read_bytes()
+    library.catalog.judge([image], "mark", "trash")
+    assert library.trash.empty([image], permanently=True).removed == [image]
+    assert (
+        not path.exists()
+        and file in (path.parent / "manifest.json").read_text(encoding="utf-8").partition('"removed"')[2]
+    )
+    path.write_bytes(kept)
+    library.import_now(every=True)
+    until(lambda: value(library, f"SELECT removed + missing FROM image WHERE id={image}") == 0)
+    until(lambda: '"removed"' not in (path.parent / "manifest.json").read_text(encoding="utf-8"))
