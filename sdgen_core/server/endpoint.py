@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import SDGenError
@@ -118,12 +119,13 @@ class Endpoints:
         # A stream, for ComfyUI's option to pack answers packs every plain one, those that are packed already too.
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         try:
-            await response.prepare(request)
-            piece = answer.body if request.method != "HEAD" else b""
-            while piece:
-                await response.write(piece)
-                piece = await self._workers.run(answer.next_piece)
-            await response.write_eof()
+            with suppress(ConnectionError):  # who scrolls on leaves many an image half loaded
+                await response.prepare(request)
+                piece = answer.body if request.method != "HEAD" else b""
+                while piece:
+                    await response.write(piece)
+                    piece = await self._workers.run(answer.next_piece)
+                await response.write_eof()
         finally:
             answer.close()
         return response

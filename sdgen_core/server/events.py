@@ -128,8 +128,8 @@ class Hub:
             hello = f"retry: 2000\nid: {self._run}-{self._number}\n\n".encode()
             self._readers.add(reader)
         try:
-            await response.prepare(request)
             with contextlib.suppress(ConnectionError):
+                await response.prepare(request)
                 await reader.write(response, b"".join([*missed, hello]))
                 await self._serve(response, reader)
         finally:

@@ -124,7 +124,7 @@ async def measure(shown: Library, folder: Path) -> None:
         return bytes(await client.stdout.readline())
 
     def figures() -> dict[str, float]:
-        found = sorted(late)
+        found = sorted(late) or [0.0]
         late.clear()
         return {"late_p99_ms": found[int(len(found) * 0.99)], "late_max_ms": found[-1], **steps.take()}
 

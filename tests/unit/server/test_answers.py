@@ -68,7 +68,7 @@ def test_files_come_whole_whatever_their_size(start):
     assert running.ask("GET", f"/sdgen/images/{image}/file").error == (404, "missing-file")
 
 
-def test_a_reader_who_leaves_leaves_nothing_open(start):
+def test_a_reader_who_leaves_leaves_nothing_open(start, caplog):
     psutil = pytest.importorskip("psutil")
     running = start()
     path = running.root / "one" / "mine_0000_seed-40.png"
@@ -85,6 +85,7 @@ def test_a_reader_who_leaves_leaves_nothing_open(start):
     while any(file.path == str(path) for file in psutil.Process().open_files()):
         assert time.monotonic() < deadline, "the file stays open"
         time.sleep(0.05)
+    assert not caplog.records
     assert running.ask("GET", "/sdgen/images").status == 200
 
 
