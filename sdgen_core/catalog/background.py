@@ -110,6 +110,7 @@ class Background:
                     watch = None
                     self._import(every=asked)
                     self._settle()
+                    self._catalog().snapshot.refresh()  # so that nobody waits for it who opens the gallery
                 if watch is None:
                     from .scan.importer import Importer
                     from .scan.watch import Watch

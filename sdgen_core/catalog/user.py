@@ -211,6 +211,15 @@ class UserStore:
         redo = "SELECT label FROM batch WHERE kind='change' AND state='undone' ORDER BY id LIMIT 1"
         return self._store.value(undo), self._store.value(redo)
 
+    def history(self, limit: int) -> list[tuple[str, str, float]]:
+        """The last steps that can be taken back (``done``) or done again (``undone``), the newest first: label, state, Unix time."""
+        sql = "SELECT label, state, at FROM batch WHERE kind='change' AND state IN ('done', 'undone') ORDER BY id DESC LIMIT ?"
+        return [(label, state, at) for label, state, at in self._store.rows(sql, (limit,))]
+
+    def version(self) -> str:
+        """See ``Store.version``."""
+        return self._store.version()
+
     def _different(
         self,
         db: sqlite3.Connection,

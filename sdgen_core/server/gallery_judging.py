@@ -69,8 +69,7 @@ def redo(engine: Engine, call: Call) -> Turned:
 
 def history(engine: Engine, call: Call) -> History:
     """The last steps."""
-    sql = "SELECT label, state, at FROM batch WHERE kind='change' AND state IN ('done', 'undone') ORDER BY id DESC LIMIT ?"
-    rows = engine.library.catalog.user._store.rows(sql, (call.query.limit,))
+    rows = engine.library.catalog.user.history(call.query.limit)
     return History(steps=[HistoryStep(label=label, state=state, at=at) for label, state, at in rows])
 
 

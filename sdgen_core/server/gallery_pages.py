@@ -38,7 +38,7 @@ _LARGE = 20_000
 def version(engine: Engine, call: Call | None = None) -> str:
     """What every answer about the catalog depends on: both files, and the day, by which dates such as ``7d`` are counted."""
     catalog = engine.library.catalog
-    return f"{catalog.user._store.version()}.{catalog.index.store.version()}.{date.today():%y%j}"
+    return f"{catalog.user.version()}.{catalog.index.store.version()}.{date.today():%y%j}"
 
 
 def page_version(engine: Engine, call: Call) -> str:
