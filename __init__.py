@@ -13,6 +13,6 @@ async def comfy_entrypoint():  # type: ignore[no-untyped-def]
 
     host.start()
     host.add_prompt_handler(dispatch.on_prompt)
-    routes.register(host.routes(), host.engine)
+    routes.register(host.routes(), host.engine, origins=host.allowed_origins())
     workflow_files.register(host.routes(), Path(__file__).parent)  # unresolved on purpose: its name in custom_nodes
     return SDGenExtension()

@@ -407,6 +407,12 @@ def routes() -> Any:
     return _prompt_server().routes
 
 
+def allowed_origins() -> list[str]:
+    """The pages that ComfyUI's ``--enable-cors-header`` lets in; ``*`` for all of them."""
+    origin = _args().enable_cors_header
+    return [str(origin)] if origin else []
+
+
 def current_client() -> str | None:
     """The browser tab (or program) whose prompt is being executed."""
     client = _prompt_server().client_id

@@ -18,6 +18,8 @@ _UNKNOWN = "application/octet-stream"
 #: The most of one text of a file that is given, in characters; the largest canvases have 2 MiB.
 _LONGEST = 8 << 20
 _DEEPEST = 100
+#: Ids that are written at a time.
+_PIECE = 5_000
 _MAPS = ("prompt", "workflow", "sdgen")
 
 
@@ -49,13 +51,17 @@ def _page(engine: Engine, query: Query, after: str | None, limit: int) -> Images
     return ImagesPage(images=images, total=found.total, next=found.next, remarks=list(found.remarks), version=now)
 
 
-def ids(engine: Engine, call: Call) -> Ids | File:
+def ids(engine: Engine, call: Call) -> File:
     """The ids of everything that is found, in order: JSON, or little-endian int32 one behind the other."""
     query, now = question(call.query.q, call.query.sort), version(engine)
     found = pages.find(engine.library.catalog, query)
     if call.query.form == "binary":
         return File(found.ids.tobytes(), _UNKNOWN)
-    return Ids(ids=found.ids.tolist(), total=len(found.ids), remarks=list(found.remarks), version=now)
+    rest = Ids(ids=[], total=len(found.ids), remarks=list(found.remarks), version=now).model_dump_json(exclude={"ids"})
+    # In pieces: one long piece of C code would hold up all other threads.
+    pieces = (found.ids[at : at + _PIECE].tolist() for at in range(0, len(found.ids), _PIECE))
+    numbers = ",".join(",".join(map(str, piece)) for piece in pieces)
+    return File(f'{{"ids":[{numbers}],{rest[1:]}'.encode(), "application/json")
 
 
 def cards_of(engine: Engine, call: Call) -> Cards:

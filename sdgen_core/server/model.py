@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: The most images that are judged in one step, or named in one request.
+#: The most images that are judged in one step.
 MOST_IMAGES = 100_000
+#: The most that are named in one request: reading longer lists of numbers would hold up ComfyUI's event loop. A query names any number.
+MOST_NAMED = 30_000
 #: The most images on a page, and the most cards asked for by their ids.
 PAGE = 500
 

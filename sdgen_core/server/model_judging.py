@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .model import MOST_IMAGES, Answer, Asked, Body, ImageId, QueryText, Slug
+from .model import MOST_NAMED, Answer, Asked, Body, ImageId, QueryText, Slug
 
 FieldName = Annotated[
     str,
@@ -23,7 +23,7 @@ FieldValue = Annotated[str | None, Field(max_length=20_000, description="null cl
 class JudgeBody(Body):
     """What is said about which images: those with `ids`, or all that the query `q` finds."""
 
-    ids: list[ImageId] | None = Field(default=None, min_length=1, max_length=MOST_IMAGES)
+    ids: list[ImageId] | None = Field(default=None, min_length=1, max_length=MOST_NAMED)
     q: QueryText | None = None
     field: FieldName
     value: FieldValue

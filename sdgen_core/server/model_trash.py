@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .model import MOST_IMAGES, Answer, Body, ImageId, QueryText
+from .model import MOST_NAMED, Answer, Body, ImageId, QueryText
 
 
 class TrashPreviewBody(Body):
@@ -45,7 +45,7 @@ class TrashPreview(Answer):
 class TrashEmptyBody(Body):
     """Which images to remove, each of which must be in the trash."""
 
-    ids: Annotated[list[ImageId], Field(min_length=1, max_length=MOST_IMAGES)]
+    ids: Annotated[list[ImageId], Field(min_length=1, max_length=MOST_NAMED)]
     permanently: bool = Field(
         default=False, description="Delete the files instead of moving them into the system's trash."
     )
