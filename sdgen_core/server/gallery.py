@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..catalog.sessions import SessionQuery
 from . import gallery_compare as comparing
 from . import gallery_complete as completion
+from . import gallery_export as exporting
 from . import gallery_facets as counts
 from . import gallery_images as images
 from . import gallery_judging as judging
@@ -53,9 +54,6 @@ from .model_review import Review, ReviewAsked
 from .model_sessions import SessionDetails, SessionList
 from .model_trash import TrashEmptyBody, TrashPreview, TrashPreviewBody, TrashReport
 from .route import Route
-
-#: Of a body with 100,000 ids.
-_IDS_LIMIT = 2 << 20
 
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "application/octet-stream")
 
@@ -199,7 +197,6 @@ ROUTES: tuple[Route, ...] = (
         "Judge images, as one step",
         body=JudgeBody,
         answer=Judged,
-        limit=_IDS_LIMIT,
     ),
     Route(
         "POST",
@@ -208,7 +205,6 @@ ROUTES: tuple[Route, ...] = (
         "Judge sessions, as one step",
         body=JudgeSessionsBody,
         answer=Judged,
-        limit=_IDS_LIMIT,
     ),
     Route("POST", "/sdgen/undo", judging.undo, "Take the last step back", body=Empty, answer=Turned),
     Route("POST", "/sdgen/redo", judging.redo, "Do again what was taken back", body=Empty, answer=Turned),
@@ -266,8 +262,8 @@ ROUTES: tuple[Route, ...] = (
         body=TrashEmptyBody,
         answer=TrashReport,
         slow=True,
-        limit=_IDS_LIMIT,
     ),
+    *exporting.ROUTES,
     # import
     Route("GET", "/sdgen/import", library.progress, "How far the import is", answer=ImportProgress),
     Route(
