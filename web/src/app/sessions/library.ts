@@ -55,8 +55,8 @@ export const useLibrary = defineStore('library', () => {
       statuses.value = bounds.counts.status ?? {}
       remarks.value = state.remarks
       importing.value = state.importing
-      judging.undoable = state.steps.undo
-      judging.redoable = state.steps.redo
+      // Others judge, too; what is being written here tells it itself.
+      if (!judging.writing) [judging.undoable, judging.redoable] = [state.steps.undo, state.steps.redo]
       error.value = null
     } catch (failure) {
       error.value = failure instanceof ApiError ? failure : new ApiError('no-answer', String(failure), '')

@@ -10,4 +10,8 @@ export type SessionDetails = Schemas['SessionDetails']
 export type Order = Schemas['Status']
 export type Verified = Schemas['Verified']
 
+/** What a small window can ask, or show, about a session. */
+export type Form = 'name' | 'note' | 'tags' | 'extend' | 'facts'
+
+/** States in which a session makes images, or will by itself. */
 export const ACTIVE: readonly string[] = ['planned', 'running']

@@ -70,6 +70,7 @@ export const useSessionList = defineStore('session-list', () => {
     const { signal } = (asking = new AbortController())
     reading = undefined
     wanted = 0
+    next = null // of the list before
     loading.value = true
     try {
       await ask(signal)
@@ -77,7 +78,10 @@ export const useSessionList = defineStore('session-list', () => {
     } catch (failure) {
       if (!signal.aborted) fail(failure)
     } finally {
-      if (asking.signal === signal) loading.value = false
+      if (asking.signal === signal) {
+        loading.value = false
+        if (wanted > slugs.value.length) void more(wanted)
+      }
     }
   }
 
@@ -107,7 +111,7 @@ export const useSessionList = defineStore('session-list', () => {
 
   async function readOn(signal: AbortSignal): Promise<void> {
     try {
-      while (next !== null && slugs.value.length < wanted && !signal.aborted) {
+      while (next !== null && slugs.value.length < wanted) {
         loading.value = true
         const answer = await page(next, Math.min(MOST, Math.max(PAGE, wanted - slugs.value.length)), signal)
         if (signal.aborted) return
@@ -147,17 +151,23 @@ export const useSessionList = defineStore('session-list', () => {
     })
   }
 
-  /** Change what is shown of sessions at once; gives the function that takes it back. */
+  /** Change what is shown of sessions at once; gives the function that takes it back, where nothing else was shown since. */
   function patch(changed: readonly string[], change: (card: SessionCard) => Partial<SessionCard>): () => void {
-    const before: SessionCard[] = []
+    const shownNow: [before: SessionCard, change: Partial<SessionCard>][] = []
     for (const slug of changed) {
       const card = cards.get(slug)
       if (!card) continue
-      before.push(card)
-      cards.set(slug, { ...card, ...change(card) })
+      const to = change(card)
+      shownNow.push([card, to])
+      cards.set(slug, { ...card, ...to })
     }
     return () => {
-      for (const card of before) if (cards.has(card.slug)) cards.set(card.slug, card)
+      for (const [before, to] of shownNow) {
+        const now = cards.get(before.slug)
+        if (!now) continue
+        const same = (Object.keys(to) as (keyof SessionCard)[]).filter((name) => JSON.stringify(now[name]) === JSON.stringify(to[name]))
+        cards.set(before.slug, { ...now, ...Object.fromEntries(same.map((name) => [name, before[name]])) })
+      }
     }
   }
 
