@@ -1,0 +1,114 @@
+/** The table that is looked at, asked for anew when its address or what was said of images changes. */
+
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
+
+import { ApiError } from '../api'
+import { useApi, usePlatform, useTexts } from '../provided'
+import { within } from '../stores/results'
+import { useViews } from '../views'
+import { both } from './links'
+import { asked, readTable, type Row, type Shown, type Success, type Totals, writeTable } from './tables'
+
+/** How long (ms) news are collected. */
+const PATIENCE = 500
+
+interface Answer<T> {
+  rows: T[]
+  remarks: string[]
+}
+
+export function useStatistics() {
+  const api = useApi()
+  const platform = usePlatform()
+  const texts = useTexts()
+  const views = useViews()
+
+  const shown = computed(() => readTable(views.now.table))
+  const query = computed(() => within(views.now.session, views.now.q))
+  const rows = shallowRef<Row[] | null>(null)
+  const totals = shallowRef<Totals | null>(null)
+  const time = shallowRef<Success[]>([])
+  const remarks = ref<string[]>([])
+  const loading = ref(false)
+  const error = shallowRef<ApiError | null>(null)
+  let running: AbortController | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  function ask<T>(name: string, by: string | null, signal: AbortSignal): Promise<Answer<T>> {
+    return api.get<Answer<T>>(`/sdgen/statistics/${name}`, { q: query.value, by }, signal)
+  }
+
+  async function load(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
+    running?.abort()
+    const mine = (running = new AbortController())
+    loading.value = true
+    const { table, period } = shown.value
+    const { name, by } = asked(table, period)
+    try {
+      if (table === 'overview') {
+        const [sums, weeks] = await Promise.all([ask<Totals>(name, by, mine.signal), ask<Success>('groups', period, mine.signal)])
+        if (mine.signal.aborted) return
+        totals.value = sums.rows[0] ?? null
+        time.value = weeks.rows
+        remarks.value = sums.remarks
+      } else {
+        const answer = await ask<Row>(name, by, mine.signal)
+        if (mine.signal.aborted) return
+        rows.value = answer.rows
+        remarks.value = answer.remarks
+      }
+      error.value = null
+    } catch (failure) {
+      if (mine.signal.aborted) return
+      error.value = failure instanceof ApiError ? failure : new ApiError('no-answer', texts.noServer, '')
+    } finally {
+      if (running === mine) loading.value = false
+    }
+  }
+
+  const soon = (): void => void (timer ??= setTimeout(() => void load(), PATIENCE))
+
+  watch(
+    () => JSON.stringify([query.value, shown.value.table, shown.value.period]),
+    () => {
+      rows.value = null
+      if (views.now.screen === 'statistics') void load()
+    },
+    { immediate: true }
+  )
+
+  const stops = [
+    platform.on('images', soon),
+    platform.on('import', ({ running: still }) => {
+      if (!still) soon()
+    }),
+    platform.on('reload', soon)
+  ]
+  onScopeDispose(() => {
+    for (const stop of stops) stop()
+    running?.abort()
+    clearTimeout(timer)
+  })
+
+  function show(change: Partial<Shown>): void {
+    const next = { ...shown.value, ...(change.table && { sort: '' }), ...change }
+    views.go({ table: writeTable(next) })
+  }
+
+  /** Open the images that `q` finds among those that the statistics are about; `session`: of a session's own row. */
+  function open(q: string, session = views.now.session): void {
+    views.go({ screen: 'images', session, q: both(views.now.q, q) })
+  }
+
+  const csv = computed(() => {
+    const { name, by } = asked(shown.value.table, shown.value.period)
+    const search = new URLSearchParams({ form: 'csv', ...(query.value && { q: query.value }), ...(by && { by }) })
+    return platform.url(`/sdgen/statistics/${name}?${search}`)
+  })
+
+  return { shown, query, rows, totals, time, remarks, loading, error, load, show, open, csv }
+}
+
+export type Statistics = ReturnType<typeof useStatistics>

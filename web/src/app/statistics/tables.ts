@@ -1,0 +1,139 @@
+/** Which tables there are, their columns, and the order of their rows. */
+
+import type { components } from '../openapi'
+import { behindSum, judgedSo, ofModel, ofPeriod, pairJudged, withValue } from './links'
+
+type Schemas = components['schemas']
+export type Totals = Schemas['TotalsRow']
+export type Session = Schemas['SessionRow']
+export type Success = Schemas['SuccessRow']
+export type Stability = Schemas['StabilityRow']
+export type Impact = Schemas['ImpactRow']
+export type ValueImpact = Schemas['ValueImpactRow']
+export type PairRow = Schemas['PairRow']
+export type Row = Session | Success | Stability | Impact | ValueImpact | PairRow
+
+export const TABLES = ['overview', 'values', 'failing', 'stability', 'impact', 'impact-values', 'dead', 'pairs', 'models', 'time', 'sessions'] as const
+export type Table = (typeof TABLES)[number]
+
+/** How a cell is shown: `bar` is a rate with its interval, `share` a percentage without one. */
+export type Kind = 'text' | 'number' | 'bar' | 'share' | 'word' | 'date' | 'bytes' | 'times' | 'status'
+
+export interface Column {
+  name: string
+  kind: Kind
+  /** Where the number leads: a query, in the session of the row if it is one. */
+  query?: (row: never) => string
+}
+
+const column = (name: string, kind: Kind = 'number', query?: (row: never) => string): Column => ({ name, kind, ...(query && { query }) })
+
+const counts = (['ok', 'partial', 'ko'] as const).map((name) =>
+  column(name, 'number', (row: Success) => (row.placeholder ? judgedSo(row.placeholder, row.key ?? '', name) : ''))
+)
+const successes: Column[] = [
+  column('placeholder', 'text'),
+  column('text', 'text', (row: Success) => withValue(row.placeholder ?? '', row.key ?? '')),
+  column('rate', 'bar'),
+  column('needs'),
+  column('judged', 'number', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'ok,partial,ko')),
+  ...counts,
+  column('no_effect', 'number', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'no-effect')),
+  column('unintended', 'number', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'unintended')),
+  column('images', 'number', (row: Success) => withValue(row.placeholder ?? '', row.key ?? ''))
+]
+/** Of groups verdicts are counted, of which an image may have several: these numbers are no numbers of images. */
+const groups = (query: (name: string) => string): Column[] => [
+  column('group', 'text', (row: Success) => query(row.group ?? '')),
+  column('rate', 'bar'),
+  column('needs'),
+  column('judged'),
+  column('ok'),
+  column('partial'),
+  column('ko'),
+  column('images')
+]
+const impacts: Column[] = [
+  column('placeholder', 'text'),
+  column('text', 'text', (row: ValueImpact) => withValue(row.placeholder, row.key)),
+  column('distance', 'share'),
+  column('dead', 'word'),
+  column('images'),
+  column('pairs')
+]
+const sums = ['images', 'gone', 'judged', 'favourites', 'interesting', 'trash', 'failed', 'rated'].map((name) => column(name, 'number', () => behindSum(name)))
+
+export const COLUMNS: Record<Exclude<Table, 'overview'>, Column[]> = {
+  values: successes,
+  failing: successes,
+  stability: [
+    column('placeholder', 'text'),
+    column('text', 'text', (row: Stability) => withValue(row.placeholder, row.key)),
+    column('works', 'word'),
+    column('share', 'bar'),
+    column('seeds'),
+    column('judged', 'number', (row: Stability) => judgedSo(row.placeholder, row.key, 'ok,partial,ko'))
+  ],
+  impact: [column('placeholder', 'text'), column('distance', 'share'), column('values'), column('dead'), column('pairs')],
+  'impact-values': impacts,
+  dead: impacts,
+  pairs: [
+    column('first_text', 'text', (row: PairRow) => withValue(row.first_placeholder, row.first_key)),
+    column('second_text', 'text', (row: PairRow) => withValue(row.second_placeholder, row.second_key)),
+    column('both_ko', 'number', (row: PairRow) => pairJudged(row, 'ko', 'ko')),
+    column('images', 'number', (row: PairRow) => pairJudged(row, 'ok,partial,ko', 'ok,partial,ko')),
+    column('lift', 'times'),
+    column('lift_low', 'times'),
+    column('first_alone', 'share'),
+    column('second_alone', 'share')
+  ],
+  models: groups(ofModel),
+  time: groups(ofPeriod),
+  sessions: [column('name', 'text', () => behindSum('images')), column('started', 'date'), column('status', 'status'), ...sums, column('bytes', 'bytes'), column('model', 'text')]
+}
+
+/** The table's name at the server, and its groups. */
+export function asked(table: Table, period: string): { name: string; by: string | null } {
+  if (table === 'overview') return { name: 'totals', by: null }
+  if (table === 'models') return { name: 'groups', by: 'model' }
+  if (table === 'time') return { name: 'groups', by: period }
+  return { name: table, by: null }
+}
+
+// ---- what the address says -------------------------------------------------------------------------------------------------
+
+export const PERIODS = ['day', 'week', 'month'] as const
+
+/** Which table, in which order (a column, `-` before it for the greatest first; empty: the server's), by which period. */
+export interface Shown {
+  table: Table
+  sort: string
+  period: (typeof PERIODS)[number]
+}
+
+export function readTable(text: string): Shown {
+  const [name = '', sort = '', by = ''] = text.split(':')
+  const table = TABLES.find((one) => one === name) ?? 'overview'
+  const known = table !== 'overview' && COLUMNS[table].some((one) => one.name === sort.replace(/^-/, ''))
+  return { table, sort: known ? sort : '', period: PERIODS.find((one) => one === by) ?? 'week' }
+}
+
+export const writeTable = ({ table, sort, period }: Shown): string => `${table}:${sort}:${period === 'week' ? '' : period}`.replace(/:+$/, '').replace(/^overview$/, '')
+
+/** What sorting by a column does next: greatest first, least first, the server's own order. Texts begin with A. */
+export function nextSort(sort: string, { name, kind }: Column): string {
+  const ways = kind === 'text' || kind === 'word' || kind === 'status' ? [name, `-${name}`, ''] : [`-${name}`, name, '']
+  return ways[(ways.indexOf(sort) + 1) % ways.length] ?? ''
+}
+
+/** The rows in an order; what is not known comes last either way. */
+export function sorted<T extends object>(rows: readonly T[], sort: string): T[] {
+  const name = sort.replace(/^-/, '') as keyof T
+  if (!name) return [...rows]
+  const sign = sort.startsWith('-') ? -1 : 1
+  return [...rows].sort((one, other) => {
+    const [a, b] = [one[name] as unknown, other[name] as unknown]
+    if (a === null || a === undefined || b === null || b === undefined) return Number(a === null || a === undefined) - Number(b === null || b === undefined)
+    return sign * (typeof a === 'string' && typeof b === 'string' ? a.localeCompare(b, undefined, { numeric: true }) : Number(a) - Number(b))
+  })
+}
