@@ -71,6 +71,7 @@ interface App {
   extensionManager?: ExtensionManager
   handleFile?(file: File, ...more: unknown[]): Promise<void>
   loadGraphData?(workflow: object, clean: boolean, restoreView: boolean, name: string): Promise<void>
+  loadApiJson?(prompt: object, name: string): Promise<void> | void
   canvas?: { graph?: Graph | null; processMouseWheel?(event: WheelEvent): void }
 }
 
@@ -370,6 +371,11 @@ export function openAsWorkflow(workflowOf: (file: File) => Promise<object | null
 /** Open a workflow on the canvas, in a tab of its own called `name`. */
 export async function openWorkflow(workflow: object, name: string): Promise<void> {
   await app.loadGraphData?.(workflow, true, true, name)
+}
+
+/** Open a graph in its API form on the canvas. The frontend places its nodes. */
+export async function openGraph(prompt: object, name: string): Promise<void> {
+  await app.loadApiJson?.(prompt, name)
 }
 
 /** Queue a graph in its API form, with the canvas that it comes from. */

@@ -1,6 +1,6 @@
 /** The application inside ComfyUI's page. */
 
-import { address, fetchRoute, locale, onMessage, openWorkflow, queueGraph, toast } from '../host'
+import { address, fetchRoute, locale, onMessage, openGraph, openWorkflow, queueGraph, toast } from '../host'
 import type { Platform } from './platform'
 
 const PARAMETER = 'sdgen'
@@ -26,5 +26,6 @@ export const comfy: Platform = {
     return () => removeEventListener('popstate', handle)
   },
   openWorkflow,
+  openGraph,
   queue: queueGraph
 }

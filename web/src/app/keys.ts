@@ -114,7 +114,7 @@ const SHOWN: Record<string, string> = {
 
 /** A key as people read it. */
 export function shown(combo: string): string {
-  const apple = navigator.platform.startsWith('Mac')
+  const apple = /Mac|iPhone|iPad/.test(navigator.userAgent)
   const parts = combo === '+' ? ['+'] : combo.replace(/\+\+$/, '+Plus').split('+')
   return parts.map((part) => (part === 'Mod' ? (apple ? '⌘' : 'Ctrl') : (SHOWN[part] ?? (part === 'Plus' ? '+' : part.length === 1 ? part.toUpperCase() : part)))).join(' ')
 }
@@ -133,7 +133,7 @@ function stored(): Bindings {
     if (typeof said !== 'object' || said === null) return {}
     const right = ([name, keys]: [string, unknown]): boolean =>
       name in ACTIONS && !spec(name as Action).fixed && Array.isArray(keys) && keys.every((key) => typeof key === 'string')
-    return Object.fromEntries(Object.entries(said).filter(right)) as Bindings
+    return Object.fromEntries(Object.entries(said).filter(right))
   } catch {
     return {} // no storage, or what is in it is not ours
   }
@@ -148,7 +148,7 @@ export function keysOf(action: Action): readonly string[] {
 
 /** What a key does; null: nothing. */
 export function actionOf(combo: string): Action | null {
-  return (combo && NAMES.find((name) => keysOf(name).includes(combo))) || null
+  return NAMES.find((name) => combo !== '' && keysOf(name).includes(combo)) ?? null
 }
 
 /** Whether a key can be given to actions at all. */

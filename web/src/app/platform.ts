@@ -58,6 +58,8 @@ export interface Platform {
   onAddress(handle: () => void): () => void
   /** Open a workflow on the canvas. Only where ComfyUI is. */
   openWorkflow?(workflow: object, name: string): Promise<void>
+  /** Open a graph in its API form on the canvas, where the file has nothing else. Only where ComfyUI is. */
+  openGraph?(prompt: object, name: string): Promise<void>
   /** Queue a graph in its API form. Only where ComfyUI is. */
   queue?(prompt: object, workflow: object | null): Promise<void>
 }

@@ -101,7 +101,9 @@ export const useJudging = defineStore('judging', () => {
   async function say(images: readonly number[], show: Show, ask: (api: Api) => Promise<Judged>): Promise<Judged | undefined> {
     const step: Step = { images, label: '', show, hide: show(), failed: false }
     done.push(step)
-    const forget = (): void => void (done.includes(step) && done.splice(done.indexOf(step), 1))
+    const forget = (): void => {
+      if (done.includes(step)) done.splice(done.indexOf(step), 1)
+    }
     try {
       const answer = await write(ask, true)
       step.label = answer.label
@@ -147,7 +149,8 @@ export const useJudging = defineStore('judging', () => {
     return () => {
       for (const [id, before, after] of changed) {
         const one = details.known.get(id)
-        if (one && read(one) === after) details.put(id, set(one, before))
+        if (!one || read(one) !== after) continue
+        details.put(id, set(one, before))
       }
     }
   }
@@ -220,13 +223,14 @@ export const useJudging = defineStore('judging', () => {
     const changed = step ? null : new Promise<readonly number[]>((resolve) => (heard = resolve))
     try {
       const answer = await write(ask, false)
-      if (step && answer.label === step.label) {
+      if (!step) turned.value = answer.label === null ? [] : ((await soon(changed)) ?? [])
+      else if (answer.label === step.label) {
         to.push(step)
         turned.value = step.images
-      } else if (step) {
+      } else {
         putBack() // somebody else has judged in between: it was their step
         turned.value = []
-      } else if (answer.label !== null) turned.value = (await soon(changed)) ?? []
+      }
       return answer.label
     } catch (error) {
       putBack()

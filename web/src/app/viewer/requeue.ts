@@ -23,8 +23,8 @@ function isSeed([name, value]: [string, unknown], seed: string): boolean {
 export function reseeded(graph: object, seed: string, fresh: number): object {
   const out: Graph = {}
   for (const [id, node] of Object.entries(graph as Graph)) {
-    const inputs = Object.entries(node.inputs ?? {}).map((input) => [input[0], isSeed(input, seed) ? fresh : input[1]])
-    const given: Record<string, unknown> = Object.fromEntries(inputs)
+    const inputs = Object.entries(node.inputs ?? {}).map((input) => [input[0], isSeed(input, seed) ? fresh : input[1]] as const)
+    const given = Object.fromEntries<unknown>(inputs)
     if (node.class_type === SAVER) given.item = ''
     out[id] = { ...node, inputs: given }
   }

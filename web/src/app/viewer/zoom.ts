@@ -15,6 +15,17 @@ export interface Zoom extends Point {
   scale: number
 }
 
+/** What keys and buttons do with a stage. */
+export interface StageHandle {
+  larger: () => void
+  smaller: () => void
+  fit: () => void
+  full: () => void
+  /** Of the image's pixels on the screen's, and whether that is as it fits. */
+  percent: number
+  isFitted: boolean
+}
+
 const MOST = 16
 /** One step of a wheel, of a key. */
 export const STEP = 1.25
