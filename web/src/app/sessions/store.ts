@@ -105,8 +105,8 @@ export const useSessionList = defineStore('session-list', () => {
   /** Read on until there are `count` sessions, or all. */
   function more(count: number): Promise<void> {
     wanted = Math.max(wanted, Math.min(count, total.value))
-    reading ??= readOn(asking.signal)
-    return reading
+    if (next !== null) reading ??= readOn(asking.signal)
+    return reading ?? Promise.resolve()
   }
 
   async function readOn(signal: AbortSignal): Promise<void> {
