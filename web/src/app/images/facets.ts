@@ -47,35 +47,37 @@ export function flagTarget(flag: string): Target {
 
 /** The groups of what is found; those in which nothing can be chosen are left out. */
 export function groups(found: Facets, inSession: boolean, words: { flag: (name: string) => string; stars: (rating: number) => string }): Group[] {
-  const out: Group[] = []
   const counts = found.groups
-  if (counts) {
-    const flags = new Map(counts.flag.map(({ name, images }) => [name, images]))
-    const flag = (names: readonly string[]): Choice[] =>
-      names.map((name) => ({ names: [name], label: words.flag(name), images: flags.get(name) ?? 0, target: flagTarget(name) }))
-    out.push({ id: 'mark', choices: flag(MARKS), known: MARKS.length, writable: true })
-    const states = flag(STATES).filter(({ images, names }) => images || names[0] === 'failed')
-    out.push({ id: 'state', choices: states, known: states.length, writable: true })
-    const rating = counts.rating.map(({ name, images }) => ({ names: [name] as [string], label: words.stars(Number(name)), images, target: { field: 'rating' } }))
-    out.push({ id: 'rating', choices: rating.reverse(), known: rating.length, writable: true })
-  }
-  for (const { name, known, values } of found.placeholders) {
-    const target = { field: fieldOf(name) }
-    const choices = values.map(({ key, text, images, ok, partial, ko, no_effect, unintended }) => ({
-      names: valueNames(key, text),
-      label: labelOf(key, text),
-      images,
-      verdicts: { ok, partial, ko: ko + no_effect + unintended },
-      target
-    }))
-    out.push({ id: `@${name}`, placeholder: name, choices, known, writable: writable(name) })
-  }
-  if (counts)
-    for (const field of inSession ? NAMED : [...NAMED, 'session' as const]) {
-      const choices = counts[field].filter(({ name }) => name).map(({ name, label, images }) => ({ names: [name] as [string], label, images, target: { field } }))
-      if (choices.length) out.push({ id: field, choices, known: choices.length, writable: true })
-    }
-  return out
+  const placeholders = found.placeholders.map(groupOf)
+  if (!counts) return placeholders
+  const flags = new Map(counts.flag.map(({ name, images }) => [name, images]))
+  const flag = (names: readonly string[]): Choice[] =>
+    names.map((name) => ({ names: [name], label: words.flag(name), images: flags.get(name) ?? 0, target: flagTarget(name) }))
+  const listed = (id: string, choices: Choice[]): Group => ({ id, choices, known: choices.length, writable: true })
+  const rating = counts.rating.map(({ name, images }): Choice => ({ names: [name], label: words.stars(Number(name)), images, target: { field: 'rating' } }))
+  const named = (inSession ? NAMED : [...NAMED, 'session' as const]).map((field) => {
+    const known = counts[field].filter(({ name }) => name)
+    return listed(field, known.map(({ name, label, images }) => ({ names: [name], label, images, target: { field } })))
+  })
+  return [
+    listed('mark', flag(MARKS)),
+    ...placeholders,
+    listed('rating', rating.reverse()),
+    listed('state', flag(STATES).filter(({ images, names }) => images || names[0] === 'failed')),
+    ...named.filter(({ choices }) => choices.length)
+  ]
+}
+
+function groupOf({ name, known, values }: Facets['placeholders'][number]): Group {
+  const target = { field: fieldOf(name) }
+  const choices = values.map(({ key, text, images, ok, partial, ko, no_effect, unintended }) => ({
+    names: valueNames(key, text),
+    label: labelOf(key, text),
+    images,
+    verdicts: { ok, partial, ko: ko + no_effect + unintended },
+    target
+  }))
+  return { id: `@${name}`, placeholder: name, choices, known, writable: writable(name) }
 }
 
 /** A value of several parts is shown by its key: its text is JSON. */
