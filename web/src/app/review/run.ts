@@ -46,9 +46,10 @@ export class Run {
 
   /** Put other images behind what was looked at already. */
   replace(images: readonly number[]): void {
-    const looked = this.queue.value.slice(0, this.at.value + 1).filter((id) => id === this.current.value || this.entries.get(id)?.steps.length)
+    const now = this.current.value
+    const looked = this.queue.value.slice(0, this.at.value + 1).filter((id) => id === now || this.entries.get(id)?.steps.length)
     this.queue.value = looked
-    this.at.value = Math.max(0, looked.indexOf(this.current.value))
+    this.at.value = now ? looked.indexOf(now) : looked.length
     this.add(images)
   }
 
