@@ -11,16 +11,17 @@ describe('the charts', () => {
   })
 
   it('draw columns on one ground, the most as high as the box, and one image still to be seen', () => {
-    const bars = columns([0, 1, 1000], 300, 100)
-    expect(bars.map(({ x, width }) => [x, width])).toEqual([[0, 98], [100, 98], [200, 98]]) // prettier-ignore
+    const bars = columns([0, 1, 1000], 120, 100)
+    expect(bars.map(({ x, width }) => [x, width])).toEqual([[0, 38], [40, 38], [80, 38]]) // prettier-ignore
     expect(bars.map(({ height }) => height)).toEqual([0, 1, 100])
     for (const { y, height } of bars) expect(y + height).toBe(100)
     expect(columns([], 300, 100)).toEqual([])
+    expect(columns([5], 600, 100)).toEqual([{ x: 0, y: 0, width: 48, height: 100 }])
     expect(columns(Array<number>(400).fill(1), 300, 100).every(({ width }) => width >= 1)).toBe(true)
   })
 
   it('draw a line with gaps where nothing is known', () => {
-    expect(line([1, 0.5, null, 0], 400, 100)).toBe('M50 0 L150 50 M350 100')
+    expect(line([1, 0.5, null, 0], 120, 100)).toBe('M15 0 L45 50 M105 100')
     expect(line([null], 400, 100)).toBe('')
   })
 

@@ -30,6 +30,10 @@ export function useCompare() {
   const asked = computed(() => readLocks(views.now.locks))
   let running: AbortController | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  /** Verdicts that are not written yet, and how many were ever said: an answer from before them would take them off the screen. */
+  let [unwritten, said] = [0, 0]
+  /** Images that the server will tell of although they are shown as they are already. */
+  const mine = new Set<number>()
 
   async function load(): Promise<void> {
     clearTimeout(timer)
@@ -37,11 +41,16 @@ export function useCompare() {
     running?.abort()
     const mine = (running = new AbortController())
     loading.value = true
+    const before = said
     try {
       const { session, pivot } = views.now
       if (!session) return
       const found = await api.get<Compared>(routeOf(session, pivot, asked.value, PAGE), {}, mine.signal)
       if (mine.signal.aborted) return
+      if (unwritten || said !== before) {
+        soon()
+        return
+      }
       for (const card of found.cards) results.cards.set(card.id, card)
       made.value = found
       error.value = null
@@ -65,8 +74,9 @@ export function useCompare() {
   watch(() => views.now.session, () => (made.value = null))
 
   const stops = [
-    platform.on('images', ({ session }) => {
-      if (!session || session === views.now.session) soon()
+    platform.on('images', ({ session, added, changed }) => {
+      const known = !added.length && changed.length > 0 && changed.every((id) => mine.delete(id))
+      if (!known && (!session || session === views.now.session)) soon()
     }),
     platform.on('session', soon),
     platform.on('reload', soon)
@@ -102,12 +112,15 @@ export function useCompare() {
     if (!now) return
     const value = before === wanted ? null : wanted
     made.value = judged(now, image, value)
-    void judging.verdict([image], now.pivot, value, () => {
-      if (made.value) made.value = judged(made.value, image, before)
-    })
+    unwritten++
+    said++
+    mine.add(image)
+    const revert = (): void => void (made.value &&= judged(made.value, image, before))
+    void judging.verdict([image], now.pivot, value, revert).finally(() => unwritten--)
   }
 
   function mark(image: number, wanted: Mark | null): void {
+    mine.add(image)
     void judging.mark([image], wanted)
   }
 

@@ -21,10 +21,15 @@ export interface Bar {
   height: number
 }
 
+/** Few columns do not fill the box. */
+const WIDEST = 50
+
+const stepOf = (count: number, width: number): number => Math.min(WIDEST, width / Math.max(1, count))
+
 /** Columns over time in a box; what is there at all is a pixel high at least. */
 export function columns(values: readonly number[], width: number, height: number, gap = 2): Bar[] {
   const most = Math.max(1, ...values)
-  const step = width / Math.max(1, values.length)
+  const step = stepOf(values.length, width)
   return values.map((value, n) => {
     const tall = value > 0 ? Math.max(1, (value / most) * height) : 0
     return { x: round(n * step), y: round(height - tall), width: round(Math.max(1, step - gap)), height: round(tall) }
@@ -33,7 +38,7 @@ export function columns(values: readonly number[], width: number, height: number
 
 /** A line through the known values, from 0 below to 1 on top, as SVG's `d`; gaps where nothing is known. */
 export function line(values: readonly (number | null)[], width: number, height: number): string {
-  const step = width / Math.max(1, values.length)
+  const step = stepOf(values.length, width)
   let pen = 'M'
   const parts: string[] = []
   values.forEach((value, n) => {

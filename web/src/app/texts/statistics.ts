@@ -18,7 +18,7 @@ const HELP_EN = {
   impact: 'How much an image changes when only this placeholder changes: 0 % looks the same, about 50 % has nothing in common. Compared are images of one session with the same seed and the same everything else. Only light and dark are looked at: a change of colour alone does not show.',
   'impact-values': 'How much an image changes when it has this value in place of another one of the placeholder. Without effect: nothing to be seen in three images or more. Look at them before you delete a value: a change of colour alone does not show.',
   dead: 'Values without a visible effect, the surest first. Look at them before you delete one: a change of colour alone does not show.',
-  pairs: 'Two values that fail together more often than by chance, though each is fine alone. “Times” compares how often both fail in one image with what would be chance; “surely” is what of that is certain. The darker, the surer.',
+  pairs: 'Two values that fail together more often than by chance, though each is fine alone. “Times” compares how often both fail in one image with what would be chance; “surely” is what of that is certain: below 1 it may still be chance. The redder, the surer.',
   models: 'How the models did, all values together. Here verdicts are counted, of which an image may have several.',
   time: 'How it went over time, all values together. Here verdicts are counted, of which an image may have several.',
   sessions: 'The sums of each session, the newest first.'
@@ -31,7 +31,7 @@ const HELP_FR = {
   impact: "Combien l'image change quand seule cette variable change : 0 % se ressemble, environ 50 % n'a rien en commun. On compare les images d'une session de même graine et de mêmes réglages. Seuls le clair et le sombre comptent : un changement de couleur ne se voit pas.",
   'impact-values': "Combien l'image change quand elle a cette valeur au lieu d'une autre. Sans effet : rien à voir dans trois images ou plus. Regardez-les avant d'effacer une valeur : un changement de couleur ne se voit pas.",
   dead: "Les valeurs sans effet visible, les plus sûres d'abord. Regardez-les avant d'en effacer une : un changement de couleur ne se voit pas.",
-  pairs: "Deux valeurs qui échouent ensemble plus souvent que par hasard, bien que chacune réussisse seule. « Fois » compare avec le hasard ; « sûrement » est ce qui en est certain. Plus c'est sombre, plus c'est sûr.",
+  pairs: "Deux valeurs qui échouent ensemble plus souvent que par hasard, bien que chacune réussisse seule. « Fois » compare avec le hasard ; « sûrement » est ce qui en est certain : sous 1, ce peut être le hasard. Plus c'est rouge, plus c'est sûr.",
   models: 'Les modèles, toutes valeurs ensemble. Ici on compte les jugements, dont une image peut avoir plusieurs.',
   time: 'Dans le temps, toutes valeurs ensemble. Ici on compte les jugements, dont une image peut avoir plusieurs.',
   sessions: 'Les sommes de chaque session, les plus récentes en premier.'
@@ -79,7 +79,6 @@ export const en = {
   sortBy: (name: string) => `Sort by ${name}`,
   csv: 'CSV',
   csvHint: 'Download this table for a spreadsheet',
-  meaning: 'What does this say?',
   rate: (rate: string, low: string, high: string, judged: number) => `${rate}, surely between ${low} and ${high}; ${String(judged)} judged`,
   share: (rate: string, low: string, high: string, seeds: number) => `${rate} of the seeds, surely between ${low} and ${high}; ${String(seeds)} seeds`,
   notJudged: 'not judged',
@@ -122,7 +121,6 @@ export const fr: Same<typeof en> = {
   sortBy: (name) => `Trier par ${name}`,
   csv: 'CSV',
   csvHint: 'Télécharger ce tableau pour un tableur',
-  meaning: 'Que dit ce tableau ?',
   rate: (rate, low, high, judged) => `${rate}, sûrement entre ${low} et ${high} ; ${String(judged)} jugées`,
   share: (rate, low, high, seeds) => `${rate} des graines, sûrement entre ${low} et ${high} ; ${String(seeds)} graines`,
   notJudged: 'pas jugée',
