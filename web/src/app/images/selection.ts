@@ -51,7 +51,7 @@ export const useSelection = defineStore('selection', () => {
 
   /** Move the keys to a place; what is chosen stays. */
   function goTo(place: number): void {
-    focus.value = idAt(place)
+    focus.value = anchor = idAt(place)
   }
 
   /** A rectangle is being drawn: what is inside is chosen, with `more` besides what was. */

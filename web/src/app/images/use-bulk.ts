@@ -1,7 +1,6 @@
-/** What is said about all chosen images at once: each a step that can be taken back. */
+/** What is said about all chosen images at once, or about the one that the keys are at: each a step that can be taken back. */
 
-import { useTexts } from '../provided'
-import { usePlatform } from '../provided'
+import { usePlatform, useTexts } from '../provided'
 import { type Mark, useJudging, type Verdict } from '../stores/judging'
 import { useSelection } from './selection'
 
@@ -15,7 +14,7 @@ export function useBulk() {
   const texts = useTexts()
 
   async function each(say: (ids: readonly number[]) => Promise<unknown>): Promise<void> {
-    const ids = selection.ids
+    const ids = selection.count ? selection.ids : [selection.focus]
     for (let at = 0; at < ids.length; at += MOST) await say(ids.slice(at, at + MOST))
   }
 

@@ -34,12 +34,17 @@ export function useRows(box: Ref<HTMLElement | null>, size: () => number) {
     })
   })
 
+  /** The first image in view, its place, and which share of its row is above. */
+  let top = { id: 0, at: 0, share: 0 }
   let before = 0
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function shown(): void {
     offset.value = scroll.offset
     base.value = scroll.base
+    const row = Math.floor(offset.value / grid.value.height)
+    const at = row * grid.value.columns
+    top = { id: results.ids[at] ?? 0, at, share: offset.value / grid.value.height - row }
   }
 
   /** Have the view begin at `to` pixels of the whole. */
@@ -75,12 +80,7 @@ export function useRows(box: Ref<HTMLElement | null>, size: () => number) {
 
   // ---- the place is kept: by the first image in view, and how far its row is above ----
 
-  let top = { id: 0, at: 0, share: 0 }
-
   function note(): void {
-    const row = Math.floor(offset.value / grid.value.height)
-    const at = row * grid.value.columns
-    top = { id: results.ids[at] ?? 0, at, share: offset.value / grid.value.height - row }
     remember(results.answered, { ...top, aspect: aspect.value })
   }
 
@@ -89,7 +89,9 @@ export function useRows(box: Ref<HTMLElement | null>, size: () => number) {
     const there = results.placeOf(top.id)
     const at = there >= 0 ? there : Math.min(top.at, results.total - 1)
     const atTop = top.at === 0 && top.share === 0
+    const same = top
     scrollTo(atTop ? 0 : (Math.floor(at / grid.value.columns) + top.share) * grid.value.height)
+    if (there >= 0) top = { ...same, at } // as it was meant, however the rows fall
   }
 
   /** Begin with an answer to another question: where one was in it before, or at its top. */
@@ -117,7 +119,7 @@ export function useRows(box: Ref<HTMLElement | null>, size: () => number) {
     },
     { flush: 'post' }
   )
-  watch(() => [grid.value.columns, grid.value.height], keep, { flush: 'post' })
+  watch([() => grid.value.columns, () => grid.value.height], keep, { flush: 'post' })
   watch([range, () => results.ids, () => grid.value.columns], () => {
     const { columns } = grid.value
     if (view.value.height) results.need(range.value[0] * columns, range.value[1] * columns)
