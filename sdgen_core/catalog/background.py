@@ -72,11 +72,13 @@ class Background:
             self._thread.join(timeout)
 
     def ask(self, *, every: bool) -> None:
-        """Look through all folders as soon as possible."""
+        """Look through all folders as soon as possible, also where nothing was to be looked at until somebody asks."""
         with self._wake:
             self._asked = bool(self._asked) or every
             self._delay = 0.0
             self._wake.notify_all()
+            if self._thread.ident is None and not self._stopping:
+                self._thread.start()
 
     def cancel(self) -> None:
         """End the import that runs, or that is wanted."""
@@ -87,7 +89,7 @@ class Background:
     def progress(self) -> dict[str, Any]:
         """See ``Library.progress``."""
         with self._wake:
-            running = self._running or self._asked is not None
+            running = self._running or (self._asked is not None and self._thread.ident is not None)
             report, progress = self._report, self._progress
         said = {**report.to_dict(), **progress.to_dict(), "running": running}
         return {**said, "folder": Path(progress.folder).name if running else ""}

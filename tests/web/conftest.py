@@ -15,6 +15,8 @@ from playwright.sync_api import Error as PageError
 
 from sdgen_core.comfy.runtime import ComfyServer
 
+from . import gallery
+
 OURS = "/sdgen/"
 """What stands in the address of every script and every route of ours."""
 
@@ -114,3 +116,40 @@ def _only_here(route: Route) -> None:
         route.continue_()
     else:
         route.abort()
+
+
+# ---- the panel's application alone ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gallery.Served]:
+    """A server of the small library, which tests of a file look at but do not judge."""
+    with gallery.built_page():
+        server = gallery.Served(tmp_path_factory.mktemp("gallery"))
+        gallery.small_library(server.root)
+        with server:
+            yield server
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[gallery.Served]:
+    """One of the test's own, which it may change; folders are watched."""
+    with gallery.built_page():
+        server = gallery.Served(tmp_path, watch=True)
+        gallery.small_library(server.root)
+        with server:
+            yield server
+
+
+@pytest.fixture
+def alone(browser: Browser, served: gallery.Served) -> Iterator[Page]:
+    """The list of sessions, alone. The test fails when the page prints an error or asks another host."""
+    with gallery.opened(browser, served.url) as page:
+        yield page
+
+
+@pytest.fixture
+def own(browser: Browser, fresh: gallery.Served) -> Iterator[Page]:
+    """The same for a server of the test's own."""
+    with gallery.opened(browser, fresh.url) as page:
+        yield page
