@@ -32,6 +32,8 @@ function started(): void {
     show: (place) => void import('./app/surfaces').then((module) => { module.showTab(place) })
   })
   onMessage('sdgen.session', first, { once: true })
+  // The address of a place in the gallery: a bookmark, or a page that was loaded again.
+  if (new URLSearchParams(location.search).has('sdgen')) void import('./app/surfaces').then((module) => { module.openGallery() })
   openAsWorkflow(async (file) => (await import('./png')).savedWorkflow(file))
 }
 

@@ -39,22 +39,29 @@ export const useLedger = defineStore('ledger', () => {
     }
   }
 
-  /** Do something to a session; undefined when it could not be done, which is said. */
-  async function act<T extends Order = Order>(id: string, action: Action, body: object = {}): Promise<T | undefined> {
-    if (!api) return undefined
+  /** Do something to a session. Throws `ApiError`. */
+  async function ask<T extends Order = Order>(id: string, action: Action, body: object = {}): Promise<T> {
+    if (!api) throw new Error('the ledger has no server yet')
     busy.value++
     try {
       const answer = await api.post<T>(`/sdgen/sessions/${encodeURIComponent(id)}/${action}`, body)
       orders.set(id, { ...orders.get(id), ...answer })
       return answer
-    } catch (error) {
-      const { message, hint } = error instanceof ApiError ? error : { message: String(error), hint: '' }
-      platform?.toast('error', message, hint)
-      return undefined
     } finally {
       busy.value--
     }
   }
 
-  return { orders, running, open, busy, start, load, act }
+  /** The same; undefined when it could not be done, which a message says. */
+  async function act<T extends Order = Order>(id: string, action: Action, body: object = {}): Promise<T | undefined> {
+    try {
+      return await ask<T>(id, action, body)
+    } catch (error) {
+      const { message, hint } = error instanceof ApiError ? error : { message: String(error), hint: '' }
+      platform?.toast('error', message, hint)
+      return undefined
+    }
+  }
+
+  return { orders, running, open, busy, start, load, ask, act }
 })
