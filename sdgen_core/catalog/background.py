@@ -60,8 +60,13 @@ class Background:
 
     def start(self, delay: float = 0.0) -> None:
         """Begin, with the first look after so many seconds."""
-        self._delay = delay
-        self._thread.start()
+        with self._wake:
+            self._delay = delay
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._thread.ident is None and not self._stopping:
+            self._thread.start()
 
     def close(self, timeout: float = 10.0) -> None:
         """End soon; what was read stays."""
@@ -77,8 +82,7 @@ class Background:
             self._asked = bool(self._asked) or every
             self._delay = 0.0
             self._wake.notify_all()
-            if self._thread.ident is None and not self._stopping:
-                self._thread.start()
+            self._begin()
 
     def cancel(self) -> None:
         """End the import that runs, or that is wanted."""

@@ -61,9 +61,14 @@ class Gallery:
         call = Call(parts, _read(route.query, query), _read(route.body, {} if body is None else body))
         answer = route.handler(self.engine, call)
         if isinstance(answer, File):
-            return answer
-        assert isinstance(answer, BaseModel) and route.answer is not None
-        return route.answer.model_validate_json(answer.model_dump_json()).model_dump(mode="json")
+            if answer.type != "application/json" or not isinstance(answer.content, bytes):
+                return answer
+            said = answer.content.decode()
+        else:
+            assert isinstance(answer, BaseModel)
+            said = answer.model_dump_json()
+        assert route.answer is not None
+        return route.answer.model_validate_json(said).model_dump(mode="json")
 
     def version(self, path: str) -> str:
         """The version that the ETag of a route is made of."""

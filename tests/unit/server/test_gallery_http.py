@@ -64,6 +64,7 @@ def paths(images):
         ("GET", "/sdgen/complete?field=Hair&text=r", None),
         *(("GET", f"/sdgen/statistics/{name}" + ("?by=day" if name == "groups" else ""), None) for name in TABLES),
         ("GET", "/sdgen/duplicates", None),
+        ("GET", "/sdgen/review", None),
         ("POST", "/sdgen/judge", {"ids": images[:2], "field": "value/Hair", "value": "ok"}),
         ("POST", "/sdgen/judge/sessions", {"sessions": ["abcdefghjk"], "field": "favourite", "value": "yes"}),
         ("POST", "/sdgen/undo", {}),
@@ -82,7 +83,8 @@ def paths(images):
 
 
 TABLES = sorted(gallery.library.TABLES)
-#: Routes that answer with files alone; those of exports, which need tickets, have tests of their own.
+#: Routes that answer with files alone. Those of exports, which need tickets, and of comparing, which need more than one image of a
+#: kind, have tests of their own.
 FILES = {
     "/sdgen/images/{id}/file",
     "/sdgen/thumbs/{key}-{size}.webp",
@@ -98,7 +100,9 @@ def test_every_route_answers_as_the_document_says(start):
         assert reply.status == 200, (path, reply.body)
         met.add((method, fits(reply, method, path)))
     table = {(route.method, route.path) for route in gallery.ROUTES}
-    assert table - met == {("GET", path) for path in FILES} | {(r.method, r.path) for r in gallery_export.ROUTES}
+    elsewhere = {(route.method, route.path) for route in gallery_export.ROUTES}
+    elsewhere |= {("GET", "/sdgen/compare"), ("POST", "/sdgen/compare/queue")}
+    assert table - met == {("GET", path) for path in FILES} | elsewhere
 
 
 def test_no_route_reads_the_whole_table_of_images(tmp_path):

@@ -208,7 +208,7 @@ def test_reading_changes_nothing(start):
     assert running.ask("GET", f"/sdgen/thumbs/{key}-256.webp").status == 200
     before = state(running)
     slug = running.library.catalog.index.store.value("SELECT slug FROM session LIMIT 1")
-    parts = {"id": image, "session": "one", "slug": slug, "key": key, "size": 256, "table": "values"}
+    parts = {"id": image, "session": "one", "slug": slug, "key": key, "size": 256, "table": "values", "ticket": "x" * 22}
     asked = []
     for route in table.TABLE:
         if route.method == "GET":
