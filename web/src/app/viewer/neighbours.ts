@@ -2,9 +2,8 @@
 
 import { computed, ref, watch } from 'vue'
 
-import type { Card } from '../api'
 import { useResults } from '../stores/results'
-import { AHEAD, around } from './pictures'
+import { AHEAD, around, type Near } from './pictures'
 
 /** What is before and behind the image `id`, also when it is not, or no longer, in the list. */
 export function useNeighbours(id: () => number) {
@@ -27,9 +26,9 @@ export function useNeighbours(id: () => number) {
     { immediate: true }
   )
 
-  const near = computed<Card[]>(() => {
+  const near = computed<Near[]>(() => {
     const from = place.value >= 0 ? place.value : left.value
-    return around(from, results.total).flatMap((one) => results.cards.get(results.ids[one] ?? 0) ?? [])
+    return around(from, results.total).map((one) => results.ids[one] ?? 0).map((near) => ({ id: near, card: results.cards.get(near) }))
   })
 
   return { place, next, previous, near, first: computed(() => at(0)), last: computed(() => at(results.total - 1)) }

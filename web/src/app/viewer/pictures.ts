@@ -1,5 +1,7 @@
 /** Pictures that are loaded and decoded before they are wanted: what is shown next is painted at once. */
 
+import type { Card } from '../api'
+
 /** Images to each side of the one that is looked at. */
 export const AHEAD = 3
 
@@ -8,6 +10,12 @@ export interface Picture {
   /** `ready`: decoded, so that showing it costs nothing. */
   state: 'loading' | 'ready' | 'failed'
   readonly done: Promise<void>
+}
+
+/** An image that may be looked at next, and what is known of it. */
+export interface Near {
+  id: number
+  card: Card | undefined
 }
 
 type Load = (url: string) => Picture
