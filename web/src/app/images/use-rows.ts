@@ -10,6 +10,8 @@ import { CAP, Scroll } from './scroll'
 /** Faster than this (px/ms), nobody can see what passes: thumbnails that are not here yet are not asked for. */
 const QUICK = 4
 const SETTLED = 90
+/** Images whose cards are asked for together. */
+const TOGETHER = 100
 
 export function useRows(box: Ref<HTMLElement | null>, size: () => number) {
   const results = useResults()
@@ -122,7 +124,9 @@ export function useRows(box: Ref<HTMLElement | null>, size: () => number) {
   watch([() => grid.value.columns, () => grid.value.height], keep, { flush: 'post' })
   watch([range, () => results.ids, () => grid.value.columns], () => {
     const { columns } = grid.value
-    if (view.value.height) results.need(range.value[0] * columns, range.value[1] * columns)
+    const [from, to] = [range.value[0] * columns, range.value[1] * columns]
+    // In windows: not a request for each row that comes into view.
+    if (view.value.height) results.need(Math.floor(from / TOGETHER) * TOGETHER, Math.ceil(to / TOGETHER) * TOGETHER)
   })
   watch(() => results.cards.size, shape)
 
