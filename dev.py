@@ -588,7 +588,12 @@ def lint_web() -> list[str]:
     if web is None:
         return []
     npm = shutil.which("npm") or "npm"
-    return [f"web {name}" for name in ("lint", "typecheck", "test", "check") if run([npm, "run", name], cwd=web)]
+    document = ROOT / ".cache" / "openapi.json"
+    write = "import sys; from sdgen_core.server.table import document_bytes; open(sys.argv[1], 'wb').write(document_bytes())"
+    if run([str(venv_python()), "-c", write, str(document)]):
+        return ["web types"]
+    checks = (["types", "--", "--check"], ["lint"], ["typecheck"], ["test"], ["check"])
+    return [f"web {name}" for name, *more in checks if run([npm, "run", name, *more], cwd=web)]
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:

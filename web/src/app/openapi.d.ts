@@ -806,6 +806,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to write images into a zip */
+        post: operations["post_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/export/{ticket}.zip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The zip of an export */
+        get: operations["get_export_ticket_zip"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/export/{ticket}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far an export is */
+        get: operations["get_export_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/export/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop an export, and delete its zip */
+        post: operations["post_export_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/import": {
         parameters: {
             query?: never;
@@ -1385,6 +1453,74 @@ export interface components {
             column: number;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * ExportBody
+         * @description Which images: those with `ids`, or all that the query `q` finds; at most 20,000.
+         */
+        ExportBody: {
+            /**
+             * Ids
+             * @default null
+             */
+            ids: number[] | null;
+            /**
+             * Q
+             * @default null
+             */
+            q: string | null;
+            /**
+             * Clean
+             * @description Copies without prompt, workflow and all other metadata; their pixels are the same.
+             * @default false
+             */
+            clean: boolean;
+            /**
+             * Names
+             * @description The files' own names, numbers in this order, or values and seed.
+             * @default file
+             * @enum {string}
+             */
+            names: "file" | "number" | "values";
+        };
+        /**
+         * Exported
+         * @description How far an export is.
+         */
+        Exported: {
+            /**
+             * Ticket
+             * @description Names the export in its addresses.
+             */
+            ticket: string;
+            /**
+             * State
+             * @description ready: `/sdgen/export/{ticket}.zip` has it for an hour.
+             * @enum {string}
+             */
+            state: "running" | "ready" | "failed";
+            /** Done */
+            done: number;
+            /**
+             * Total
+             * @description How many images it has.
+             */
+            total: number;
+            /**
+             * Bytes
+             * @description Size of the zip, once it is ready.
+             */
+            bytes: number;
+            /**
+             * Remarks
+             * @description What is not in it, and why; the first hundred.
+             */
+            remarks: string[];
+            /**
+             * Problem
+             * @description Why it failed, in words.
+             */
+            problem: string;
         };
         /** ExtendBody */
         ExtendBody: {
@@ -3448,6 +3584,17 @@ export interface components {
             large: string;
         };
         /**
+         * TicketBody
+         * @description One export.
+         */
+        TicketBody: {
+            /**
+             * Ticket
+             * @description Names the export in its addresses.
+             */
+            ticket: string;
+        };
+        /**
          * TotalsRow
          * @description Everything together.
          */
@@ -3865,7 +4012,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -3898,7 +4044,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -3928,7 +4073,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -3957,7 +4101,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4003,7 +4146,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4038,7 +4180,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4074,7 +4215,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4110,7 +4250,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4146,7 +4285,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4182,7 +4320,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4218,7 +4355,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4254,7 +4390,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4290,7 +4425,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4326,7 +4460,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4362,7 +4495,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4393,7 +4525,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4426,7 +4557,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4460,7 +4590,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4494,7 +4623,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4522,7 +4650,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4566,7 +4693,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4599,7 +4725,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4643,7 +4768,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4676,7 +4800,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -4714,7 +4837,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4757,7 +4879,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4796,7 +4917,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4825,7 +4945,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4863,7 +4982,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4922,7 +5040,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -4959,7 +5076,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5001,7 +5117,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5041,7 +5156,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5086,7 +5200,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5128,7 +5241,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5169,7 +5281,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5202,7 +5313,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5236,7 +5346,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5270,7 +5379,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5304,7 +5412,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5338,7 +5445,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5376,7 +5482,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5411,7 +5516,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5444,7 +5548,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5480,7 +5583,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5513,7 +5615,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5556,7 +5657,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5583,7 +5683,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5616,7 +5715,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5650,7 +5748,136 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_export: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ExportBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exported"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_export_ticket_zip: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_export_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exported"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_export_cancel: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TicketBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exported"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5678,7 +5905,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
@@ -5711,7 +5937,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5745,7 +5970,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             413: components["responses"]["Error413"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
@@ -5781,7 +6005,6 @@ export interface operations {
             401: components["responses"]["Error401"];
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
-            405: components["responses"]["Error405"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };
