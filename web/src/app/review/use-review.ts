@@ -9,7 +9,7 @@ import type { Run } from './run'
 
 type Review = components['schemas']['Review']
 
-const TOGETHER = 100
+const TOGETHER = 60
 /** With fewer left than this, more are asked for. */
 const LOW = 15
 /** How long (ms) after a verdict it is asked what has become known. */
