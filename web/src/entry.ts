@@ -47,7 +47,7 @@ const commands = [
     label: () => (locale().startsWith('fr') ? 'Ouvrir la galerie' : 'Open the gallery'),
     icon: 'pi pi-images',
     press: () => void import('./app/surfaces').then((module) => { module.toggleGallery() }),
-    key: { key: 'g', alt: true }
+    key: { key: 'l', alt: true }
   },
   {
     id: 'SDGen.Import',

@@ -34,7 +34,6 @@ export const en = {
   hideSessions: 'Hide the sessions',
   openGallery: 'Open the gallery',
   running: 'Running',
-  nothingRuns: 'No session runs.',
   recent: 'Recent sessions',
   newest: 'Newest image'
 }
@@ -70,7 +69,6 @@ export const fr: Same<typeof en> = {
   hideSessions: 'Cacher les sessions',
   openGallery: 'Ouvrir la galerie',
   running: 'En cours',
-  nothingRuns: 'Aucune session en cours.',
   recent: 'Sessions récentes',
   newest: 'Dernière image'
 }
