@@ -28,7 +28,7 @@ _NAMES = (
 )  # fmt: skip
 _VALUES = (
     "SELECT image, placeholder.name, key, text, verdict, score FROM image_value JOIN value ON value.id = image_value.value"
-    " JOIN placeholder ON placeholder.id = value.placeholder WHERE image IN (SELECT value FROM json_each(?)) ORDER BY image_value.value"
+    " JOIN placeholder ON placeholder.id = value.placeholder WHERE image IN (SELECT value FROM json_each(?)) ORDER BY placeholder.id"
 )
 _TAGS = "SELECT image, name FROM image_tag JOIN tag ON tag.id = tag WHERE image IN (SELECT value FROM json_each(?)) ORDER BY name"
 

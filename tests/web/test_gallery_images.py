@@ -347,14 +347,14 @@ def test_the_viewer_zooms_and_comes_back_to_the_same_place(browser: Browser, ser
         expect(percent).to_have_text(fitted)
         page.keyboard.press("Escape")
         expect(page.locator(".sdgen-viewer")).to_have_count(0)
-        assert before == grid.evaluate("g => g.scrollTop") > 0
+        assert abs(grid.evaluate("g => g.scrollTop") - before) < 60 < before  # what was cut off is shown whole
 
 
 def test_details_of_an_image_are_not_empty(shaped: Page) -> None:
     """Known bug: panels stayed empty, for the page asked for names that the server does not use."""
     cells(shaped).first.dblclick()
     details = shaped.locator(".sdgen-details")
-    for text in ("Colour", "red one", "shapes_v1", "euler", "5.5", "128", SHAPED):
+    for text in ("Colour", "blue one", "shapes_v1", "euler", "5.5", "128", SHAPED):
         expect(details).to_contain_text(text)
 
 

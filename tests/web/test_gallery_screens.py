@@ -77,8 +77,9 @@ def test_everything_by_keyboard(own: Page) -> None:
             break
     outline = own.evaluate("(s => s.outlineStyle + s.outlineWidth + s.boxShadow)(getComputedStyle(document.activeElement))")
     assert outline != "none0pxnone"  # where the focus is can be seen
-    own.keyboard.press("ArrowRight")
-    own.keyboard.press("ArrowLeft")
+    for key in ("ArrowRight", "ArrowLeft"):
+        own.keyboard.press(key)
+        own.wait_for_timeout(200)
     own.keyboard.press("Enter")
     found(own, 26)
     own.get_by_role("listbox", name="Images").focus()
