@@ -93,7 +93,9 @@ def main() -> None:
         stubs = ROOT / "tests" / "comfy" / "stub_nodes"
         shutil.copytree(stubs, base / "custom_nodes" / "stub_nodes")
         with ComfyServer(ROOT / ".comfyui", base, pack=ROOT) as server:
-            while not (base / "user" / "sdgen" / "catalog" / "index.db").is_file():  # opened some seconds after the start
+            while not (
+                base / "user" / "sdgen" / "catalog" / "index.db"
+            ).is_file():  # opened some seconds after the start
                 time.sleep(0.2)
             time.sleep(2)
             came = asyncio.run(asyncio.wait_for(watched(server, count), 600))

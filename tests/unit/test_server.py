@@ -64,7 +64,9 @@ Ask = Callable[..., tuple[int, Any]]
 @pytest.fixture
 def ask(folder: Path) -> Ask:
     """``ask(method, path, body)`` -> status and JSON of the routes over the folder ``mine``."""
-    engine: Any = SimpleNamespace(token=None, sessions=None, templates=Listings(TemplateLibrary({"mine": folder / "mine"})))
+    engine: Any = SimpleNamespace(
+        token=None, sessions=None, templates=Listings(TemplateLibrary({"mine": folder / "mine"}))
+    )
 
     def run(method: str, path: str, body: Any = None, headers: dict[str, str] = HEADERS) -> tuple[int, Any]:
         async def talk() -> tuple[int, Any]:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from PIL import Image
+
 from sdgen_core.catalog import background
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.pictures.shrink import SIZES, SMALL, placeholder

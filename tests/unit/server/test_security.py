@@ -208,7 +208,15 @@ def test_reading_changes_nothing(start):
     assert running.ask("GET", f"/sdgen/thumbs/{key}-256.webp").status == 200
     before = state(running)
     slug = running.library.catalog.index.store.value("SELECT slug FROM session LIMIT 1")
-    parts = {"id": image, "session": "one", "slug": slug, "key": key, "size": 256, "table": "values", "ticket": "x" * 22}
+    parts = {
+        "id": image,
+        "session": "one",
+        "slug": slug,
+        "key": key,
+        "size": 256,
+        "table": "values",
+        "ticket": "x" * 22,
+    }
     asked = []
     for route in table.TABLE:
         if route.method == "GET":
@@ -401,7 +409,9 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 
 
 def test_html_in_names_and_prompts_stays_text(start, monkeypatch):
-    monkeypatch.setattr("sdgen_core.server.app.page_file", lambda name, packs: None)  # the page that is made by the server
+    monkeypatch.setattr(
+        "sdgen_core.server.app.page_file", lambda name, packs: None
+    )  # the page that is made by the server
     running = start()
     with running.library.catalog.index.store.write() as db:
         db.execute("UPDATE session SET name=?", (HOSTILE,))

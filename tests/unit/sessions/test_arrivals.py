@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from sdgen_core.catalog.counters import recount
 from sdgen_core.catalog.details import details
 from sdgen_core.catalog.library import Library
