@@ -23,7 +23,7 @@ from sdgen_core.server import page as served_page
 from sdgen_core.server.app import create_app, listen
 from sdgen_core.sessions.metadata import encode_png, sdgen_chunk, sdgen_record
 
-PATIENCE_MS = 8_000
+PATIENCE_MS = 20_000
 
 COLOURS = {"Red": "#d33", "Green": "#3a3", "Blue": "#36d"}
 SHAPES = ("Circle", "Square", "Triangle")
@@ -56,7 +56,9 @@ def picture(colour: str, shape: str, seed: int, size: tuple[int, int]) -> Image.
 class Writer:
     """A session's folder: its pictures with their records, and the journal that names them."""
 
-    def __init__(self, root: Path, name: str, *, session: str, day: int = 2, planned: int = 0, model: str = "shapes_v1") -> None:
+    def __init__(
+        self, root: Path, name: str, *, session: str, day: int = 2, planned: int = 0, model: str = "shapes_v1"
+    ) -> None:
         self.folder = root / f"2026010{day}_030405-{name}"
         self.folder.mkdir(parents=True)
         self.name, self.session, self.model, self.count = name, session, model, 0
@@ -76,7 +78,14 @@ class Writer:
         self._note({"type": "start", "snapshot": snapshot})
 
     def add(
-        self, colour: str, shape: str, seed: int, *, size: tuple[int, int] = (128, 192), prompt: str | None = None, broken: bool = False
+        self,
+        colour: str,
+        shape: str,
+        seed: int,
+        *,
+        size: tuple[int, int] = (128, 192),
+        prompt: str | None = None,
+        broken: bool = False,
     ) -> Path:
         """One more image, as a session that runs saves it."""
         keys = {"Colour": colour, "Shape": shape}
@@ -94,10 +103,22 @@ class Writer:
             negative="blurry",
             checkpoint_name=f"{self.model}.safetensors",
             checkpoint_hash=None,
-            extra={"parameters": {"steps": 9, "cfg": 5.5, "sampler_name": "euler", "scheduler": "karras", "width": size[0], "height": size[1]}},
+            extra={
+                "parameters": {
+                    "steps": 9,
+                    "cfg": 5.5,
+                    "sampler_name": "euler",
+                    "scheduler": "karras",
+                    "width": size[0],
+                    "height": size[1],
+                }
+            },
         )
         path = self.folder / f"{self.session}_{self.count:04d}.png"
-        data = encode_png(picture(COLOURS[colour], shape, seed, size), {"sdgen": sdgen_chunk(record), "prompt": "{}", "workflow": "{}"})
+        data = encode_png(
+            picture(COLOURS[colour], shape, seed, size),
+            {"sdgen": sdgen_chunk(record), "prompt": "{}", "workflow": "{}"},
+        )
         new = path.with_suffix(".part")
         new.write_bytes(data[: len(data) // 2] if broken else data)
         new.rename(path)

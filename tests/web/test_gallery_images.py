@@ -222,7 +222,9 @@ def test_wide_pictures_are_shown_whole(alone: Page) -> None:
     gallery.open_session(alone, WIDE)
     picture = cells(alone).nth(0).locator("img")
     expect(picture).to_be_visible()
-    shapes = alone.locator(".sdgen-cell img").evaluate_all("all => all.map(i => [i.naturalWidth / i.naturalHeight, getComputedStyle(i).objectFit])")
+    shapes = alone.locator(".sdgen-cell img").evaluate_all(
+        "all => all.map(i => [i.naturalWidth / i.naturalHeight, getComputedStyle(i).objectFit])"
+    )
     assert [2, "contain"] in [[round(ratio), fit] for ratio, fit in shapes]
 
 
@@ -277,7 +279,9 @@ def test_values_with_commas_and_numbers_survive_the_address(browser: Browser, tm
                 found(page, 1)
                 page.reload()
                 found(page, 1)
-                expect(facet(page, "Colour", label).get_by_role("button").first).to_have_attribute("aria-pressed", "true")
+                expect(facet(page, "Colour", label).get_by_role("button").first).to_have_attribute(
+                    "aria-pressed", "true"
+                )
                 page.go_back()
                 found(page, 3)
 

@@ -56,7 +56,9 @@ def test_a_person_judges_everything_and_the_statistics_say_it_and_undo_takes_it_
             good[asked, key] += is_good
             own.keyboard.press("o" if is_good else "k")
             said += 1
-            expect(own.locator(".sdgen-review-verdicts")).to_have_text(f"{said} {'verdict' if said == 1 else 'verdicts'}")
+            expect(own.locator(".sdgen-review-verdicts")).to_have_text(
+                f"{said} {'verdict' if said == 1 else 'verdicts'}"
+            )
     expect(own.locator(".sdgen-summary")).to_be_visible()
     expect(own.locator(".sdgen-summary")).to_contain_text("26")
     until(lambda: sum(verdicts(fresh).values()) == 52, own)
@@ -65,7 +67,14 @@ def test_a_person_judges_everything_and_the_statistics_say_it_and_undo_takes_it_
     own.get_by_role("button", name="Statistics", exact=True).click()
     own.get_by_role("button", name="Values", exact=True).click()
     table = own.get_by_role("table", name="Values")
-    for placeholder, key, images in (("Colour", "Red", 9), ("Colour", "Green", 8), ("Colour", "Blue", 9), ("Shape", "Circle", 9), ("Shape", "Square", 9), ("Shape", "Triangle", 8)):
+    for placeholder, key, images in (
+        ("Colour", "Red", 9),
+        ("Colour", "Green", 8),
+        ("Colour", "Blue", 9),
+        ("Shape", "Circle", 9),
+        ("Shape", "Square", 9),
+        ("Shape", "Triangle", 8),
+    ):
         row = table.get_by_role("row").filter(has_text=f"{key.lower()} one")
         expect(row.locator("[data-column=Judged]")).to_have_text(str(images))
         expect(row.locator("[data-column=Ok]")).to_have_text(str(good[placeholder, key]))
@@ -95,7 +104,9 @@ def test_marks_by_keys_and_undo_brings_the_image_back(fresh: Served, own: Page) 
     for key in ("f", "i", "t"):
         images.append(shown_image(own))
         own.keyboard.press(key)
-        expect(own.locator(".sdgen-review-count b")).to_have_text("1 image" if len(images) == 1 else f"{len(images)} images")
+        expect(own.locator(".sdgen-review-count b")).to_have_text(
+            "1 image" if len(images) == 1 else f"{len(images)} images"
+        )
     assert len(set(images)) == 3
     marks = "SELECT mark FROM image WHERE id IN (?, ?, ?) AND mark > 0"
     until(lambda: len(fresh.rows(marks, *images)) == 3, own)
@@ -196,7 +207,9 @@ def test_side_by_side_zooms_together_and_says_what_differs(own: Page) -> None:
     beside = own.get_by_role("dialog", name="Side by side")
     panes = beside.locator(".sdgen-beside-one")
     expect(panes).to_have_count(3)
-    transforms = "all => new Set(all.map(p => getComputedStyle(p).transform)).size + ' ' + getComputedStyle(all[0]).transform"
+    transforms = (
+        "all => new Set(all.map(p => getComputedStyle(p).transform)).size + ' ' + getComputedStyle(all[0]).transform"
+    )
     before = beside.locator(".sdgen-look-in").evaluate_all(transforms)
     beside.get_by_role("button", name="Zoom in").click()
     own.wait_for_timeout(300)
@@ -225,7 +238,9 @@ def test_the_overview_counts_the_library_and_opens_what_it_counts(alone: Page) -
     gallery.lists(alone, SHAPED)
 
 
-@pytest.mark.parametrize("table", ["Values", "Top failing", "Over seeds", "Impact", "Failing pairs", "Models", "Over time", "Sessions"])
+@pytest.mark.parametrize(
+    "table", ["Values", "Top failing", "Over seeds", "Impact", "Failing pairs", "Models", "Over time", "Sessions"]
+)
 def test_every_table_says_something(alone: Page, table: str) -> None:
     """Known bug: statistics came late and without a word; nothing may stay empty without an explanation."""
     gallery.open_session(alone, SHAPED)

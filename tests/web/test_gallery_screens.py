@@ -59,10 +59,14 @@ def test_a_phone_has_two_screens_and_swipes_back_on_results_only(browser: Browse
 def test_nothing_is_wider_than_the_screen(browser: Browser, served: Served, screen: str, size: tuple[int, int]) -> None:
     """Known bugs: rows as wide as the screen on very wide ones, and two scroll bars."""
     [(slug,)] = served.rows("SELECT slug FROM session WHERE name=?", SHAPED)
-    with opened(browser, served.url, f"/{screen}?session={slug}", viewport={"width": size[0], "height": size[1]}) as page:
+    with opened(
+        browser, served.url, f"/{screen}?session={slug}", viewport={"width": size[0], "height": size[1]}
+    ) as page:
         expect(page.locator(f".sdgen-screen-{screen} > *").first).to_be_visible()
         page.wait_for_timeout(500)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight")
+        assert page.evaluate(
+            "document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight"
+        )
         if screen == "images" and size[0] > 3000:
             panes = [page.locator(pane) for pane in (".sdgen-column", ".sdgen-images", ".sdgen-column-facts")]
             for pane in panes:
@@ -75,7 +79,9 @@ def test_everything_by_keyboard(own: Page) -> None:
         own.keyboard.press("Tab")
         if "Open the images of" in (own.evaluate("document.activeElement.getAttribute('aria-label')") or ""):
             break
-    outline = own.evaluate("(s => s.outlineStyle + s.outlineWidth + s.boxShadow)(getComputedStyle(document.activeElement))")
+    outline = own.evaluate(
+        "(s => s.outlineStyle + s.outlineWidth + s.boxShadow)(getComputedStyle(document.activeElement))"
+    )
     assert outline != "none0pxnone"  # where the focus is can be seen
     for key in ("ArrowRight", "ArrowLeft"):
         own.keyboard.press(key)
@@ -87,9 +93,13 @@ def test_everything_by_keyboard(own: Page) -> None:
         own.keyboard.press(key)
     expect(own.locator(".sdgen-viewer")).to_be_visible()
     own.keyboard.press("i")
-    expect(own.locator(".sdgen-viewer").get_by_role("button", name="Interesting")).to_have_attribute("aria-pressed", "true")
+    expect(own.locator(".sdgen-viewer").get_by_role("button", name="Interesting")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     own.keyboard.press("z")
-    expect(own.locator(".sdgen-viewer").get_by_role("button", name="Interesting")).to_have_attribute("aria-pressed", "false")
+    expect(own.locator(".sdgen-viewer").get_by_role("button", name="Interesting")).to_have_attribute(
+        "aria-pressed", "false"
+    )
     own.keyboard.press("Escape")
     expect(own.locator(".sdgen-viewer")).to_have_count(0)
     own.keyboard.press("Escape")
@@ -142,7 +152,9 @@ def test_the_command_serves_the_page_to_those_who_have_the_token(browser: Browse
     gallery.small_library(root)
     command = [sys.executable, "-m", "sdgen_core", "gallery", "--root", str(root), "--catalog", str(tmp_path / "catalog"), "--port", "0", "--json", "--token", "only-for-us"]  # fmt: skip
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]
+    ) as process:
         try:
             assert process.stdout
             text = ""

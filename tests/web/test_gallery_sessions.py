@@ -116,7 +116,15 @@ def test_tags_stand_between_the_name_and_the_count(own: Page) -> None:
     own.keyboard.press("Escape")
     tag = shaped.get_by_role("button", name="keepers")
     expect(tag).to_be_visible()
-    tops = [place["y"] for place in (shaped.locator(".sdgen-card-name b").bounding_box(), tag.bounding_box(), shaped.get_by_text("26 of 27 images").bounding_box()) if place]
+    tops = [
+        place["y"]
+        for place in (
+            shaped.locator(".sdgen-card-name b").bounding_box(),
+            tag.bounding_box(),
+            shaped.get_by_text("26 of 27 images").bounding_box(),
+        )
+        if place
+    ]
     assert tops == sorted(tops) and len(set(tops)) == 3
     own.reload()
     expect(card(own, SHAPED).get_by_role("button", name="keepers")).to_be_visible()
@@ -201,8 +209,15 @@ def test_a_new_session_arrives_by_itself(fresh: Served, own: Page) -> None:
 def test_parts_of_the_gallery_are_reached_and_left_again_and_again(alone: Page) -> None:
     """Known bug: after the list of sessions no way led elsewhere."""
     for _ in range(2):
-        for part, screen in (("Images", "images"), ("Statistics", "statistics"), ("Compare", "compare"), ("Sessions", "sessions")):
-            alone.get_by_role("navigation", name="Parts of the gallery").get_by_role("button", name=part, exact=True).click()
+        for part, screen in (
+            ("Images", "images"),
+            ("Statistics", "statistics"),
+            ("Compare", "compare"),
+            ("Sessions", "sessions"),
+        ):
+            alone.get_by_role("navigation", name="Parts of the gallery").get_by_role(
+                "button", name=part, exact=True
+            ).click()
             expect(alone.locator(f".sdgen-screen-{screen} > *").first).to_be_visible()
             assert address(alone).startswith(f"/{screen}")
     lists(alone, *EVERYTHING)
@@ -216,4 +231,6 @@ def test_one_scroll_bar_only(browser: Browser, served: Served, width: int) -> No
         for part in ("Sessions", "Images", "Statistics"):
             page.get_by_role("button", name=part, exact=True).first.click()
             page.wait_for_timeout(300)
-            assert page.evaluate("document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth")
+            assert page.evaluate(
+                "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
+            )
