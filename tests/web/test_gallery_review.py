@@ -44,7 +44,12 @@ def until(condition: Callable[[], bool], page: Page) -> None:
 
 def test_a_person_judges_everything_and_the_statistics_say_it_and_undo_takes_it_back(fresh: Served, own: Page) -> None:
     begin(own, all_values=True)
-    texts = dict(fresh.rows("SELECT image_value.image || ' ' || placeholder.name, key FROM image_value JOIN value ON value.id = value JOIN placeholder ON placeholder.id = placeholder"))  # fmt: skip
+    texts = dict(
+        fresh.rows(
+            "SELECT image_value.image || ' ' || placeholder.name, key FROM image_value"
+            " JOIN value ON value.id = value JOIN placeholder ON placeholder.id = placeholder"
+        )
+    )
     good = Counter[tuple[str, str]]()
     said = 0
     for _ in range(26):

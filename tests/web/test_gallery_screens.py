@@ -131,7 +131,10 @@ def test_in_french(browser: Browser, served: Served) -> None:
 
 
 def test_light_and_dark_as_the_system_and_as_chosen(browser: Browser, served: Served) -> None:
-    shade = "(c => Number(c[0]) + Number(c[1]) + Number(c[2]))(getComputedStyle(document.querySelector('.sdgen-app')).backgroundColor.match(/\\d+/g))"
+    shade = """() => {
+        const [red, green, blue] = getComputedStyle(document.querySelector('.sdgen-app')).backgroundColor.match(/\\d+/g)
+        return Number(red) + Number(green) + Number(blue)
+    }"""
     with opened(browser, served.url, color_scheme="dark") as page:
         assert page.evaluate(shade) < 200
         page.emulate_media(color_scheme="light")
@@ -150,7 +153,9 @@ def test_the_command_serves_the_page_to_those_who_have_the_token(browser: Browse
     """Known bug: another address was printed than the one that was served."""
     root = tmp_path / "out"
     gallery.small_library(root)
-    command = [sys.executable, "-m", "sdgen_core", "gallery", "--root", str(root), "--catalog", str(tmp_path / "catalog"), "--port", "0", "--json", "--token", "only-for-us"]  # fmt: skip
+    options = {"--root": root, "--catalog": tmp_path / "catalog", "--port": 0, "--token": "only-for-us"}
+    command = [sys.executable, "-m", "sdgen_core", "gallery", "--json"]
+    command += [str(part) for option in options.items() for part in option]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[2]
