@@ -85,7 +85,7 @@ def test_the_query_completes_and_says_what_is_wrong_with_it(shaped: Page) -> Non
     found(shaped, 8)
     box.fill("Colour:Green seed:abc")
     box.press("Enter")
-    expect(shaped.locator(".sdgen-query").get_by_role("alert")).to_contain_text("At column")
+    expect(shaped.locator(".sdgen-query").get_by_role("alert")).to_contain_text("seed:abc is no number")
     expect(box).to_have_value("Colour:Green seed:abc")
     shaped.get_by_role("button", name="Clear the search").click()
     found(shaped, 26)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from . import gallery
 from .gallery import ACCENTS, HTML, SHAPED, WIDE, Served, address, card, lists
@@ -234,3 +234,31 @@ def test_one_scroll_bar_only(browser: Browser, served: Served, width: int) -> No
             assert page.evaluate(
                 "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
             )
+
+
+@pytest.mark.parametrize(
+    ("screen", "route"),
+    [
+        ("sessions", "**/sdgen/library/sessions?*"),
+        ("images", "**/sdgen/images/ids?*"),
+        ("statistics", "**/sdgen/statistics/**"),
+    ],
+)
+def test_what_takes_long_says_that_it_is_loading(browser: Browser, served: Served, screen: str, route: str) -> None:
+    """Known bug: nothing turned while the statistics were counted."""
+    with gallery.opened(browser, served.url, f"/{screen}") as page:
+        waiting: list[Route] = []
+        page.route(route, lambda one: waiting.append(one))
+        page.reload()
+        expect(
+            page.get_by_role("status").filter(has_text="Loading").or_(page.get_by_label("Loading …")).first
+        ).to_be_visible()
+        page.unroute(route)
+        page.reload()
+        expect(page.locator(f".sdgen-screen-{screen}")).to_contain_text("33")
+        expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
+
+
+def test_the_page_has_a_title(alone: Page) -> None:
+    """Known bug: the page of the gallery had the title of another one."""
+    expect(alone).to_have_title("SDGen")
