@@ -84,7 +84,7 @@ def test_a_day_with_the_panel(page: Page, web_comfy: ComfyServer, frontend: str)
     # a reload is where one was; Escape leads out, level by level
     canvas.reload(page)
     expect(viewer).to_be_visible(timeout=canvas.PATIENCE_MS)
-    for selector in (".sdgen-viewer", ".sdgen-images", ".sdgen-full"):
+    for selector in (".sdgen-viewer", ".sdgen-results", ".sdgen-full"):
         expect(page.locator(selector)).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.locator(selector)).to_have_count(0)
@@ -110,6 +110,7 @@ def test_a_session_that_runs_arrives_live(page: Page, web_comfy: ComfyServer, fr
     full = page.locator(".sdgen-full")
     full.get_by_role("button", name=f"Open the images of {name}").first.click(timeout=canvas.PATIENCE_MS)
     expect(page.locator(".sdgen-images-count")).to_have_text("12 images", timeout=canvas.SESSION_MS)
+    canvas.wait(lambda: len(gallery.ids(page)) >= 12, page)  # a cell is there before what it shows
     seen = gallery.ids(page)
     assert len(seen) == len(set(seen)) == 12
     full.get_by_role("button", name="Sessions", exact=True).click()

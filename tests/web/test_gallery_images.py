@@ -118,7 +118,7 @@ def test_a_search_is_saved_and_opened_again(own_shaped: Page) -> None:
 
 
 def test_images_are_chosen_by_click_shift_rectangle_and_keys(shaped: Page) -> None:
-    chosen = shaped.locator(".sdgen-chosen").get_by_role("status")
+    chosen = shaped.locator(".sdgen-selection").get_by_role("status")
     cells(shaped).nth(1).click()
     expect(chosen).to_have_text("1 selected")
     cells(shaped).nth(4).click(modifiers=["Shift"])
@@ -128,7 +128,7 @@ def test_images_are_chosen_by_click_shift_rectangle_and_keys(shaped: Page) -> No
     shaped.keyboard.press("Control+a")
     expect(chosen).to_have_text("26 selected")
     shaped.get_by_role("button", name="Invert").click()
-    expect(shaped.locator(".sdgen-chosen")).to_have_count(0)
+    expect(shaped.locator(".sdgen-selection")).to_have_count(0)
     from_, to = cells(shaped).nth(0).bounding_box(), cells(shaped).nth(2).bounding_box()
     assert from_ and to
     shaped.mouse.move(from_["x"] + 20, from_["y"] + 20)
@@ -137,14 +137,14 @@ def test_images_are_chosen_by_click_shift_rectangle_and_keys(shaped: Page) -> No
     shaped.mouse.up()
     expect(chosen).to_have_text("3 selected")
     shaped.keyboard.press("Escape")
-    expect(shaped.locator(".sdgen-chosen")).to_have_count(0)
+    expect(shaped.locator(".sdgen-selection")).to_have_count(0)
 
 
 def test_many_are_marked_tagged_and_rated_at_once_and_undone(fresh: Served, own_shaped: Page) -> None:
     page = own_shaped
     cells(page).first.click()
     cells(page).nth(2).click(modifiers=["Shift"])
-    page.locator(".sdgen-chosen").get_by_role("button", name="Favourite").click()
+    page.locator(".sdgen-selection").get_by_role("button", name="Favourite").click()
     expect(page.locator(".sdgen-mark-favourite")).to_have_count(3)
     page.get_by_role("button", name="4 stars").click()
     expect(page.locator(".sdgen-cell .sdgen-stars")).to_have_text(["★★★★"] * 3)
@@ -170,7 +170,7 @@ def test_the_trash_is_previewed_before_it_is_emptied(fresh: Served, own_shaped: 
     files = sorted((fresh.root).rglob("*.png"))
     cells(page).first.click()
     cells(page).nth(1).click(modifiers=["Shift"])
-    page.locator(".sdgen-chosen").get_by_role("button", name="Trash").click()
+    page.locator(".sdgen-selection").get_by_role("button", name="Trash").click()
     found(page, 24)
     type_query(page, "is:trash")
     found(page, 2)
@@ -256,7 +256,7 @@ def test_html_in_names_and_prompts_stays_text(alone: Page) -> None:
     gallery.open_session(alone, gallery.HTML)
     expect(alone.locator(".sdgen-shell-name")).to_have_text(gallery.HTML)
     cells(alone).first.dblclick()
-    expect(alone.locator(".sdgen-viewer .sdgen-prompt").first).to_have_text(HTML_PROMPT)
+    expect(alone.locator(".sdgen-viewer .sdgen-image-prompt").first).to_have_text(HTML_PROMPT)
     assert alone.evaluate("window.hacked") is None
     assert alone.locator("img[src='x'], .sdgen-app script").count() == 0
 
@@ -322,7 +322,7 @@ def test_prompt_and_seed_are_copied(shaped: Page) -> None:
     type_query(shaped, "Colour:Red Shape:Circle seed:12")
     found(shaped, 1)
     cells(shaped).first.dblclick()
-    expect(shaped.locator(".sdgen-viewer .sdgen-prompt").first).to_be_visible()
+    expect(shaped.locator(".sdgen-viewer .sdgen-image-prompt").first).to_be_visible()
     shaped.keyboard.press("c")
     expect(shaped.locator(".sdgen-toast").first).to_be_visible()
     assert shaped.evaluate("navigator.clipboard.readText()") == "a red one, circle one, on a table"

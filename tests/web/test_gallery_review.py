@@ -18,7 +18,7 @@ def begin(page: Page, *, all_values: bool = False) -> None:
     gallery.open_session(page, SHAPED)
     found(page, 26)
     page.keyboard.press("r")
-    expect(page.locator(".sdgen-review .sdgen-value").first).to_be_visible()
+    expect(page.locator(".sdgen-review .sdgen-image-value").first).to_be_visible()
     if all_values:
         page.get_by_label("Ask about every value").check()
         page.locator(".sdgen-review").focus()

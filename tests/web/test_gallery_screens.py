@@ -68,7 +68,7 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, served: Served, scre
             "document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight"
         )
         if screen == "images" and size[0] > 3000:
-            panes = [page.locator(pane) for pane in (".sdgen-column", ".sdgen-images", ".sdgen-column-facts")]
+            panes = [page.locator(pane) for pane in (".sdgen-column", ".sdgen-results", ".sdgen-column-facts")]
             for pane in panes:
                 expect(pane.first).to_be_visible()
 

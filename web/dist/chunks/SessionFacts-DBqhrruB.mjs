@@ -1,1 +1,0 @@
-import{_ as o}from"./SessionFacts.vue_vue_type_script_setup_true_lang-hBAuh96u.mjs";import"./style-BI0D9loB.mjs";import"./preload-helper-D8_b-Rn0.mjs";export{o as default};
