@@ -157,9 +157,9 @@ def mark(path: Path) -> tuple[int, ...] | None:
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
-def remember(path: Path) -> None:
-    """This process has just written ``path``."""
-    found = mark(path)
+def remember(path: Path, made: Path) -> None:
+    """This process is about to give ``made`` the name ``path``; that changes neither its size, time nor number."""
+    found = mark(made)
     if found is not None:
         _ours[_key(path)] = found
 

@@ -14,7 +14,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -80,10 +80,13 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+def atomic_file(
+    path: Path, *, durable: bool = True, ready: Callable[[Path], None] = lambda _: None
+) -> Iterator[IO[bytes]]:
     """A binary file that appears under ``path`` when the block ends, and not at all when the block fails.
 
-    ``durable`` waits until data and rename are on the disk. Raises ``disk-full`` or ``unwritable-folder``; an
+    ``durable`` waits until data and rename are on the disk. ``ready`` is called with the whole file under its temporary name, just
+    before it gets ``path``; what it raises keeps the old file. Raises ``disk-full`` or ``unwritable-folder``; an
     ``OSError`` that the caller's own block raises counts as met while writing.
     """
     temporary = temporary_name(path)
@@ -94,6 +97,7 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
                 handle.flush()
                 if durable:
                     os.fsync(handle.fileno())
+            ready(temporary)
             _replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

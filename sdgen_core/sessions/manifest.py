@@ -212,6 +212,7 @@ def write_manifest(folder: Path, *, status: str | None = None, index: JournalInd
             if status is None:
                 return path
         index = index or JournalIndex(folder)
+        before = mark(path)
         take_in_edits(folder)
         index.update()
         if status is not None:
@@ -219,23 +220,30 @@ def write_manifest(folder: Path, *, status: str | None = None, index: JournalInd
             if status != index.status:
                 Journal(folder).status(status)
                 index.update()
-        while not _replaced(path, index):
+        while not _replaced(path, index, before):
+            before = mark(path)
             take_in_edits(folder)
             index.update()
     return path
 
 
-def _replaced(path: Path, index: JournalIndex) -> bool:
-    """Write ``manifest.json`` from the index. False when somebody else wrote it meanwhile, and his file is still there."""
-    before = mark(path)
+def _replaced(path: Path, index: JournalIndex, before: tuple[int, ...] | None) -> bool:
+    """Write ``manifest.json`` from the index. False when somebody else wrote it since it was as ``before``: his file is still there.
+
+    Writing to the disk takes its time, and what is written by hand meanwhile must not be lost nor be taken for ours: looked at and
+    remembered is what is there in the moment in which the new file takes the old one's place.
+    """
+
+    def ready(made: Path) -> None:
+        if mark(path) != before:
+            raise _Changed
+        remember(path, made)
+
     try:
-        with atomic_file(path) as out:
+        with atomic_file(path, ready=ready) as out:
             _write(out, index)
-            if mark(path) != before:
-                raise _Changed
     except _Changed:
         return False
-    remember(path)
     return True
 
 
