@@ -102,6 +102,7 @@ def test_everything_by_keyboard(own: Page) -> None:
     )
     own.keyboard.press("Escape")
     expect(own.locator(".sdgen-viewer")).to_have_count(0)
+    expect(own.get_by_role("listbox", name="Images")).to_be_focused()
     own.keyboard.press("Escape")
     expect(own.locator(".sdgen-sessions")).to_be_visible()
 
