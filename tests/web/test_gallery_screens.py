@@ -74,11 +74,14 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, served: Served, scre
 
 
 def test_everything_by_keyboard(own: Page) -> None:
+    expect(own.locator(".sdgen-card-main").first).to_be_visible()
     own.locator(".sdgen-app").focus()
     for _ in range(60):
         own.keyboard.press("Tab")
         if "Open the images of" in (own.evaluate("document.activeElement.getAttribute('aria-label')") or ""):
             break
+    else:
+        raise AssertionError("no card is reached by the Tab key")
     outline = own.evaluate(
         "(s => s.outlineStyle + s.outlineWidth + s.boxShadow)(getComputedStyle(document.activeElement))"
     )
