@@ -519,15 +519,28 @@ def test_groups() -> list[str]:
     return sorted(p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and any(p.rglob("test_*.py")))
 
 
+#: The test groups that start no servers and no browsers.
+QUICK_GROUPS = ["unit", "conformance"]
+
+
 def command_test(comfyui: ComfyUI, words: list[str]) -> int:
     groups, rest = split_groups(words, test_groups())
     browser = None
     if "web" in groups or (not groups and "web" in test_groups()):
         browser = get_browser()
         get_newest_frontend()
-    # without a group and without a file or folder named for pytest, everything
-    folders = [str(Path("tests") / group) for group in groups]
-    return run(module("pytest", *folders, *rest), env=test_environment(comfyui, browser))
+    environment = test_environment(comfyui, browser)
+    if words:
+        folders = [str(Path("tests") / group) for group in groups]
+        return run(module("pytest", *folders, *rest), env=environment)
+    # Everything: what needs no server and no browser on all cores; files whole, for their tests share what is dear to make.
+    slow = [group for group in test_groups() if group not in QUICK_GROUPS]
+    status = 0
+    for group_words, options in ((QUICK_GROUPS, ["-n", "logical", "--dist", "loadfile"]), (slow, [])):
+        status |= run(
+            module("pytest", *options, *(str(Path("tests") / group) for group in group_words)), env=environment
+        )
+    return status
 
 
 def command_bench(comfyui: ComfyUI, words: list[str]) -> int:

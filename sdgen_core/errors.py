@@ -120,6 +120,28 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode(
         "no-manifest", "Name a session folder: one with a manifest.json, a manifest.jsonl or the session's images."
     ),
+    # scorers
+    ErrorCode("nothing-to-score", "Import the folder again when its images are there."),
+    ErrorCode("not-scored", "Score it first: `sdgen score SESSION`."),
+    ErrorCode("scorer-failed", "The log has the details. Scoring the session again goes on where it was."),
+    ErrorCode("scorer-missing", "Put the weights into a folder of scorers (setting `scorer_folders`)."),
+    ErrorCode("scorer-bad-file", "Copy or download the file again."),
+    ErrorCode(
+        "scorer-wrong-kind",
+        "Scoring needs a whole CLIP, images and texts, in open_clip's form (open_clip_model.safetensors).",
+    ),
+    ErrorCode(
+        "scorer-unknown-architecture",
+        "Put a configuration of open_clip's beside the file, under its name with .json, or keep both in a folder as published.",
+    ),
+    ErrorCode("scorer-bad-config", "Compare it with the open_clip_config.json of a published model."),
+    ErrorCode(
+        "scorer-no-tokenizer",
+        "Keep the model as a folder, as published: open_clip_config.json, weights and the tokenizer's files; or allow downloads.",
+    ),
+    ErrorCode("scorer-no-library", "Install the package open_clip_torch into ComfyUI's Python."),
+    ErrorCode("scorer-out-of-memory", "Free memory, choose a smaller model, or let it run on the CPU."),
+    ErrorCode("scorer-not-finite", "Load the scorer with precision bf16 or fp32."),
     # a ComfyUI of our own
     ErrorCode("comfyui-not-found", "Give the folder of a ComfyUI checkout, the one with main.py in it."),
     ErrorCode("server-running", "Use the one that runs, or stop it first."),
@@ -129,6 +151,13 @@ CODES: dict[str, ErrorCode] = _registry(
     ),
     ErrorCode("port-in-use", "Choose another port, or stop the program that listens there."),
     ErrorCode("pack-link-failed", "Remove what is in the way, or check that the folder can be written to."),
+    # scoring
+    ErrorCode("bad-embeddings", "Delete the file, or move it away: it is made again from the images."),
+    ErrorCode("embeddings-locked", "Wait until the other program has finished, or close it."),
+    ErrorCode(
+        "bad-aesthetic-head",
+        "Choose a linear head, or LAION's row of linear layers, made for this scorer's embeddings.",
+    ),
     # templates: language
     ErrorCode("cycle", "Remove one link of the circle named."),
     ErrorCode("too-large", "Split the file, or remove the aliases or nesting that make it explode."),
@@ -186,6 +215,34 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("missing-embedding", "Put the file into an embeddings folder, or set 'missing' to warn or ignore."),
     ErrorCode("ambiguous-file", "Write the name with its folder."),
     ErrorCode("no-text-encoder", "Link a CLIP; a checkpoint without one needs a Load CLIP node."),
+    # scoring: further tiers
+    ErrorCode(
+        "vlm-unreachable",
+        "Start the model server (Ollama, LM Studio, vLLM, llama.cpp), or correct its address in the settings.",
+    ),
+    ErrorCode("vlm-remote", "Images go to other places only when the model server's setting `remote` is true."),
+    ErrorCode("vlm-redirected", "Put the address that it sends on to into the settings, if you trust it."),
+    ErrorCode(
+        "vlm-no-api", "The address of Ollama is http://127.0.0.1:11434/v1, of LM Studio http://127.0.0.1:1234/v1."
+    ),
+    ErrorCode("vlm-no-key", "Set the environment variable that `api_key_env` names, and start the program again."),
+    ErrorCode("vlm-key-refused", "Check the key in the environment variable that `api_key_env` names."),
+    ErrorCode("vlm-unknown-model", "Load the model in the server, or write one of its names into the settings."),
+    ErrorCode("vlm-no-images", "Choose a model that takes images; llama.cpp's server also needs its --mmproj file."),
+    ErrorCode("vlm-too-large", "Set a smaller `image_side` for the model server."),
+    ErrorCode("vlm-busy", "Set a smaller `concurrency` for the model server, or try again later."),
+    ErrorCode("vlm-timeout", "Set a longer `timeout_s` or a smaller `concurrency` for the model server."),
+    ErrorCode("vlm-failed", "See the log of the model server."),
+    ErrorCode("vlm-filtered", "The server does not answer questions about this image; use a model of your own."),
+    ErrorCode("vlm-bad-request", "See the log of the model server."),
+    ErrorCode("vlm-nonsense", "Check that the address is an OpenAI-compatible API; see the log of the model server."),
+    ErrorCode("vlm-refused", "The model will not answer; the result without it is kept."),
+    ErrorCode("vlm-unclear", "The model said neither yes nor no; another model may follow the question better."),
+    ErrorCode("detector-missing", "Give the path of a detector: a YOLO model (.pt) or an ONNX file."),
+    ErrorCode("detector-library", "Install the library into ComfyUI's Python, or use a detector of the other kind."),
+    ErrorCode("detector-unusable", "Use a YOLO model for detection, as .pt or exported to ONNX."),
+    ErrorCode("no-region", "The crops say nothing here; the result of the whole image is kept."),
+    ErrorCode("tier-failed", "The results without this tier are kept; see the log."),
     # command line
     ErrorCode("bad-batch", "A run is template:theme:style:count, or a map of options; see `sdgen batch --help`."),
     ErrorCode("bad-option", "See --help for the accepted forms."),

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import type { Plugin } from 'vite'
+import type { Plugin, Rollup } from 'vite'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
 
@@ -26,13 +26,41 @@ function helpPages(folder: string): Plugin {
   }
 }
 
-/** The page of the application alone: `sdgen gallery` serves it beside the chunks. */
+/** The chunks that `names` import, those with them. */
+function imported(bundle: Rollup.OutputBundle, names: readonly string[], found = new Set<string>()): Set<string> {
+  for (const name of names) {
+    const chunk = bundle[name]
+    if (chunk?.type === 'chunk' && !found.has(name)) imported(bundle, chunk.imports, found.add(name))
+  }
+  return found
+}
+
+/** An entry is run wherever it is imported from: what is shared has to be in a chunk of its own. */
+function entriesAlone(): Plugin {
+  return {
+    name: 'sdgen-entries-alone',
+    generateBundle(_, bundle) {
+      for (const chunk of Object.values(bundle))
+        for (const name of chunk.type === 'chunk' ? [...chunk.imports, ...chunk.dynamicImports] : []) {
+          const part = bundle[name]
+          if (part?.type === 'chunk' && part.isEntry) throw new Error(`${chunk.fileName} imports the entry ${name}: see manualChunks`)
+        }
+    }
+  }
+}
+
+/** The page of the application alone: `sdgen gallery` serves it beside the chunks. What it needs at first is fetched all at once. */
 function alonePage(): Plugin {
   return {
     name: 'sdgen-alone-page',
     generateBundle(_, bundle) {
-      const entry = Object.values(bundle).find((chunk) => chunk.type === 'chunk' && chunk.isEntry && chunk.name === 'alone')
-      if (!entry) throw new Error('the build has no entry called alone')
+      const chunks = Object.values(bundle).filter((part) => part.type === 'chunk')
+      const entry = chunks.find(({ isEntry, name }) => isEntry && name === 'alone')
+      const screens = chunks.filter(({ moduleIds }) => moduleIds.some((id) => /\/(ImagesScreen|SessionsPane)\.vue$/.test(id)))
+      if (!entry || screens.length !== 2) throw new Error('the build has no entry called alone, or not its screens')
+      const first = imported(bundle, [entry, ...screens].map(({ fileName }) => fileName))
+      first.delete(entry.fileName)
+      const links = [...first].map((name) => `<link rel="modulepreload" href="web/${name}">`).join('\n')
       const source = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -40,6 +68,7 @@ function alonePage(): Plugin {
 <meta name="color-scheme" content="dark light">
 <title>SDGen</title>
 <link rel="icon" href="data:,">
+${links}
 <script type="module" src="web/${entry.fileName}"></script>
 </html>
 `
@@ -48,10 +77,13 @@ function alonePage(): Plugin {
   }
 }
 
+/** What entries and chunks that are loaded later both use. */
+const SHARED = ['host', 'app/styles']
+
 export default defineConfig({
   define: { __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false' },
   base: './',
-  plugins: [vue(), alonePage(), helpPages(join(import.meta.dirname, 'docs'))],
+  plugins: [vue(), entriesAlone(), alonePage(), helpPages(join(import.meta.dirname, 'docs'))],
   build: {
     outDir: 'dist',
     target: 'es2022',
@@ -62,8 +94,8 @@ export default defineConfig({
       output: {
         // Relative to /extensions/<pack>/chunks/, so that a ComfyUI below a path of a proxy works too.
         paths: { '/scripts/app.js': '../../../scripts/app.js', '/scripts/api.js': '../../../scripts/api.js' },
-        // Of its own, so that no later chunk imports the entry: at another address it would be run twice.
-        manualChunks: (id) => (id.endsWith('/src/host.ts') ? 'host' : undefined),
+        // Of their own, so that no later chunk imports an entry: it would be run there, too.
+        manualChunks: (id) => SHARED.find((name) => id.endsWith(`/src/${name}.ts`))?.replace('app/', ''),
         // One .js file: ComfyUI's page imports every .js below the web folder at its start. What is loaded later ends in .mjs.
         entryFileNames: ({ name }) => (name === 'sdgen' ? 'sdgen.js' : 'chunks/[name]-[hash].mjs'),
         chunkFileNames: 'chunks/[name]-[hash].mjs',

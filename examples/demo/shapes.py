@@ -106,7 +106,7 @@ DEFECTS: tuple[Defect, ...] = (
 # ---------------------------------------------------------------------------------------------------------- drawing
 
 
-def _outline(shape: str, x: Floats, y: Floats, r: Floats) -> Floats:
+def outline(shape: str, x: Floats, y: Floats, r: Floats) -> Floats:
     """Signed distance in pixels to the outline (negative inside; near the edge exact, elsewhere a bound).
 
     `x`, `y`: [N, SIDE, SIDE] pixels from the centre, y down; `r`: [N, 1, 1]. The five-pointed star folds the plane into
@@ -163,7 +163,7 @@ def draw(
         x = np.broadcast_to(axis[None, None, :] - at[:, 0, None, None], (len(which), SIDE, SIDE))
         y = np.broadcast_to(axis[None, :, None] - at[:, 1, None, None], (len(which), SIDE, SIDE))
         radius = np.array([radii[i] for i in which], np.float32)[:, None, None]
-        cover = np.clip(0.5 - _outline(shape, x, y, radius), 0, 1)[..., None]
+        cover = np.clip(0.5 - outline(shape, x, y, radius), 0, 1)[..., None]
         mixed = ground[which, None, None] * (1 - cover) + paint[which, None, None] * cover
         out[which] = np.clip(np.rint(mixed * 255), 0, 255).astype(np.uint8)
     return out

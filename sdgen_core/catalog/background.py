@@ -110,6 +110,9 @@ class Background:
                     return
                 asked, self._asked = self._asked, None
                 self._delay = 0.0
+                if asked is not None:  # at once: nobody who asked is told in between that it is over
+                    self._running, self._cancelled = True, False
+                    self._progress, self._report = Progress(), Report()
             left = _BUSY_PERIOD if self._busy() else _PERIOD
             try:
                 if asked is not None:
@@ -143,12 +146,9 @@ class Background:
             log.warning("SDGen: the catalog is not up to date: %s", said)
 
     def _import(self, *, every: bool) -> None:
-        from .scan.importer import Importer
-
-        with self._wake:
-            self._running, self._cancelled = True, False
-            self._progress, self._report = Progress(), Report()
         try:
+            from .scan.importer import Importer
+
             importer = Importer(
                 self._catalog().index, busy=self._busy, progress=self._note, cancelled=lambda: self._cancelled
             )

@@ -1,4 +1,4 @@
-"""The catalog as its users see it: nodes, routes and commands speak to this, not to the two files."""
+"""The catalog as its users see it: nodes, routes and commands speak to this, not to its files."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SDGenError, nearest_names
 from . import sql
 from .exchange import Import, export_judgements, import_judgements
 from .index import Index
 from .query import DUPLICATE, Query, parse, write
-from .records import surest
+from .records import NO_IMAGE, surest
 from .resolve import resolve
+from .scores import ScoreStore
 from .snapshot import Snapshot
 from .user import Change, Step, UserStore
+
+if TYPE_CHECKING:
+    from .machine import Machine
 
 _QUERY_KEY = "q:"
 
@@ -47,16 +52,25 @@ class Catalog:
         self.folder = folder
         self.user = UserStore(folder / "user.db")
         try:
-            self.index = Index(folder / "index.db", self.user)
+            self.scores = ScoreStore(folder / "scores.db")
         except BaseException:
             self.user.close()
             raise
+        try:
+            self.index = Index(folder / "index.db", self.user, self.scores)
+        except BaseException:
+            self.scores.close()
+            self.user.close()
+            raise
         self.snapshot = Snapshot(self.index.store)
-        self.remarks = [said for said in (self.user.restored, self.index.rebuilt) if said]
+        salvaged = f"{self.index.salvaged:,} judgements that the copy did not have were taken from index.db"
+        said = (self.user.restored, salvaged if self.index.salvaged else None, self.scores.lost, self.index.rebuilt)
+        self.remarks = [text for text in said if text]
 
     def close(self) -> None:
-        """Close both files."""
+        """Close all files."""
         self.index.close()
+        self.scores.close()
         self.user.close()
 
     # ---- finding ---------------------------------------------------------------------------------------------------------
@@ -95,19 +109,28 @@ class Catalog:
         Empty when nobody has looked at the image yet. Raises ``unknown-item``.
         """
         if not self.index.store.value("SELECT 1 FROM image WHERE id=?", (image,)):
-            raise SDGenError("unknown-item", f"there is no image {image}")
+            raise SDGenError("unknown-item", f"there is no image {image}", hint=NO_IMAGE)
         return self.snapshot.similar(image, limit)
+
+    @property
+    def machine(self) -> Machine:
+        """What machines said of the images, and what can be done with it."""
+        from .machine import Machine  # it knows the catalog
+
+        return Machine(self)
 
     # ---- judging ---------------------------------------------------------------------------------------------------------
 
-    def judge(self, images: Collection[int], field: str, value: str | None, label: str = "") -> Done:
-        """Say ``value`` of ``field`` (see ``fields``; None clears it) about images, as one step.
+    def judge(
+        self, images: Collection[int], field: str, value: str | None, label: str = "", *, who: str | None = None
+    ) -> Done:
+        """Say ``value`` of ``field`` (see ``fields``; None clears it) about images, as one step. ``who`` says so, if it is no person.
 
         Raises ``bad-judgement``, and ``unknown-item`` for an id that there is not; then nothing is changed.
         """
         keys = self._keys("image", images)
         changes = [Change("image", keys[image], field, value) for image in dict.fromkeys(images)]
-        return self.change(changes, label or _label(field, value, len(changes), "image"))
+        return self.change(changes, label or _label(field, value, len(changes), "image"), who=who)
 
     def judge_sessions(self, slugs: Collection[str], field: str, value: str | None, label: str = "") -> Done:
         """The same about sessions. Raises ``bad-judgement`` and ``unknown-session``."""
@@ -122,9 +145,9 @@ class Catalog:
         changes = [Change("session", keys[session], field, value) for session in ids.values()]
         return self.change(changes, label or _label(field, value, len(changes), "session"))
 
-    def change(self, changes: Sequence[Change], label: str) -> Done:
+    def change(self, changes: Sequence[Change], label: str, *, who: str | None = None) -> Done:
         """Several changes as one step. Raises ``bad-judgement``; then nothing is changed."""
-        return self._mirror(self.user.change(changes, label), label)
+        return self._mirror(self.user.change(changes, label, who=who), label)
 
     def _mirror(self, step: Step | None, label: str = "") -> Done:
         if step is None or not step.events:
@@ -165,7 +188,7 @@ class Catalog:
             found.setdefault(row, []).append(key)
         unknown = next((row for row in wanted if row not in found), None)
         if unknown is not None:
-            raise SDGenError("unknown-item", f"there is no {table} {unknown}")
+            raise SDGenError("unknown-item", f"there is no {table} {unknown}", hint=NO_IMAGE)
         return {row: tuple(sorted(keys, key=surest)) for row, keys in found.items()}
 
     # ---- saved queries ---------------------------------------------------------------------------------------------------

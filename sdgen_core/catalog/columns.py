@@ -38,38 +38,77 @@ NUMBERS: dict[str, tuple[str, float]] = {
     "failed": ("i1", 0),
     "rating": ("i1", 0),
     "judged": ("i2", 0),
+    "class": ("i1", 0),
+    "flagged": ("i1", 0),
+    "match": ("f8", float("nan")),
+    "promptscore": ("f8", float("nan")),
+    "aesthetic": ("f8", float("nan")),
     "missing": ("i1", 0),
     "broken": ("i1", 0),
     "phash": ("i8", 0),
 }
-#: Columns that are no column of the table.
+#: Columns that are no column of a table.
 _MADE = {"seeded": "seed IS NOT NULL", "noted": "note IS NOT NULL", "looked_at": "phash IS NOT NULL"}
-_ALL: dict[str, tuple[str, float]] = {**NUMBERS, **dict.fromkeys((*_MADE, "tagged", "alive"), ("?", 0))}
-#: Columns of few bits, which are read as one number: the bits of each, the first one has the lowest.
-_SMALL = {
-    "mark": 2,
-    "failed": 1,
-    "rating": 3,
-    "missing": 1,
-    "broken": 1,
-    "seeded": 1,
-    "noted": 1,
-    "looked_at": 1,
-    "judged": 15,
-}
-_SHIFTS = dict(zip(_SMALL, itertools.accumulate(_SMALL.values(), initial=0), strict=False))
+_TERMS = {**_MADE, "judged": "verdicts", "scored": "1"}
+_ALL: dict[str, tuple[str, float]] = {**NUMBERS, **dict.fromkeys((*_MADE, "tagged", "scored", "alive"), ("?", 0))}
+
+
+#: Stands for NULL among millionths.
+_NONE = -(1 << 62)
+
+
+def millionths(term: str) -> str:
+    """A number that a machine measured, as SQL of a whole one: it has no more digits (``score_columns``), and whole ones are read five
+    times as quickly."""
+    return f"coalesce(CAST(round({term} * 1000000) AS INTEGER), {_NONE})"
+
+
+def from_millionths(found: Any) -> Any:
+    """The numbers of ``millionths`` as they were, NaN for NULL."""
+    import numpy as np
+
+    return np.where(found == _NONE, np.nan, found / 1e6)
+
+
+class _Packed:
+    """Columns of few bits, which are read as one number: the bits of each, the first one has the lowest."""
+
+    def __init__(self, **bits: int) -> None:
+        shifts = itertools.accumulate(bits.values(), initial=0)
+        self.parts = [
+            (name, shift, (1 << count) - 1) for (name, count), shift in zip(bits.items(), shifts, strict=False)
+        ]
+        self.sql = " | ".join(f"(({_TERMS.get(name, name)}) << {shift})" for name, shift, _ in self.parts)
+
+    def write(self, columns: dict[str, Any], ids: Any, packed: Any) -> None:
+        """Take the numbers apart into ``columns``."""
+        for name, shift, mask in self.parts:
+            columns[name][ids] = packed >> shift & mask
+
+
+_SMALL = _Packed(missing=1, broken=1, seeded=1, looked_at=1)
+#: Of ``image_said``, which has no row for an image about which nobody said anything.
+_SAID = _Packed(mark=2, failed=1, rating=3, noted=1, judged=15)
+#: Of ``image_machine``, which has no row for an image that no machine has looked at.
+_MACHINE = _Packed(**{"class": 2, "flagged": 1, "scored": 1})
+_MEASURED = {"match": "score", "promptscore": "prompt_score", "aesthetic": "aesthetic"}
+_ELSEWHERE = {name for packed in (_SMALL, _SAID, _MACHINE) for name, _, _ in packed.parts} | {*_MEASURED}
 _READ = {
     name: f"CASE WHEN {name} IS NULL THEN 'nan' ELSE printf('%!.17g', {name}) END"
     if kind == "f8"
     else f"coalesce({name}, {missing:g})"
     for name, (kind, missing) in NUMBERS.items()
-    if name not in _SMALL
+    if name not in _ELSEWHERE
 }
 _SELECT = (
-    "SELECT group_concat(id), "
-    + f"group_concat({' | '.join(f'(({_MADE.get(name, name)}) << {shift})' for name, shift in _SHIFTS.items())}), "
+    f"SELECT group_concat(id), group_concat({_SMALL.sql}), "
     + ", ".join(f"group_concat({term})" for term in _READ.values())
     + " FROM image"
+)
+_SELECT_MACHINE = (
+    f"SELECT group_concat(image), group_concat({_MACHINE.sql}), "
+    + ", ".join(f"group_concat({millionths(term)})" for term in _MEASURED.values())
+    + " FROM image_machine"
 )
 #: Rows read by one statement; a text of SQLite's holds 10**9 bytes.
 _SPAN = 1_000_000
@@ -95,16 +134,29 @@ def blank(size: int) -> dict[str, Any]:
     return {name: np.full(size, missing, kind) for name, (kind, missing) in _ALL.items()}
 
 
-def fill(columns: dict[str, Any], store: Store, where: str, values: Sequence[Any]) -> None:
-    """Write the images for which ``where`` holds into ``columns``; ``tagged`` is not known here."""
-    texts = store.rows(f"{_SELECT} WHERE {where}", values)[0]
+def fill(columns: dict[str, Any], store: Store, which: str, values: Sequence[Any]) -> None:
+    """Write the images whose ids are ``which``, the end of a condition such as ``BETWEEN ? AND ?``, into ``columns``.
+
+    ``tagged`` is not known here.
+    """
+    texts = store.rows(f"{_SELECT} WHERE id {which}", values)[0]
     ids, small = map(numbers, texts[:2])
     columns["alive"][ids] = True
-    for name, bits in _SMALL.items():
-        columns[name][ids] = small >> _SHIFTS[name] & (1 << bits) - 1
+    _SMALL.write(columns, ids, small)
     for name, text in zip(_READ, texts[2:], strict=True):
         column = columns[name]
         column[ids] = numbers(text, "f8" if column.dtype.kind == "f" else "i8")
+    for name, _, _ in _SAID.parts:
+        columns[name][ids] = 0
+    said = f"SELECT group_concat(image), group_concat({_SAID.sql}) FROM image_said WHERE image {which}"
+    _SAID.write(columns, *map(numbers, store.rows(said, values)[0]))
+    texts = store.rows(f"{_SELECT_MACHINE} WHERE image {which}", values)[0]
+    for name in (*(name for name, _, _ in _MACHINE.parts), *_MEASURED):
+        columns[name][ids] = _ALL[name][1]
+    scored, packed = map(numbers, texts[:2])
+    _MACHINE.write(columns, scored, packed)
+    for name, text in zip(_MEASURED, texts[2:], strict=True):
+        columns[name][scored] = from_millionths(numbers(text))
 
 
 FLAGS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -118,6 +170,8 @@ FLAGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "noted": lambda c: c["noted"],
     "missing": lambda c: c["missing"] == 1,
     "broken": lambda c: c["broken"] == 1,
+    "scored": lambda c: c["scored"],
+    "flagged": lambda c: c["flagged"] == 1,
     "landscape": lambda c: (c["width"] > c["height"]) & (c["height"] >= 0),
     "portrait": lambda c: (c["width"] < c["height"]) & (c["width"] >= 0),
     "square": lambda c: (c["width"] == c["height"]) & (c["height"] >= 0),

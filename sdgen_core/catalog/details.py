@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .fields import MARKS, VERDICTS
 from .records import unsigned
 from .sql import as_list
 from .store import Store
 
+if TYPE_CHECKING:
+    from .machine import Machine
+
 _MARK = (None, *MARKS)
 _VERDICT = (None, *VERDICTS)
 _IMAGE = (
     "SELECT image.id, session.slug, coalesce(session.title, session.name), session.folder, file, number, batch, created, seed,"
     " image.width, image.height, image.bytes, model.text, sampler.text, scheduler.text, image.steps, image.cfg, positive,"
-    " prompt.negative, mark, image.failed, image.rating, image.note, image.missing, broken, thumb FROM image"
+    " prompt.negative, mark, image.failed, image.rating, image.note, image.missing, broken, thumb FROM image_and_said AS image"
     " JOIN session ON session.id = image.session"
     " LEFT JOIN term AS model ON model.id = image.model LEFT JOIN term AS sampler ON sampler.id = image.sampler"
     " LEFT JOIN term AS scheduler ON scheduler.id = image.scheduler LEFT JOIN prompt ON prompt.id = image.prompt"
@@ -33,10 +36,11 @@ _VALUES = (
 _TAGS = "SELECT image, name FROM image_tag JOIN tag ON tag.id = tag WHERE image IN (SELECT value FROM json_each(?)) ORDER BY name"
 
 
-def details(store: Store, images: Sequence[int]) -> list[dict[str, Any]]:
+def details(store: Store, images: Sequence[int], machine: Machine | None = None) -> list[dict[str, Any]]:
     """A map for each of ``images``, in their order; ids that there are not are left out.
 
     ``created`` is in Unix milliseconds, ``values`` is placeholder -> ``{"key", "text", "verdict", "score"}``; what is not known is None.
+    With ``machine`` there is also a ``machine``: what ``Machine.details`` says, None where it says nothing.
     """
     asked = (as_list(images),)
     found: dict[int, dict[str, Any]] = {}
@@ -52,4 +56,8 @@ def details(store: Store, images: Sequence[int]) -> list[dict[str, Any]]:
         found[image]["values"][name] = {"key": key, "text": text, "verdict": _VERDICT[verdict], "score": score}
     for image, name in store.rows(_TAGS, asked):
         found[image]["tags"].append(name)
+    if machine is not None:
+        told = machine.details(list(found))
+        for image, one in found.items():
+            one["machine"] = told.get(image)
     return [found[image] for image in images if image in found]

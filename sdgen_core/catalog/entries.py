@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .columns import numbers
-from .schema import VERDICT_NUMBER
+from .columns import from_millionths, millionths, numbers
+from .schema import KO, OK, VERDICT_NUMBER
 from .store import Store
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Entries:
 
         return np.full(len(self.images), np.nan) if self.scores is None else self.scores
 
+    def contradicts(self) -> Any:
+        """How surely each entry's score contradicts its verdict, 0 to 1; NaN without a score, or where neither ok nor ko was said."""
+        import numpy as np
+
+        scores = self.all_scores()
+        return np.where(self.verdicts == OK, 1 - scores, np.where(self.verdicts == KO, scores, np.nan))
+
     def count(self, images: Any) -> int:
         """How many entries are of ``images``."""
         import numpy as np
@@ -110,21 +117,17 @@ def read(store: Store, parts: Sequence[tuple[str, Sequence[Any]]], owner: Any) -
 
     packed, scored = [], []
     for where, asked in parts:
-        sql = f"SELECT group_concat({_PACKED} | verdict), count(score) FROM image_value WHERE {where}"
-        text, scores = store.rows(sql, asked)[0]
-        packed.append(numbers(text))
-        if scores:
-            sql = f"SELECT group_concat({_PACKED}), group_concat(printf('%!.17g', score)) FROM image_value"
-            at, said = store.rows(f"{sql} WHERE score IS NOT NULL AND {where}", asked)[0]
-            scored.append((numbers(at), numbers(said, "f8")))
-    whole = np.concatenate(packed)
+        has_scores = store.value(f"SELECT 1 FROM image_value WHERE score IS NOT NULL AND {where} LIMIT 1", asked)
+        column = f", group_concat({millionths('score')})" if has_scores else ""
+        texts = store.rows(f"SELECT group_concat({_PACKED} | verdict){column} FROM image_value WHERE {where}", asked)[0]
+        packed.append(numbers(texts[0]))
+        scored.append(from_millionths(numbers(texts[1])) if has_scores else np.full(len(packed[-1]), np.nan))
+    whole, all_scores = np.concatenate(packed), np.concatenate(scored)
     if not len(whole):
         return {}
-    whole.sort(kind="stable")  # as they mostly are
-    all_scores = np.full(len(whole), np.nan) if scored else None
-    for at, said in scored:
-        assert all_scores is not None
-        all_scores[np.searchsorted(whole, at)] = said
+    if (whole[1:] < whole[:-1]).any():  # mostly they are sorted
+        order = np.argsort(whole, kind="stable")
+        whole, all_scores = whole[order], all_scores[order]
     images = (whole >> _IMAGE).astype("i4")
     values = (whole >> _VALUE & (1 << _IMAGE - _VALUE) - 1).astype("i4")
     verdicts = (whole & (1 << _VALUE) - 1).astype("i1")
@@ -133,12 +136,7 @@ def read(store: Store, parts: Sequence[tuple[str, Sequence[Any]]], owner: Any) -
         of.astype("i2") if of.max() < 1 << 15 else of, kind="stable"
     )  # of two bytes: as many steps as entries
     groups = np.split(order, np.flatnonzero(np.diff(of[order])) + 1)
-    return {
-        int(of[some[0]]): Entries(
-            images[some], values[some], verdicts[some], None if all_scores is None else all_scores[some]
-        )
-        for some in groups
-    }
+    return {int(of[some[0]]): Entries(images[some], values[some], verdicts[some], all_scores[some]) for some in groups}
 
 
 def merge(old: Entries | None, new: Entries | None, gone: Mask) -> Entries:

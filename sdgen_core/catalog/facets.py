@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .columns import FLAGS
-from .fields import MARKS
+from .fields import MARKS, NO_CLASS
 from .masks import holds
 from .names import SESSION_FIELDS, TERMS
 from .resolve import Condition, Resolved
+from .schema import CLASS_NUMBER
 
 if TYPE_CHECKING:
     from .columns import Mask
@@ -82,6 +83,7 @@ class Counts:
         for field in SESSION_FIELDS:
             out[field] = _named(self._by("session", field), names.sessions[field])
         out["rating"] = _named(self._by("rating", "rating"), {n: str(n) for n in range(6)})
+        out["class"] = _named(self._by("class", "class"), {n: name or NO_CLASS for name, n in CLASS_NUMBER.items()})
         out["tag"] = _named(self._tags(), names.tags)
         out["is"] = {flag: self._flagged(flag, made(self._snapshot.columns)) for flag, made in FLAGS.items()}
         if self._snapshot.alike.known:  # to find them takes longer than an answer may

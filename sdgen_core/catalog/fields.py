@@ -9,6 +9,9 @@ from ..errors import SDGenError, nearest_names
 MARKS = ("favourite", "interesting", "trash")
 VERDICTS = ("ok", "partial", "ko", "no-effect", "unintended")
 RATINGS = ("1", "2", "3", "4", "5")
+#: What a machine may say of an image whose values it could see; ``NO_CLASS`` where it said nothing.
+CLASSES = ("success", "partial", "failed")
+NO_CLASS = "none"
 #: What a person may say of a session; the predecessor's words.
 SESSION_RATINGS = ("like", "dislike")
 

@@ -1,6 +1,7 @@
 """``index.db``: every session and image that was found, ready to be listed, searched and counted.
 
-It is a cache: what is in it comes from the session folders and from ``user.db``. A file that is damaged is put aside and made anew.
+It is a cache: what is in it comes from the session folders, from ``user.db`` and from ``scores.db``. A file that is damaged is put aside
+and made anew.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from typing import Any
 
 from .mirror import Mirror
 from .records import ImageRecord, SessionRecord, signed, value_key
+from .salvage import salvage
 from .schema import migrations
+from .score_mirror import ScoreMirror
+from .scores import ScoreStore
 from .store import Damaged, Store, chunks, marks, put_aside
 from .user import Event, UserStore
 
 _KEEP_CHANGES = 100_000
+_SCORES = 5_000  # images whose scores are mirrored in one transaction
 _KEEP_VALUES = 50_000  # ids in memory: sessions share most of their values
 
 _SESSION_COLUMNS = (
@@ -34,14 +39,17 @@ _IMAGE_COLUMNS = (
 
 
 class Index:
-    """The index in ``path``, which mirrors the judgements of ``user``. ``rebuilt`` says in words why it was begun anew, if it was.
+    """The index in ``path``, which mirrors the judgements of ``user`` and what machines said, of ``scores``.
+
+    ``rebuilt`` says in words why it was begun anew, if it was; ``salvaged`` is how many judgements a damaged ``user.db`` got back.
 
     Raises what ``store.clear_errors`` raises.
     """
 
-    def __init__(self, path: Path, user: UserStore) -> None:
+    def __init__(self, path: Path, user: UserStore, scores: ScoreStore | None = None) -> None:
         self.path = path
         self.user = user
+        self.scores = scores
         self.rebuilt: str | None = None
         try:
             self.store = self._open()
@@ -53,7 +61,9 @@ class Index:
         self._terms: dict[tuple[str, str], int] = {}
         self._placeholders: dict[str, int] = {}
         self._values: dict[tuple[str, str | None, str], int] = {}
+        self.salvaged = 0
         self.catch_up()
+        self.take_scores()
 
     def _open(self) -> Store:
         store = Store(self.path, migrations, durable=False)
@@ -180,6 +190,9 @@ class Index:
                     by_image.setdefault(image, []).append(key)
                 self._mirror.attach_images(db, by_image)
                 self._mirror.unsay(db, [row[-1] for row in stale])
+            if self.scores is not None and self.scores.last():
+                thumbs = {image: record.thumb for image, record in zip(ids, records, strict=True)}
+                ScoreMirror(self.scores).attach(db, thumbs)
             self._log(db, ids)
         return ids
 
@@ -378,7 +391,11 @@ class Index:
 
     def catch_up(self) -> int:
         """Mirror what ``user.db`` has and this does not: after a crash between the two, or with another ``user.db``. Gives how many."""
-        if self._meta("user") != self.user.id:
+        mirrored = self._meta("user")
+        if mirrored != self.user.id:
+            # A copy took the place of what is mirrored here, and this has heard of all that the copy knows.
+            if mirrored == self.user.before and int(self._meta("event") or 0) >= self.user.last_event():
+                self.salvaged = salvage(self.store, self.user)
             return self._mirror_all()
         done = 0
         while events := self.user.events_after(int(self._meta("event") or 0)):
@@ -425,6 +442,33 @@ class Index:
         keys = self.user.keys_of(subjects)
         with self._write() as db:
             self._log(db, self._mirror.keys(db, keys))
+
+    # ---- what machines said ----------------------------------------------------------------------------------------------
+
+    def take_scores(self) -> list[int]:
+        """Mirror what ``scores.db`` has and this does not; gives the ids of the images that changed."""
+        if self.scores is None:
+            return []
+        mirror, images = ScoreMirror(self.scores), list[int]()
+        ahead = int(self._meta("scored") or 0) > self.scores.last()  # an older copy took the file's place
+        if ahead or self._meta("scores") != self.scores.id:
+            with self._write() as db:
+                images += mirror.clear(db)
+                self._log(db, images)
+                known = db.execute("SELECT 1 FROM image LIMIT 1").fetchone()
+                self._set_meta(db, "scores", self.scores.id)
+                self._set_meta(
+                    db, "scored", 0 if known else self.scores.last()
+                )  # images that come have theirs given then
+        while int(self._meta("scored") or 0) < self.scores.last():
+            with self._write() as db:
+                (last,) = db.execute("SELECT value FROM meta WHERE name='scored'").fetchone()
+                rows = self.scores.after(int(last), _SCORES)
+                changed = mirror.rows(db, rows)
+                self._log(db, changed)
+                self._set_meta(db, "scored", rows[-1].id if rows else max(int(last), self.scores.last()))
+            images += changed
+        return images
 
     @staticmethod
     def _log(db: sqlite3.Connection, images: Iterable[int]) -> None:

@@ -17,6 +17,7 @@ from .arrivals import Arrivals
 from .background import Background
 from .pictures.maker import Pictures
 from .pictures.thumbs import Thumbs
+from .records import NO_IMAGE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .index import Index
     from .trash import Trash
 
-#: What listeners are told: a kind ("images", "sessions", "import") and what belongs to it, as JSON.
+#: What listeners are told: a kind ("images", "sessions", "import", "scoring") and what belongs to it, as JSON.
 Listener = Callable[[str, dict[str, Any]], None]
 
 #: What all thumbnails may take, in bytes: some 300,000 images.
@@ -43,6 +44,7 @@ class Library:
     - ``images`` ``{"added": [id], "changed": [id], "session": slug or None}``
     - ``sessions`` ``{"sessions": [slug]}``
     - ``import`` as :meth:`progress`
+    - ``scoring`` as ``scoring.jobs.Jobs.state``
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class Library:
             "SELECT folder, file FROM image JOIN session ON session.id = session WHERE image.id=?", (image,)
         )
         if not rows:
-            raise SDGenError("unknown-item", f"there is no image {image}")
+            raise SDGenError("unknown-item", f"there is no image {image}", hint=NO_IMAGE)
         folder, name = rows[0]
         path = Path(os.path.realpath(Path(folder) / name))
         if not path.is_file() or not any(path.is_relative_to(root) for root in self.roots()):

@@ -114,10 +114,11 @@ def _by_entries(snapshot: Snapshot, condition: Condition) -> Mask:
             continue
         else:
             found = np.zeros(len(entries.images), bool)
+            scores = entries.contradicts() if condition.column == "contradicts" else entries.scores
             for one in condition.ranges:
                 low = -np.inf if one.low is None else one.low
                 high = np.inf if one.high is None else one.high
-                found |= (entries.scores >= low) & (entries.scores <= high)
+                found |= (scores >= low) & (scores <= high)
         if wanted is not None:
             found &= entries.among(wanted)
         out[entries.images[found]] = True

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from .fields import TAG, VALUE
 from .records import KEYS_OF, surest
 from .schema import MARK_NUMBER, VERDICT_NUMBER
 from .store import chunks, marks
 from .user import Event, UserStore
+
+#: Columns of ``image_said`` that are mirrored.
+_SAID = ("subject", "mark", "failed", "rating", "note")
 
 
 class Mirror:
@@ -47,11 +51,13 @@ class Mirror:
         keys: Mapping[int, Sequence[str]],
     ) -> list[int]:
         """Events about ``subjects``, of which those in ``keys`` are looked for by their keys; gives the images."""
-        images = {**self._by_subject(db, "image", subjects), **self._by_key(db, "image", keys)}
+        met = self._by_key(db, "image", keys)
+        images = {**self._by_subject(db, "image", subjects), **met}
         sessions = {**self._by_subject(db, "session", subjects), **self._by_key(db, "session", keys)}
         fields = {event.field for event in events}
         judged = [field[len(VALUE) :] for field in fields if field.startswith(VALUE)]
-        self._mirror_images(db, images, any(field.startswith(TAG) for field in fields), judged)
+        tagged = any(field.startswith(TAG) for field in fields)
+        self._mirror_images(db, images, None if fields & _OWN else met, tagged, judged)
         self._mirror_sessions(db, sessions)
         return list(images)
 
@@ -64,23 +70,24 @@ class Mirror:
     def unsay(self, db: sqlite3.Connection, images: Sequence[int]) -> None:
         """Take from rows what was said about a file that was there before: the new one has no key of that subject."""
         for some in chunks(images):
-            said = f"SELECT id FROM image WHERE subject IS NOT NULL AND id IN ({marks(some)})"
+            said = f"SELECT image FROM image_said WHERE subject IS NOT NULL AND image IN ({marks(some)})"
             keys: dict[int, list[str]] = {image: [] for (image,) in db.execute(said, some)}
             for image, key in db.execute(f"SELECT image, key FROM image_key WHERE image IN ({marks(some)})", some):
                 if image in keys:
                     keys[image].append(key)
             known = self._subjects(keys) if keys else {}
             for image in (image for image in keys if image not in known):
-                db.execute("UPDATE image SET subject=NULL, mark=0, failed=0, rating=0, note=NULL WHERE id=?", (image,))
-                db.execute("DELETE FROM image_tag WHERE image=?", (image,))
                 db.execute("UPDATE image_value SET verdict=0 WHERE image=? AND verdict > 0", (image,))
+                db.execute("DELETE FROM image_tag WHERE image=?", (image,))
+                db.execute("DELETE FROM image_said WHERE image=?", (image,))
 
     @staticmethod
     def _by_subject(db: sqlite3.Connection, table: str, subjects: Sequence[int]) -> dict[int, int]:
         """Row of ``table`` -> subject, for rows that are known as one of ``subjects``."""
+        known = "SELECT image, subject FROM image_said" if table == "image" else "SELECT id, subject FROM session"
         out: dict[int, int] = {}
         for some in chunks(subjects):
-            out.update(db.execute(f"SELECT id, subject FROM {table} WHERE subject IN ({marks(some)})", some).fetchall())
+            out.update(db.execute(f"{known} WHERE subject IN ({marks(some)})", some).fetchall())
         return out
 
     @staticmethod
@@ -114,27 +121,48 @@ class Mirror:
         self,
         db: sqlite3.Connection,
         subjects: Mapping[int, int],
+        own: Collection[int] | None = None,
         tags: bool = True,
         judged: Sequence[str] | None = None,
     ) -> None:
-        """Write what ``user.db`` says about images (image -> subject) into their rows: of verdicts those about the placeholders
-        ``judged``, by default all.
+        """Write what ``user.db`` says about images (image -> subject): of ``image_said`` the rows of ``own``, by default all; and of
+        verdicts those about the placeholders ``judged``, by default all.
         """
         facts = self._user.facts(set(subjects.values()))
-        rows = []
-        for image, subject in sorted(subjects.items()):  # beside each other in the file
-            own = facts.get(subject, {})
-            mark = MARK_NUMBER.get(own.get("mark"), 0)
-            rows.append((subject, mark, "failed" in own, int(own.get("rating", 0)), own.get("note"), image))
-        db.executemany(
-            "UPDATE image SET subject=?1, mark=?2, failed=?3, rating=?4, note=?5 WHERE id=?6"
-            " AND (subject, mark, failed, rating, note) IS NOT (?1, ?2, ?3, ?4, ?5)",
-            rows,
-        )
+        rows = {}
+        for image in sorted(subjects if own is None else own):  # beside each other in the file
+            subject = subjects[image]
+            said = facts.get(subject, {})
+            mark = MARK_NUMBER.get(said.get("mark"), 0)
+            rows[image] = (subject, mark, int("failed" in said), int(said.get("rating", 0)), said.get("note"))
+        self._write_said(db, rows)
         if tags:
             self._mirror_tags(db, "image", subjects, facts)
         if judged is None or judged:
             self._mirror_verdicts(db, subjects, facts, judged)
+
+    @staticmethod
+    def _write_said(db: sqlite3.Connection, rows: Mapping[int, Sequence[Any]]) -> None:
+        """Have ``image_said`` say this (image -> ``_SAID``). Of a row that is there only the columns are written that change: indexes and
+        triggers cost more than the row.
+        """
+        known: dict[int, tuple[Any, ...]] = {}
+        for some in chunks(rows):
+            sql = f"SELECT image, {', '.join(_SAID)} FROM image_said WHERE image IN ({marks(some)})"
+            known.update((image, tuple(said)) for image, *said in db.execute(sql, some))
+        changes: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        for image, said in rows.items():
+            if image in known:
+                differs = [n for n, (now, before) in enumerate(zip(said, known[image], strict=True)) if now != before]
+                if differs:
+                    columns = tuple(_SAID[n] for n in differs)
+                    changes.setdefault(columns, []).append((*(said[n] for n in differs), image))
+        for columns, some_rows in changes.items():
+            db.executemany(f"UPDATE image_said SET {'=?, '.join(columns)}=? WHERE image=?", some_rows)
+        db.executemany(
+            f"INSERT INTO image_said({', '.join(_SAID)}, image, session) SELECT ?1, ?2, ?3, ?4, ?5, id, session FROM image WHERE id=?6",
+            [(*said, image) for image, said in rows.items() if image not in known],
+        )
 
     @staticmethod
     def _mirror_verdicts(
@@ -187,10 +215,12 @@ class Mirror:
         self._mirror_tags(db, "session", subjects, facts)
 
 
+#: The fields that are columns of ``image_said``.
+_OWN = {"mark", "failed", "rating", "note"}
 #: Forget what another ``user.db`` said.
 _UNSAID = (
-    "UPDATE image SET subject=NULL, mark=0, failed=0, rating=0, note=NULL WHERE subject IS NOT NULL",
     "UPDATE image_value SET verdict=0 WHERE verdict > 0",
+    "DELETE FROM image_said",
     "UPDATE session SET subject=NULL, favourite=0, rating=NULL, test=0, complete=NULL, note=NULL, title=NULL"
     " WHERE subject IS NOT NULL",
     "DELETE FROM image_tag",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .naming import sort_key
 from .pictures.duplicates import distances
 from .records import unsigned
 
@@ -12,14 +13,17 @@ if TYPE_CHECKING:
     from .columns import Ids
     from .snapshot import Snapshot
 
-#: What judging changes.
-_OFTEN = {"mark", "failed", "rating", "judged", "missing", "broken", "noted", "tagged"}
+#: What judging and scoring change.
+_OFTEN = {
+    "mark", "failed", "rating", "judged", "missing", "broken", "noted", "tagged",
+    "class", "flagged", "scored", "match", "promptscore", "aesthetic",
+}  # fmt: skip
 
 
 def stays(sort: Sequence[str], changed: set[str]) -> bool:
-    """Whether an order is still right when only these columns changed. A score changes without a column."""
+    """Whether an order is still right when only these columns changed. A value's score or verdict changes without a column."""
     kinds = {name.lstrip("-").partition(":")[0] for name in sort}
-    return not kinds & {"score"} and changed <= _OFTEN - kinds
+    return not kinds & {"score", "contradicts"} and changed <= _OFTEN - kinds
 
 
 def ordered(snapshot: Snapshot, sort: Sequence[str]) -> Ids:
@@ -88,6 +92,13 @@ def _keys(snapshot: Snapshot, name: str, alive: Ids) -> list[tuple[Any, bool]]:
     elif kind == "score":
         column = _of_value(snapshot, of, float("nan"), lambda entries: entries.all_scores())[alive]
         unknown = np.isnan(column)
+    elif kind == "contradicts":
+        column = np.full(snapshot.size, np.nan)
+        for entries in snapshot.entries.values():
+            if entries.scores is not None:
+                column[entries.images] = np.fmax(column[entries.images], entries.contradicts())
+        column = column[alive]
+        unknown = np.isnan(column)
     elif kind == "value":
         places = _places(_texts(snapshot, of))
         column = _of_value(snapshot, of, -1, lambda entries: places[entries.values])[alive]
@@ -98,7 +109,7 @@ def _keys(snapshot: Snapshot, name: str, alive: Ids) -> list[tuple[Any, bool]]:
         unknown = column < 0
     else:
         column = columns[kind][alive]
-        unknown = np.isnan(column) if kind == "cfg" else column < 0
+        unknown = np.isnan(column) if column.dtype.kind == "f" else column < 0
     return [(unknown, False), (np.where(unknown, 0, column), down)]
 
 
@@ -106,7 +117,7 @@ def _places(names: Mapping[int, str]) -> Any:
     """Number -> the place of its name among the different ones; -1 for one without a name, and for the number -1."""
     import numpy as np
 
-    place = {name: n for n, name in enumerate(sorted(set(names.values())))}
+    place = {name: n for n, name in enumerate(sorted(set(names.values()), key=sort_key))}
     out = np.full(max(names, default=0) + 2, -1, "i4")
     for number, name in names.items():
         out[number] = place[name]

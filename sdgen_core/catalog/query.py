@@ -3,7 +3,8 @@
     Hair:Red,Blue -Coat:Trench seed:100..199 is:favourite model:dream* "wet street" -blurry verdict:Hair=ko sort:-rating
 
 All clauses must hold; of the values in a clause one; a minus turns a clause round. ``FIELDS`` is the table of everything that can be
-asked; the documentation is made of it. A name that is in no table is a placeholder's (``@name`` where it is in the table too).
+asked; the documentation is made of it. A name that is in no table is a placeholder's (``@name`` where it is in the table too). One that
+is not a plain word stands in quotes: ``@"wet hair":Red``, ``verdict:"wet hair"=ko``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import SDGenError, nearest_names
-from .fields import MARKS, VERDICTS
+from .fields import CLASSES, MARKS, NO_CLASS, VERDICTS
 
 MOST_CLAUSES = 100
 MOST_VALUES = 1_000
@@ -51,6 +52,8 @@ FLAGS = (
     "portrait",
     "square",
     "duplicate",
+    "scored",
+    "flagged",
 )
 #: Bits in which the perceptual hashes of two images differ at most that are near-duplicates; and of one and others ``like`` it, if
 #: nothing is said. From 10 or so on different images begin to meet by chance.
@@ -65,6 +68,11 @@ FIELDS = _table(
     FieldSpec("is", "flags", "marks and states: " + ", ".join(FLAGS), "is:favourite"),
     FieldSpec("verdict", "verdict", f"verdicts about values: {', '.join(VERDICTS)}, {NO_VERDICT}", "verdict:Hair=ko,partial"),
     FieldSpec("score", "score", "score of a placeholder's value, 0 to 1", "score:Hair<0.5"),
+    FieldSpec("contradicts", "score", "how surely the machine contradicts the verdict about a value, 0 to 1", "contradicts:Hair>0.5"),
+    FieldSpec("class", "class", f"the machine's class: {', '.join(CLASSES)}, {NO_CLASS}", "class:failed"),
+    FieldSpec("match", "number", "mean score of the image's values, 0 to 1", "match:<0.5"),
+    FieldSpec("promptscore", "number", "the machine's score of the whole prompt", "promptscore:>=0.3"),
+    FieldSpec("aesthetic", "number", "the machine's aesthetic score", "aesthetic:>=6"),
     FieldSpec("like", "like", f"images that look like the one with this id, in up to so many of 64 bits (else {LIKE})", "like:4711/6"),
     FieldSpec("tag", "words", "free tag", "tag:poster"),
     FieldSpec("session", "words", "session, by id or name", "session:portrait*"),
@@ -89,6 +97,7 @@ FIELDS = _table(
 #: ``like:4711`` puts first what looks most like an image: the order of a query for that which has no other.
 SORTS = (
     "created", "number", "file", "seed", "rating", "mark", "judged", "bytes", "pixels", "steps", "cfg", "model", "sampler", "session",
+    "match", "promptscore", "aesthetic", "contradicts",
 )  # fmt: skip
 _SORT = re.compile(r"-?(?:random:\d{1,18}|(?:value|score):.+|like:\d{1,18})")
 
@@ -143,13 +152,19 @@ class Query(BaseModel):
 # ---- the text --------------------------------------------------------------------------------------------------------------
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
+_FIELD = rf"@?(?:\w+|{_QUOTED})"
 _TOKEN = re.compile(
-    rf"\s*(?P<minus>-?)(?:(?P<field>@?\w+):(?P<head>\w+(?=[=<>]))?(?P<sign>=(?=[^<>=]))?(?P<values>(?:{_QUOTED}\*?|[^\s,\"])+"
-    rf"(?:,(?:{_QUOTED}\*?|[^\s,\"])+)*)|(?P<phrase>{_QUOTED}\*?)|(?P<word>[^\s\"]+))"
+    rf"\s*(?P<minus>-?)(?:(?P<field>{_FIELD}):(?P<head>\w+(?=[=<>]))?(?P<sign>=(?=[^<>=]))?(?P<values>(?:{_QUOTED}\*?|[^\s,\"])+"
+    rf"(?:,(?:{_QUOTED}\*?|[^\s,\"])+)*)|(?P<open>{_FIELD}):(?=\s|$)|(?P<phrase>{_QUOTED}\*?)|(?P<word>[^\s\"]+))"
 )
 _VALUE = re.compile(rf"(?P<quoted>{_QUOTED})(?P<star>\*?)|[^,\"]+")
 _PLAIN = re.compile(r"[^\s,\"\\]+")
-_NAMED = ("verdict", "score")
+#: A placeholder in quotes before verdicts or a score.
+_OF = re.compile(rf"(?P<name>{_QUOTED})(?=[=<>])(?:=(?=[^<>=]))?")
+_WORD = re.compile(r"\w+")
+_NAMED = ("verdict", "score", "contradicts")
+#: Fields whose whole numbers have others between them.
+_FRACTIONS = ("cfg", "score", "contradicts", "match", "promptscore", "aesthetic")
 
 
 def parse(text: str) -> Query:
@@ -162,20 +177,25 @@ def parse(text: str) -> Query:
         found = _TOKEN.match(text, at)
         if found is None:
             raise SDGenError("bad-query", f"column {at + 1}: {text[at : at + 20].strip()!r} cannot be read")
+        if found["open"]:
+            raise _no_value(found["open"], found.start("open") + 1)
         at = found.end()
         negate = bool(found["minus"])
         if found["word"] or found["phrase"]:
             word = f"{found['word'].rstrip('*')}*" if found["word"] else _unquoted(found["phrase"])
             clauses.append(Clause(field="text", any=(word,), negate=negate))
             continue
-        field, head = found["field"], found["head"]
-        values = tuple(_values(found["values"]))
+        field, head, said = found["field"], found["head"], found["values"]
+        if field in _NAMED and not head and (of := _OF.match(said)):
+            head, said = _unquoted(of["name"]), said[of.end() :]
+        values = tuple(_values(said))
         if field == "sort":
             sort = values
             continue
         name = None
         if field.startswith("@") or field not in FIELDS or field == "value":
-            field, name = "value", field.removeprefix("@")
+            bare = field.removeprefix("@")
+            field, name = "value", _unquoted(bare) if bare.startswith('"') else bare
             values = (head + (found["sign"] or "") + values[0], *values[1:]) if head else values
         elif field in _NAMED:
             name = head
@@ -187,6 +207,13 @@ def parse(text: str) -> Query:
     query = Query(clauses=tuple(clauses), sort=sort) if sort else Query(clauses=tuple(clauses))
     check(query)
     return query
+
+
+def _no_value(field: str, column: int) -> SDGenError:
+    spec = FIELDS.get(field)
+    example = f", as in {spec.example}" if spec else ""
+    hint = f"Write one behind the colon{example}. To look for the text itself, put it in quotes."
+    return SDGenError("bad-query", f"column {column}: {field}: has no value yet", hint=hint)
 
 
 def _values(text: str) -> Iterator[str]:
@@ -210,15 +237,29 @@ def write(query: Query) -> str:
             continue
         values = ",".join(_quoted(value) for value in clause.any)
         if clause.field == "value":
-            out.append(f"{minus}@{clause.name}:{values}")
+            out.append(f"{minus}@{_name(clause.name or '')}:{values}")
         elif clause.name is not None:
             sign = "" if values[0] in "<>" else "="
-            out.append(f"{minus}{clause.field}:{clause.name}{sign}{values}")
+            out.append(f"{minus}{clause.field}:{_name(clause.name)}{sign}{values}")
         else:
             out.append(f"{minus}{clause.field}:{values}")
     if query.sort != usual_sort(query.clauses):
         out.append("sort:" + ",".join(_quoted(key) for key in query.sort))
     return " ".join(out)
+
+
+def placeholder_field(name: str) -> str:
+    """A placeholder's name as a person would write it before the colon."""
+    plain = _WORD.fullmatch(name) and name not in FIELDS and name != "sort"
+    return name if plain else f"@{_name(name)}"
+
+
+def _name(name: str) -> str:
+    """A placeholder's name, in quotes unless it is a plain word."""
+    if _WORD.fullmatch(name):
+        return name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _quoted(value: str, word: bool = False) -> str:
@@ -266,7 +307,7 @@ def number_range(field: str, text: str) -> Range:
     number = _number(found["one"])
     assert number is not None
     whole = isinstance(number, int)
-    step = 1 if whole and field not in ("cfg", "score") else _STEP
+    step = 1 if whole and field not in _FRACTIONS else _STEP
     return {
         ">": Range(number + step, None),
         ">=": Range(number, None),
@@ -352,6 +393,12 @@ def check(query: Query) -> None:
             elif spec.kind == "verdict" and value not in (*VERDICTS, NO_VERDICT):
                 near = nearest_names(value, (*VERDICTS, NO_VERDICT))
                 raise SDGenError("bad-query", f"{value!r} is no verdict", nearest=near)
+            elif spec.kind == "class" and value not in (*CLASSES, NO_CLASS):
+                near, hint = (
+                    nearest_names(value, (*CLASSES, NO_CLASS)),
+                    "A placeholder of this name is asked for as @class:…",
+                )
+                raise SDGenError("bad-query", f"{value!r} is no class", nearest=near, hint=hint)
     for key in query.sort:
         if key.removeprefix("-") not in SORTS and not _SORT.fullmatch(key):
             raise SDGenError("bad-query", f"sort:{key} is not known", nearest=nearest_names(key.lstrip("-"), SORTS))

@@ -36,6 +36,8 @@ def fingerprint(path: Path, size: int) -> str:
     return digest.hexdigest()
 
 
+#: What to do when an image is asked for that there is not.
+NO_IMAGE = "Images have new numbers when index.db was made anew: look for it once more."
 #: What the keys of images and of sessions begin with, the surest first: what made it, the whole file, its ends; the id, the manifest,
 #: the folder.
 KEYS_OF = {"image": "gsf", "session": "imd"}

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import nearest_names
-from .fields import VERDICTS
+from .fields import NO_CLASS, VERDICTS
 from .query import FIELDS, NO_VERDICT, Clause, Query, Range, date_range, likeness, number_range
 from .records import unsigned
-from .schema import VERDICT_NUMBER
+from .schema import CLASS_NUMBER, VERDICT_NUMBER
 from .store import Store
 
 _TERMS = ("model", "sampler", "scheduler")
@@ -24,17 +24,19 @@ _SESSION_WORDS = {
 _LETTERS = re.compile(r"[^\W_]")
 VERDICT_NUMBERS = {NO_VERDICT: 0, **{verdict: VERDICT_NUMBER[verdict] for verdict in VERDICTS}}
 
+_CLASS_NUMBERS = {NO_CLASS if name is None else name: number for name, number in CLASS_NUMBER.items()}
+
 
 @dataclass(frozen=True)
 class Condition:
     """What a clause comes to. ``kind``:
 
-    - ``ids``: the image's ``column`` (session, model, sampler, scheduler, value or tag) is one of ``ids``
+    - ``ids``: the image's ``column`` (session, model, sampler, scheduler, class, value or tag) is one of ``ids``
     - ``text``: the image's prompt has what FTS5's query ``match`` asks for; nothing has when it is empty
     - ``range``: the image's ``column`` is in one of ``ranges``
     - ``flags``: one of ``flags`` holds
     - ``verdict``: one of ``ids`` (values; None: any) has one of the verdicts ``numbers``
-    - ``score``: one of ``ids`` has a score in one of ``ranges``
+    - ``score``: one of ``ids`` has a score, or by ``column`` contradicts its verdict by a number, in one of ``ranges``
     - ``like``: the image's perceptual hash (unsigned) is as near as that to one of ``near``
     """
 
@@ -107,7 +109,9 @@ def _condition(store: Store, clause: Clause, remarks: list[str]) -> Condition:
         return Condition(clause, "verdict", ids=_of_placeholder(store, clause, remarks), numbers=numbers)
     if kind == "score":
         ranges = tuple(number_range(field, text) for text in clause.any)
-        return Condition(clause, "score", ids=_of_placeholder(store, clause, remarks), ranges=ranges)
+        return Condition(clause, "score", field, ids=_of_placeholder(store, clause, remarks), ranges=ranges)
+    if kind == "class":
+        return Condition(clause, "ids", "class", ids=frozenset(_CLASS_NUMBERS[word] for word in clause.any))
     if kind == "values":
         return Condition(clause, "ids", "value", ids=_values(store, clause, remarks))
     if kind == "like":

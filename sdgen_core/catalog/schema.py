@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..sessions.ledger_schema import split_statements
-from .fields import MARKS, VERDICTS
+from .fields import CLASSES, MARKS, VERDICTS
 from .store import Steps
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 migrations = Steps("sdgen-index")
 
-#: Mark and verdict as numbers; 0 is none.
+#: Mark, verdict and class as numbers; 0 is none.
 MARK_NUMBER: dict[str | None, int] = {None: 0, **{mark: n for n, mark in enumerate(MARKS, 1)}}
 VERDICT_NUMBER: dict[str | None, int] = {None: 0, **{verdict: n for n, verdict in enumerate(VERDICTS, 1)}}
+CLASS_NUMBER: dict[str | None, int] = {None: 0, **{name: n for n, name in enumerate(CLASSES, 1)}}
 TRASH = MARK_NUMBER["trash"]
+OK, KO = VERDICT_NUMBER["ok"], VERDICT_NUMBER["ko"]
 
 _TABLES = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -130,38 +132,56 @@ CREATE VIRTUAL TABLE prompt_text USING fts5(
 );
 """
 
-#: The counted columns of a session, as sums over its images ``{row}``.
+#: The counted columns of a session, as sums over its rows ``{row}`` of ``image``, ``image_said`` and ``image_machine``.
+#: ``machine_points`` are millionths, whole numbers, so that adding and taking away leaves nothing.
 SESSION_COUNTS = {
-    "images": "1 - {row}.missing",
-    "gone": "{row}.missing",  # those thrown away are among them
-    "removed": "({row}.missing * {row}.removed)",
-    "bytes": "{row}.bytes * (1 - {row}.missing)",
-    "favourites": "({row}.mark = 1)",
-    "interesting": "({row}.mark = 2)",
-    "trash": "({row}.mark = 3)",
-    "failed": "{row}.failed",
-    "judged": "({row}.judged > 0)",
+    "image": {
+        "images": "1 - {row}.missing",
+        "gone": "{row}.missing",  # those thrown away are among them
+        "removed": "({row}.missing * {row}.removed)",
+        "bytes": "{row}.bytes * (1 - {row}.missing)",
+    },
+    "image_said": {
+        "favourites": "({row}.mark = 1)",
+        "interesting": "({row}.mark = 2)",
+        "trash": "({row}.mark = 3)",
+        "failed": "{row}.failed",
+        "judged": "({row}.verdicts > 0)",
+    },
+    "image_machine": {
+        "machine_images": "1",  # also those of no class
+        "machine_success": "({row}.class = 1)",
+        "machine_partial": "({row}.class = 2)",
+        "machine_failed": "({row}.class = 3)",
+        "machine_flagged": "{row}.flagged",
+        "machine_points": "CAST(round(coalesce({row}.score, 0) * 1000000) AS INTEGER)",
+    },
 }
 
 
-def _counting(**rows: str) -> str:
-    """The statement that adds a row to its session's counters, takes one off, or both: ``new="+"``, ``old="-"``."""
-    changes = ", ".join(
-        f"{name} = {name} " + " ".join(f"{sign} ({term.format(row=row)})" for row, sign in rows.items())
-        for name, term in SESSION_COUNTS.items()
-    )
-    return f"UPDATE session SET {changes} WHERE id = {next(iter(rows))}.session;"
+def _counting(table: str, prefix: str, watched: str) -> str:
+    """Triggers that add the rows of ``table`` to their session's counters when one of the columns ``watched`` changes."""
 
+    def update(**rows: str) -> str:
+        changes = ", ".join(
+            f"{name} = {name} " + " ".join(f"{sign} ({term.format(row=row)})" for row, sign in rows.items())
+            for name, term in SESSION_COUNTS[table].items()
+        )
+        return f"UPDATE session SET {changes} WHERE id = {next(iter(rows))}.session;"
 
-_WATCHED = "missing, removed, bytes, mark, failed, judged"
-_COUNTED = "({row}.missing, {row}.removed, {row}.bytes, {row}.mark, {row}.failed, {row}.judged > 0)"
-_COUNTING = f"""
-CREATE TRIGGER image_added AFTER INSERT ON image BEGIN {_counting(new="+")} END;
-CREATE TRIGGER image_removed AFTER DELETE ON image BEGIN {_counting(old="-")} END;
-CREATE TRIGGER image_changed AFTER UPDATE OF {_WATCHED} ON image
-WHEN {_COUNTED.format(row="old")} IS NOT {_COUNTED.format(row="new")}
-BEGIN {_counting(new="+", old="-")} END;
+    def told(row: str) -> str:
+        return f"({', '.join(term.format(row=row) for term in SESSION_COUNTS[table].values())})"
+
+    nothing = f"({', '.join('0' * len(SESSION_COUNTS[table]))})"
+    return f"""
+CREATE TRIGGER {prefix}_added AFTER INSERT ON {table} WHEN {told("new")} IS NOT {nothing} BEGIN {update(new="+")} END;
+CREATE TRIGGER {prefix}_removed AFTER DELETE ON {table} WHEN {told("old")} IS NOT {nothing} BEGIN {update(old="-")} END;
+CREATE TRIGGER {prefix}_changed AFTER UPDATE OF {watched} ON {table} WHEN {told("old")} IS NOT {told("new")}
+BEGIN {update(new="+", old="-")} END;
 """
+
+
+_COUNTING = _counting("image", "image", "missing, removed, bytes")
 _TRIGGERS = """
 CREATE TRIGGER image_value_added AFTER INSERT ON image_value BEGIN
   UPDATE value SET images = images + 1 WHERE id = new.value;
@@ -236,4 +256,94 @@ INSERT INTO prompt_text(prompt_text) VALUES('rebuild');
 def m003_what_is_typed_first(db: Database) -> None:
     """A first letter is what most words begin with; of three letters so few do that no index of its own is needed for them."""
     for statement in split_statements(_PREFIXES):
+        db.conn.execute(statement)
+
+
+#: What people said of images stands beside them: thousands that are judged in one step lie all over the wide rows of ``image``, each of
+#: whose pages would be written for it; here they are a few pages.
+_SAID = """
+CREATE TABLE image_said(
+  image INTEGER PRIMARY KEY, session INTEGER NOT NULL, subject INTEGER,
+  mark INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, rating INTEGER NOT NULL DEFAULT 0, note TEXT,
+  verdicts INTEGER NOT NULL DEFAULT 0  -- about its values; kept by triggers
+);
+INSERT INTO image_said SELECT id, session, subject, mark, failed, rating, note, judged FROM image WHERE subject IS NOT NULL OR judged > 0;
+CREATE INDEX image_said_subject ON image_said(subject) WHERE subject IS NOT NULL;
+CREATE INDEX image_said_mark ON image_said(mark);
+DROP TRIGGER image_added;
+DROP TRIGGER image_removed;
+DROP TRIGGER image_changed;
+DROP TRIGGER image_value_added_judged;
+DROP TRIGGER image_value_removed_judged;
+DROP TRIGGER image_value_judged;
+DROP INDEX image_mark;
+DROP INDEX image_subject;
+ALTER TABLE image DROP COLUMN subject;
+ALTER TABLE image DROP COLUMN mark;
+ALTER TABLE image DROP COLUMN failed;
+ALTER TABLE image DROP COLUMN rating;
+ALTER TABLE image DROP COLUMN note;
+ALTER TABLE image DROP COLUMN judged;
+CREATE VIEW image_and_said AS
+  SELECT image.*, subject, coalesce(mark, 0) AS mark, coalesce(failed, 0) AS failed, coalesce(rating, 0) AS rating, note,
+    coalesce(verdicts, 0) AS judged
+  FROM image LEFT JOIN image_said ON image_said.image = image.id;
+"""
+_ADD_VERDICTS = """
+  INSERT INTO image_said(image, session, verdicts) SELECT id, session, {change} FROM image WHERE id = {row}.image
+    ON CONFLICT DO UPDATE SET verdicts = verdicts + excluded.verdicts;"""
+_COUNTING_VERDICTS = f"""
+CREATE TRIGGER image_value_added_judged AFTER INSERT ON image_value WHEN new.verdict > 0 BEGIN
+  INSERT INTO value_verdict VALUES(new.value, new.verdict, 1) ON CONFLICT DO UPDATE SET images = images + 1;
+  {_ADD_VERDICTS.format(row="new", change="1")}
+END;
+CREATE TRIGGER image_value_removed_judged AFTER DELETE ON image_value WHEN old.verdict > 0 BEGIN
+  UPDATE value_verdict SET images = images - 1 WHERE value = old.value AND verdict = old.verdict;
+  {_ADD_VERDICTS.format(row="old", change="-1")}
+END;
+CREATE TRIGGER image_value_verdict_given AFTER UPDATE OF verdict ON image_value WHEN new.verdict > 0 AND old.verdict <> new.verdict BEGIN
+  INSERT INTO value_verdict VALUES(new.value, new.verdict, 1) ON CONFLICT DO UPDATE SET images = images + 1;
+END;
+CREATE TRIGGER image_value_verdict_taken AFTER UPDATE OF verdict ON image_value WHEN old.verdict > 0 AND old.verdict <> new.verdict BEGIN
+  UPDATE value_verdict SET images = images - 1 WHERE value = old.value AND verdict = old.verdict;
+END;
+CREATE TRIGGER image_value_judged AFTER UPDATE OF verdict ON image_value WHEN (old.verdict > 0) <> (new.verdict > 0) BEGIN
+  {_ADD_VERDICTS.format(row="new", change="(new.verdict > 0) - (old.verdict > 0)")}
+END;
+"""
+
+
+@migrations()
+def m004_what_people_said_beside_the_images(db: Database) -> None:
+    counting = _COUNTING + _counting("image_said", "image_said", "mark, failed, verdicts")
+    for statement in split_statements(_SAID + counting + _COUNTING_VERDICTS):
+        db.conn.execute(statement)
+
+
+#: What a machine said of images, mirrored from ``scores.db``: beside what people said, and never mixed with it.
+_MACHINE = """
+CREATE TABLE image_machine(
+  image INTEGER PRIMARY KEY, session INTEGER NOT NULL,
+  class INTEGER NOT NULL DEFAULT 0,  -- 0: none of its values could be seen
+  score REAL,                        -- mean of its values' probabilities, 0 to 1
+  flagged INTEGER NOT NULL DEFAULT 0, prompt_score REAL, aesthetic REAL
+);
+DROP VIEW image_and_said;
+CREATE VIEW image_and_said AS
+  SELECT image.*, subject, coalesce(mark, 0) AS mark, coalesce(failed, 0) AS failed, coalesce(rating, 0) AS rating, note,
+    coalesce(verdicts, 0) AS judged,
+    coalesce(class, 0) AS class, coalesce(flagged, 0) AS flagged, image_machine.image IS NOT NULL AS scored,
+    image_machine.score AS match, prompt_score AS promptscore, aesthetic
+  FROM image LEFT JOIN image_said ON image_said.image = image.id LEFT JOIN image_machine ON image_machine.image = image.id;
+"""
+
+
+@migrations()
+def m005_what_a_machine_said_beside_the_images(db: Database) -> None:
+    columns = "".join(
+        f"ALTER TABLE session ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0;\n"
+        for name in SESSION_COUNTS["image_machine"]
+    )
+    counting = _counting("image_machine", "image_machine", "class, score, flagged")
+    for statement in split_statements(columns + _MACHINE + counting):
         db.conn.execute(statement)

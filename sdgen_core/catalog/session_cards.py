@@ -73,11 +73,11 @@ _CARD = (
 )
 _TAGS = (
     "SELECT session, name FROM session_tag JOIN tag ON tag.id = session_tag.tag"
-    " WHERE session IN (SELECT value FROM json_each(?)) ORDER BY name"
+    " WHERE session IN (SELECT value FROM json_each(?)) ORDER BY sdgen_sort_key(name)"
 )
 _THUMBS = (
-    f"SELECT thumb FROM image WHERE session = ? AND missing = 0 AND mark <> {TRASH} ORDER BY number DESC, batch DESC, id DESC"
-    f" LIMIT {THUMBS}"
+    f"SELECT thumb FROM image WHERE session = ? AND missing = 0 AND id NOT IN (SELECT image FROM image_said WHERE mark = {TRASH})"
+    f" ORDER BY number DESC, batch DESC, id DESC LIMIT {THUMBS}"
 )
 
 

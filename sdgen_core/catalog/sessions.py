@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..errors import SDGenError, nearest_names
+from .naming import sort_key
 from .query import date_range
 from .session_cards import SessionCard, session_cards
 from .session_words import Words, words_of
@@ -36,7 +37,7 @@ Complete = Literal["yes", "no", "none"]
 #: Sort keys as expressions; a session without a value comes last either way.
 _SORTS: Mapping[str, str] = {
     "started": "started",
-    "name": "coalesce(title, name) COLLATE NOCASE",
+    "name": "sdgen_sort_key(coalesce(title, name))",
     "status": "status",
     "images": "images",
     "planned": "planned",
@@ -53,11 +54,11 @@ _SORTS: Mapping[str, str] = {
     "rating": "CASE rating WHEN 'like' THEN 2 WHEN 'dislike' THEN 1 END",
     "complete": "CASE complete WHEN 'yes' THEN 2 WHEN 'no' THEN 1 END",
     "test": "test",
-    "theme": "theme COLLATE NOCASE",
-    "style": "style COLLATE NOCASE",
-    "template": "template COLLATE NOCASE",
-    "model": "model COLLATE NOCASE",
-    "sampler": "sampler COLLATE NOCASE",
+    "theme": "sdgen_sort_key(theme)",
+    "style": "sdgen_sort_key(style)",
+    "template": "sdgen_sort_key(template)",
+    "model": "sdgen_sort_key(model)",
+    "sampler": "sdgen_sort_key(sampler)",
     "problems": "json_array_length(problems)",
 }
 SORTS = (*_SORTS, "seed")
@@ -266,15 +267,19 @@ def _counted(store: Store, filters: Mapping[str, Where]) -> tuple[int, SessionBo
         if name in filters:
             where = _all(filters, but=name)
             values = (text for (text,) in store.rows(f"SELECT {name} FROM session WHERE {where.sql}", where.values))
-        counts[name] = {text or "": n for text, n in Counter(values).most_common()}
+        counts[name] = dict(_most_first(Counter(text or "" for text in values)))
     where = _all(filters, but="tags")
     sql = (
         "SELECT tag.name, count(*) FROM session_tag JOIN tag ON tag.id = session_tag.tag"
-        f" WHERE session IN (SELECT id FROM session WHERE {where.sql}) GROUP BY tag.id ORDER BY 2 DESC, 1"
+        f" WHERE session IN (SELECT id FROM session WHERE {where.sql}) GROUP BY tag.id"
     )
-    counts["tags"] = dict(store.rows(sql, where.values))
+    counts["tags"] = dict(_most_first(dict(store.rows(sql, where.values))))
     most = max((row[len(NAMED)] for row in found), default=0)
     if "images" in filters:
         where = _all(filters, but="images")
         most = store.value(f"SELECT coalesce(max(images), 0) FROM session WHERE {where.sql}", where.values)
     return len(found), SessionBounds(most, counts)
+
+
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda one: (-one[1], sort_key(one[0])))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .catalog import Catalog
 
 _ROWS = (
-    "SELECT image.id, slug, folder, file, image.subject FROM image JOIN session ON session.id = image.session"
+    "SELECT image.id, slug, folder, file, image.subject FROM image_and_said AS image JOIN session ON session.id = image.session"
     " WHERE image.id IN (SELECT value FROM json_each(?))"
 )
 _KEYS = "SELECT image, key FROM image_key WHERE image IN (SELECT value FROM json_each(?))"

@@ -94,7 +94,7 @@ class Snapshot:
         self.size = top + 1
         self.columns = columns.blank(self.size)
         for span in columns.spans(top):
-            columns.fill(self.columns, self.store, "id BETWEEN ? AND ?", span)
+            columns.fill(self.columns, self.store, "BETWEEN ? AND ?", span)
         self.owner = entries.owners(self.store)
         parts = [("image BETWEEN ? AND ?", span) for span in columns.spans(top)]
         self.entries = entries.read(self.store, parts, self.owner)
@@ -120,7 +120,7 @@ class Snapshot:
         ids = np.array(images, "i8")
         before = {name: column[ids] for name, column in self.columns.items()}
         self.columns["alive"][ids] = False
-        columns.fill(self.columns, self.store, f"id {among}", asked)
+        columns.fill(self.columns, self.store, among, asked)
         gone = np.zeros(self.size, bool)
         gone[ids] = True
         old, new = self.tagged, self._tags(f"image {among}", asked)

@@ -11,14 +11,15 @@ from .alike import duplicate_ids
 from .query import Range
 from .records import signed
 from .resolve import Condition, Resolved
+from .schema import KO, OK
 from .store import Store
 
 #: Flags as conditions on a row of ``image``; none of them is ever NULL.
 _FLAGS = {
-    "favourite": "image.mark = 1",
-    "interesting": "image.mark = 2",
-    "trash": "image.mark = 3",
-    "marked": "image.mark > 0",
+    "favourite": "image.id IN (SELECT image FROM image_said WHERE mark = 1)",
+    "interesting": "image.id IN (SELECT image FROM image_said WHERE mark = 2)",
+    "trash": "image.id IN (SELECT image FROM image_said WHERE mark = 3)",
+    "marked": "image.id IN (SELECT image FROM image_said WHERE mark > 0)",
     "failed": "image.failed = 1",
     "judged": "image.judged > 0",
     "tagged": "image.id IN (SELECT image FROM image_tag)",
@@ -29,6 +30,13 @@ _FLAGS = {
     "portrait": "coalesce(image.width < image.height, 0)",
     "square": "coalesce(image.width = image.height, 0)",
     "duplicate": "image.id IN (SELECT value FROM json_each(?))",
+    "scored": "image.scored = 1",
+    "flagged": "image.flagged = 1",
+}
+#: A number of a row of ``image_value``: its score, and how surely that contradicts its verdict.
+_OF_VALUE = {
+    "score": "score",
+    "contradicts": f"CASE verdict WHEN {OK} THEN 1 - score WHEN {KO} THEN score END",
 }
 
 #: Sort keys as expressions; a row without a value comes last either way.
@@ -43,9 +51,13 @@ _SORTS = {
     "pixels": "(image.width * image.height)",
     "steps": "image.steps",
     "cfg": "image.cfg",
-    "model": "(SELECT text FROM term WHERE id = image.model)",
-    "sampler": "(SELECT text FROM term WHERE id = image.sampler)",
-    "session": "(SELECT coalesce(title, name) FROM session WHERE id = image.session)",
+    "model": "sdgen_sort_key((SELECT text FROM term WHERE id = image.model))",
+    "sampler": "sdgen_sort_key((SELECT text FROM term WHERE id = image.sampler))",
+    "session": "sdgen_sort_key((SELECT coalesce(title, name) FROM session WHERE id = image.session))",
+    "match": "image.match",
+    "promptscore": "image.promptscore",
+    "aesthetic": "image.aesthetic",
+    "contradicts": f"(SELECT max({_OF_VALUE['contradicts']}) FROM image_value WHERE image_value.image = image.id)",
 }
 
 
@@ -93,7 +105,7 @@ def _plain(store: Store, condition: Condition) -> Where:
         if condition.kind == "verdict":
             said = Where(f"verdict IN ({', '.join(map(str, sorted(condition.numbers)))})", ())
         else:
-            said = _ranges("score", condition.ranges)
+            said = _ranges(_OF_VALUE[condition.column], condition.ranges)
         return Where(
             f"image.id IN (SELECT image FROM image_value WHERE {which} AND ({said.sql}))", (*values, *said.values)
         )
@@ -158,7 +170,7 @@ def order(sort: Sequence[str]) -> Order:
             keys.append((f"sdgen_mix(image.id, {int(of)})", down))
             continue
         if kind in ("value", "score"):
-            column = "value.text" if kind == "value" else "image_value.score"
+            column = "sdgen_sort_key(value.text)" if kind == "value" else "image_value.score"
             expression = (
                 f"(SELECT {column} FROM image_value JOIN value ON value.id = image_value.value JOIN placeholder"
                 " ON placeholder.id = value.placeholder WHERE image_value.image = image.id AND placeholder.name = ?)"
@@ -192,10 +204,11 @@ def page(store: Store, resolved: Resolved, limit: int, after: int | None = None)
     """Up to ``limit`` ids of images that are found, in order, behind the image ``after`` (which need not be found itself)."""
     condition = where(store, resolved.conditions)
     sorting = order(resolved.query.sort)
-    sql, values = f"SELECT image.id FROM image WHERE {condition.sql}", list(condition.values)
+    sql, values = f"SELECT image.id FROM image_and_said AS image WHERE {condition.sql}", list(condition.values)
     if after is not None:
         place = store.rows(
-            f"SELECT {', '.join(key for key, _ in sorting.keys)} FROM image WHERE id = ?", (*sorting.values, after)
+            f"SELECT {', '.join(key for key, _ in sorting.keys)} FROM image_and_said AS image WHERE id = ?",
+            (*sorting.values, after),
         )
         if place:
             later, more = behind(sorting, place[0])
@@ -231,4 +244,4 @@ def behind(sorting: Order, place: Sequence[Any]) -> tuple[str, list[Any]]:
 def count(store: Store, resolved: Resolved) -> int:
     """How many images are found."""
     condition = where(store, resolved.conditions)
-    return int(store.value(f"SELECT count(*) FROM image WHERE {condition.sql}", condition.values))
+    return int(store.value(f"SELECT count(*) FROM image_and_said AS image WHERE {condition.sql}", condition.values))

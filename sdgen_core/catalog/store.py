@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SDGenError, shown
+from .naming import sort_key
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -51,6 +52,10 @@ def apart(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else ((one ^ other) & (1 << 64) - 1).bit_count()
 
 
+def _sort_key(text: object) -> str | None:
+    return None if text is None else sort_key(str(text))
+
+
 def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
     """``items`` in lists of up to ``size``: as many as one statement takes."""
     whole = list(items)
@@ -61,6 +66,13 @@ def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
 def marks(items: Sequence[object]) -> str:
     """As many question marks as a statement needs for ``items``."""
     return ",".join("?" * len(items))
+
+
+def insert(db: sqlite3.Connection, into: str, rows: Iterable[Sequence[object]]) -> None:
+    """Run ``INSERT {into} VALUES …`` for ``rows``, many at a time: half the time of ``executemany``."""
+    for some in chunks(rows, 100):
+        values = ",".join((f"({marks(some[0])})",) * len(some))
+        db.execute(f"INSERT {into} VALUES{values}", [value for row in some for value in row])
 
 
 def put_aside(path: Path) -> Path:
@@ -118,7 +130,7 @@ def clear_errors(path: Path, *, opened: bool = True) -> Iterator[None]:
             if not opened:
                 raise Damaged(text) from error
             damage_mark(path).touch()
-            hint = "Start again: index.db is then made anew from the folders, user.db replaced by its last copy."
+            hint = "Start again: index.db is then made anew from the folders, user.db replaced by its last copy, scores.db begun again."
             raise SDGenError("catalog-damaged", f"{name} is damaged: {text}", hint=hint) from error
         if "locked" in text or "busy" in text:
             message = f"another program has been writing into {name} for more than {PATIENCE:g} seconds"
@@ -168,6 +180,7 @@ class Store:
         db.execute("PRAGMA temp_store=MEMORY")
         db.create_function("sdgen_mix", 2, mix, deterministic=True)
         db.create_function("sdgen_apart", 2, apart, deterministic=True)
+        db.create_function("sdgen_sort_key", 1, _sort_key, deterministic=True)
         return db
 
     def _prepare(self, migrations: Migrations) -> None:

@@ -39,9 +39,12 @@ SLICE = 1000
 
 _ROWS = (
     "SELECT image.id, slug, coalesce(title, name), folder, file, number, image.bytes, mtime, mark"
-    " FROM image JOIN session ON session.id = image.session WHERE {} ORDER BY started DESC, session.id, number, batch, image.id"
+    " FROM image_and_said AS image JOIN session ON session.id = image.session WHERE {}"
+    " ORDER BY started DESC, session.id, number, batch, image.id"
 )
-_MARKED = f"mark > 0 AND mark = {TRASH} AND NOT (image.missing = 1 AND image.removed = 1)"
+_MARKED = (
+    f"image.id IN (SELECT image FROM image_said WHERE mark = {TRASH}) AND NOT (image.missing = 1 AND image.removed = 1)"
+)
 _THESE = "image.id IN (SELECT value FROM json_each(?))"
 _FOLDER = "SELECT folder FROM session WHERE slug = ?"
 _BY_FILE = (

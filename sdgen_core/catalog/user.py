@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import SDGenError, shown
 from .fields import check
-from .store import Damaged, Steps, Store, chunks, clear_errors, marks, put_aside
+from .store import Damaged, Steps, Store, chunks, clear_errors, insert, marks, put_aside
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -49,6 +49,11 @@ def m001_subjects_facts_and_events(db: Database) -> None:
     ):
         db.conn.execute(statement)
     db.conn.execute("INSERT INTO meta VALUES('id', ?)", (secrets.token_hex(8),))
+
+
+@migrations()
+def m002_who_said_so(db: Database) -> None:
+    db.conn.execute("ALTER TABLE batch ADD COLUMN who TEXT")  # NULL: a person
 
 
 class Change(NamedTuple):
@@ -102,6 +107,8 @@ class UserStore:
             self._restore(error)
             self._store = self._open()
         self.id: str = self._store.value("SELECT value FROM meta WHERE name='id'")
+        #: The id of the file whose copy this is; None when no file was ever damaged.
+        self.before: str | None = self._store.value("SELECT value FROM meta WHERE name='before'")
         self._back_up()
 
     def _open(self) -> Store:
@@ -148,6 +155,7 @@ class UserStore:
             contextlib.closing(sqlite3.connect(self.path)) as db,
             db,
         ):  # another history: whoever mirrored the old one begins anew
+            db.execute("INSERT OR REPLACE INTO meta SELECT 'before', value FROM meta WHERE name='id'")
             db.execute("UPDATE meta SET value=? WHERE name='id'", (secrets.token_hex(8),))
         self.restored = (
             f"{self.path.name} was damaged and is kept as {aside.name}; the copy {copies[0].name} took its place"
@@ -155,8 +163,12 @@ class UserStore:
 
     # ---- changing --------------------------------------------------------------------------------------------------------
 
-    def change(self, changes: Iterable[Change], label: str) -> Step | None:
+    def change(
+        self, changes: Iterable[Change], label: str, *, undoable: bool = True, who: str | None = None
+    ) -> Step | None:
         """Do ``changes`` as one undoable step; None when nothing is different afterwards. What was undone cannot be redone then.
+
+        What is not ``undoable`` stays when earlier steps are undone. ``who`` says so, if it is no person.
 
         Raises ``bad-judgement`` for an unknown field or value, and then nothing is changed.
         """
@@ -171,13 +183,15 @@ class UserStore:
             # Only what something is said about: whoever mirrors the step would not hear of others, and take them for known later.
             about = {row[0] for row in different}
             learnt = [row for row in learnt if row[1] in about]
-            db.executemany("INSERT INTO subject(id, kind) VALUES(?,?)", [row for row in made if row[0] in about])
-            db.executemany("INSERT OR IGNORE INTO alias(key, subject) VALUES(?,?)", sorted(learnt))
-            step = self._append(db, "change", label, different, times)
+            insert(db, "INTO subject(id, kind)", (row for row in made if row[0] in about))
+            insert(db, "OR IGNORE INTO alias(key, subject)", sorted(learnt))
+            step = self._append(db, "change", label, different, times, who)
             if step is not None:
                 db.execute(
                     "UPDATE batch SET state='dead' WHERE kind='change' AND state='undone' AND id < ?", (step.batch,)
                 )
+                if not undoable:
+                    db.execute("UPDATE batch SET state='dead' WHERE id=?", (step.batch,))
         new_keys: dict[int, list[str]] = {}
         for key, subject in learnt:
             new_keys.setdefault(subject, []).append(key)
@@ -196,12 +210,12 @@ class UserStore:
             (batch,) = db.execute(which).fetchone()
             if batch is None:
                 return None
-            (label,) = db.execute("SELECT label FROM batch WHERE id=?", (batch,)).fetchone()
+            label, who = db.execute("SELECT label, who FROM batch WHERE id=?", (batch,)).fetchone()
             column, order = ("old", "DESC") if kind == "undo" else ("new", "ASC")
             facts = db.execute(
                 f"SELECT subject, field, {column} FROM event WHERE batch=? ORDER BY id {order}", (batch,)
             ).fetchall()
-            step = self._append(db, kind, label, self._different(db, facts))
+            step = self._append(db, kind, label, self._different(db, facts), who=who)
             db.execute("UPDATE batch SET state=? WHERE id=?", (state, batch))
         return step or Step(batch, label, ())
 
@@ -244,26 +258,25 @@ class UserStore:
         label: str,
         changed: Sequence[tuple[int, str, str | None, str | None]],
         times: Mapping[tuple[int, str], float] | None = None,
+        who: str | None = None,
     ) -> Step | None:
         if not changed:
             return None
         now = time.time()
         batch = db.execute(
-            "INSERT INTO batch(kind, state, label, at) VALUES(?,?,?,?)", (kind, "done", label, now)
+            "INSERT INTO batch(kind, state, label, at, who) VALUES(?,?,?,?,?)", (kind, "done", label, now, who)
         ).lastrowid
         assert batch is not None
         events = tuple(
             Event(n, batch, *row, times.get(row[:2], now) if times else now)
             for n, row in enumerate(changed, _last(db, "event") + 1)
         )
-        db.executemany("INSERT INTO event(id, batch, subject, field, old, new, at) VALUES(?,?,?,?,?,?,?)", events)
+        insert(db, "INTO event(id, batch, subject, field, old, new, at)", events)
         db.executemany(
             "DELETE FROM fact WHERE subject=? AND field=?", [(e.subject, e.field) for e in events if e.new is None]
         )
-        db.executemany(
-            "INSERT OR REPLACE INTO fact(subject, field, value, event) VALUES(?,?,?,?)",
-            [(e.subject, e.field, e.new, e.id) for e in events if e.new is not None],
-        )
+        facts = ((e.subject, e.field, e.new, e.id) for e in events if e.new is not None)
+        insert(db, "OR REPLACE INTO fact(subject, field, value, event)", facts)
         return Step(batch, label, events)
 
     # ---- subjects --------------------------------------------------------------------------------------------------------
@@ -343,6 +356,17 @@ class UserStore:
             sql = f"SELECT subject, field, value FROM fact WHERE subject IN ({marks(some)})"
             for subject, name, value in self._store.rows(sql, some):
                 out.setdefault(subject, {})[name] = value
+        return out
+
+    def who_said(self, subjects: Iterable[int], field: str) -> dict[int, str]:
+        """Subject -> who said what it has in ``field``, where that is no person."""
+        out: dict[int, str] = {}
+        for some in chunks(subjects):
+            sql = (
+                "SELECT fact.subject, who FROM fact JOIN event ON event.id = fact.event JOIN batch ON batch.id = event.batch"
+                f" WHERE who IS NOT NULL AND fact.field = ? AND fact.subject IN ({marks(some)})"
+            )
+            out.update(self._store.rows(sql, (field, *some)))
         return out
 
     # ---- reading the log -------------------------------------------------------------------------------------------------

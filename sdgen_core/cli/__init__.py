@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sessions": ("sessions", "app", "Look at sessions and steer them."),
     "gallery": ("gallery", "gallery", "Serve sessions and images to a browser, without ComfyUI."),
     "catalog": ("catalog", "app", "Find, import and check all sessions and images."),
+    "score": ("score", "score", "Say how sure it is that images show the values they were made with."),
+    "report": ("score", "report", "Show what was said of a scored session."),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json as jsonlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from ..errors import SDGenError, shown
 from .catalog_find import export, find, merge
 from .catalog_judging import empty_trash, judge, redo, sidecars, undo
 from .catalog_sessions import session, sessions
-from .output import counted, fail, print_error, print_json, reporting, visible
+from .output import counted, fail, print_error, print_event, print_json, progress_events, reporting, visible
 from .stats import stats
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ CatalogOption = Annotated[
         " Else one among your own application data.",
     ),
 ]
-_LINE_EVERY = 0.5  # s between two lines of progress
 
 
 @contextlib.contextmanager
@@ -110,7 +108,7 @@ def import_folders(
             changes = len(done.step.events) if done.step else 0
             if json:
                 found = {"sessions": done.sessions, "changes": changes, "problems": done.problems}
-                _line("judgements", {"file": str(path), **found})
+                print_event("judgements", {"file": str(path), **found})
             else:
                 print(f"{counted(changes, 'judgement')} of {counted(done.sessions, 'session')} from {path}")
                 for problem in done.problems:
@@ -143,15 +141,7 @@ def _watch(importer: Any, roots: list[Path], json: bool) -> None:
 def _shown(json: bool) -> Iterator[Callable[[Progress], None]]:
     """What shows the progress: lines of JSON, a bar on a terminal, or nothing."""
     if json:
-        last = 0.0
-
-        def line(progress: Progress) -> None:
-            nonlocal last
-            if time.monotonic() - last >= _LINE_EVERY:
-                last = time.monotonic()
-                _line("progress", progress.to_dict())
-
-        yield line
+        yield progress_events(lambda progress: progress.to_dict())
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -171,7 +161,7 @@ def _shown(json: bool) -> Iterator[Callable[[Progress], None]]:
 def _say(report: Report, json: bool) -> int:
     """Tell what an import did; gives the number of its errors."""
     if json:
-        _line("done", report.to_dict())
+        print_event("done", report.to_dict())
         return len(report.errors)
     done = report.progress
     print(
@@ -181,12 +171,6 @@ def _say(report: Report, json: bool) -> int:
     for error in report.errors:
         print(visible(f"error[{error['code']}]: {error['message']}"), file=sys.stderr)
     return len(report.errors)
-
-
-def _line(event: str, values: dict[str, Any]) -> None:
-    text = jsonlib.dumps({"event": event, **values}, ensure_ascii=False, allow_nan=False)
-    sys.stdout.buffer.write((text + "\n").encode("utf-8"))
-    sys.stdout.flush()
 
 
 @app.command()

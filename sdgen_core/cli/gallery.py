@@ -38,6 +38,9 @@ def gallery(
     scan: Annotated[
         bool, typer.Option("--scan/--no-scan", help="Read the folders now and watch them, or serve what is known.")
     ] = True,
+    scorers: Annotated[
+        list[Path] | None, typer.Option("--scorers", help="Folder with models for scoring. May be repeated.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
 ) -> None:
     """Serve the sessions below folders to a browser, until Ctrl-C. Nothing in the folders is changed but by emptying the trash."""
@@ -76,6 +79,6 @@ def gallery(
             print(f"SDGen's gallery: {link}\nCtrl-C ends it.", flush=True)
         if scan:
             library.start()
-        serve(create_app(library, token), listener)
+        serve(create_app(library, token, scorers=scorers or []), listener)
     finally:
         library.stop()

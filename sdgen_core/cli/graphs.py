@@ -239,7 +239,7 @@ class _Images:
         """The id of the node that loads ``name`` (FROM_PLANNER: the image of the item)."""
         if name not in self._made:
             value = planner("image") if name == FROM_PLANNER else name
-            self._made[name] = self._g.add("LoadImage", _GUIDES, image=value)
+            self._made[name] = self._g.add("LoadImage", _LOADERS, image=value)
         return self._made[name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -18,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+_EVENTS_EVERY = 0.5  # s between two lines of progress
 #: States in which a session makes images, or will by itself.
 ACTIVE = ("planned", "running")
 
@@ -26,6 +28,26 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output, UTF-8 whatever the terminal thinks."""
     sys.stdout.buffer.write((json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8"))
     sys.stdout.flush()
+
+
+def print_event(event: str, values: dict[str, Any]) -> None:
+    """One line of JSON on standard output: what has happened, for programs that follow."""
+    text = json.dumps({"event": event, **values}, ensure_ascii=False, allow_nan=False)
+    sys.stdout.buffer.write((text + "\n").encode("utf-8"))
+    sys.stdout.flush()
+
+
+def progress_events(told: Callable[[T], dict[str, Any]]) -> Callable[[T], None]:
+    """What prints progress as events ``progress``, at most two a second; ``told`` gives their content."""
+    last = 0.0
+
+    def line(progress: T) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _EVENTS_EVERY:
+            last = time.monotonic()
+            print_event("progress", told(progress))
+
+    return line
 
 
 def print_table(headings: list[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import importlib
 import logging
 import sqlite3
@@ -15,10 +16,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog.library import Library
 from ..errors import SDGenError, shown
+from ..scoring import QUEUE
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
 from ..sessions.parameters import files_called
@@ -29,6 +31,9 @@ from .client import ComfyClient
 from .feeder import Feeder
 from .lora_files import files_trained_as
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..scoring.jobs import Jobs
 
 log = logging.getLogger("sdgen")
 
@@ -72,6 +77,23 @@ class Engine:
         self.library.heard.append(lambda kind, data: _prompt_server().send_sync(f"sdgen.{kind}", data, None))
         self.library.follow(self.sessions)
 
+    @functools.cached_property
+    def scoring(self) -> Jobs:
+        """The scoring of sessions behind, made when it is first asked for: ComfyUI's start does not wait for it."""
+        from ..scoring.jobs import Jobs
+        from ..scoring.settings import ScoringSettings
+
+        def said() -> ScoringSettings:
+            return ScoringSettings.read(self.settings.scoring, "settings.json")
+
+        folders = [Path(text).expanduser() for text in self.settings.scorer_folders]
+        folders += map(Path, _folder_paths().get_folder_paths("clip_vision"))
+        return Jobs(self.library, self._scoring_folder, folders, busy=rendering, settings=said)
+
+    @property
+    def _scoring_folder(self) -> Path:
+        return self.library.folder / "scoring"
+
     @property
     def token(self) -> str | None:
         """What other machines have to say to change anything; None: they cannot."""
@@ -97,11 +119,15 @@ class Engine:
         with contextlib.suppress(OSError):  # the catalog looks into it, and there may be no session yet
             self.sessions.root.mkdir(parents=True, exist_ok=True)
         self.library.start(_LIBRARY_DELAY)
+        if (self._scoring_folder / QUEUE).is_file():
+            self.scoring.start()
 
     def stop(self) -> None:
         """At ComfyUI's end: write the manifests that are behind. Nothing depends on it; a kill loses nothing."""
         self.feeder.stop()
         self.sessions.close()
+        if "scoring" in vars(self):
+            self.scoring.stop()
         self.library.stop()
 
 

@@ -17,6 +17,8 @@ from .workflow_widgets import InputSpec, followers, input_specs
 _SIZES = {TEMPLATE: (420, 530), PLANNER: (340, 680), SAVER: (330, 280), "LoadImage": (330, 340)}
 _SIZES["ImpactSEGSToMaskList"] = (330, 80)  # shows the pack that it comes from
 _TEXTS = ("CLIPTextEncode",)
+#: Nodes that the frontend makes as high as the image in them.
+_GROWING = ("LoadImage",)
 _WIDTH, _GAP, _TOP, _BETWEEN = 330, 60, 80, 60
 _COLOURS = {"Positive prompt": ("#232", "#353"), "Negative prompt": ("#322", "#533")}
 _NOTE = "#222", "#000"
@@ -68,9 +70,9 @@ def to_canvas(
     }
 
 
-def _rank(prompt: Prompt, node_id: str) -> tuple[int, int]:
-    """A node's place in its column: behind what it reads."""
-    return _depth(prompt, node_id, {}), int(node_id)
+def _rank(prompt: Prompt, node_id: str) -> tuple[bool, int, int]:
+    """A node's place in its column: behind what it reads, and one that grows below all others."""
+    return prompt[node_id]["class_type"] in _GROWING, _depth(prompt, node_id, {}), int(node_id)
 
 
 def _depth(prompt: Prompt, node_id: str, known: dict[str, int]) -> int:

@@ -8,6 +8,8 @@
 ``library_folders``: further folders with sessions that the catalog shows, such as the output of the predecessor.
 ``catalog_folder``: where the catalog and its thumbnails are; the default is ``<user>/sdgen/catalog``.
 ``thumbnails_gb``: what all thumbnails may take; beyond it those go that nobody has looked at for longest.
+``scoring``: see ``scoring.settings``; read when something is scored.
+``scorer_folders``: folders with models for scoring, beside ``models/clip_vision`` of ComfyUI.
 ``gallery_token``: what programs on other machines need to say to change anything (see README); without it they cannot.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,6 +37,8 @@ class Settings(BaseModel):
     library_folders: list[str] = []
     catalog_folder_path: str = Field(default="", alias="catalog_folder")
     thumbnails_gb: float = Field(default=10.0, gt=0)
+    scoring: dict[str, Any] = {}
+    scorer_folders: list[str] = []
     gallery_token: str = ""
 
     @classmethod

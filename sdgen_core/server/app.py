@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import socket
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import SDGenError
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from ..catalog.library import Library
+    from ..scoring.jobs import Jobs
     from ..sessions.service import Sessions
     from ..templates.library import Listings
 
@@ -50,9 +54,21 @@ _PAGE_HEADERS = {
 class Alone:
     """What is served where there is no ComfyUI: the library."""
 
-    def __init__(self, library: Library, token: str | None) -> None:
+    def __init__(self, library: Library, token: str | None, scorers: Sequence[Path] = ()) -> None:
         self.library = library
         self.token = token
+        self._scorers = scorers
+
+    @functools.cached_property
+    def scoring(self) -> Jobs:
+        from ..scoring.jobs import Jobs
+
+        return Jobs(self.library, self.library.folder / "scoring", self._scorers)
+
+    def close(self) -> None:
+        """End the work behind that was begun here."""
+        if "scoring" in vars(self):
+            self.scoring.stop()
 
     @property
     def sessions(self) -> Sessions:
@@ -67,11 +83,14 @@ def _needs_comfyui(what: str) -> NoReturn:
     raise SDGenError("needs-comfyui", f"{what} are ComfyUI's, and this server shows what is there")
 
 
-def create_app(library: Library, token: str | None = None, *, hub: Hub | None = None) -> web.Application:
-    """The server of a library, whose work behind is its owner's. With a token only those who have it are answered."""
+def create_app(
+    library: Library, token: str | None = None, *, hub: Hub | None = None, scorers: Sequence[Path] = ()
+) -> web.Application:
+    """The server of a library, whose work behind is its owner's. With a token only those who have it are answered. ``scorers`` are
+    folders with models for scoring."""
     from aiohttp import web
 
-    engine = Alone(library, token)
+    engine = Alone(library, token, scorers)
     endpoints = Endpoints(lambda: engine, Guard(alone=True))
     events = hub or Hub()
     library.heard.append(events.send)
@@ -98,7 +117,9 @@ def create_app(library: Library, token: str | None = None, *, hub: Hub | None = 
 
     async def clean_up(app: web.Application) -> None:
         library.heard.remove(events.send)
-        await asyncio.get_running_loop().run_in_executor(None, endpoints.close)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, engine.close)
+        await loop.run_in_executor(None, endpoints.close)
 
     app = web.Application(middlewares=[_unknown()], handler_args={"max_line_size": LINE_LIMIT})
     table = web.RouteTableDef()

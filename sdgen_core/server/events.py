@@ -170,7 +170,7 @@ STREAM: dict[str, Any] = {
     "/sdgen/events": {
         "get": {
             "operationId": "get_events",
-            "summary": "What happens, as server-sent events: images, sessions, import; and reload. Inside ComfyUI, its websocket tells it",
+            "summary": "What happens, as server-sent events: images, sessions, import, scoring; reload. In ComfyUI, its websocket tells it",
             "tags": ["events"],
             "parameters": [
                 {

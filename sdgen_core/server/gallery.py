@@ -15,11 +15,12 @@ from . import gallery_images as images
 from . import gallery_judging as judging
 from . import gallery_library as library
 from . import gallery_review as reviewing
+from . import gallery_scoring as scoring
 from . import gallery_sessions as sessions
 from . import gallery_similar as alike
 from . import gallery_trash as trash
 from .gallery_pages import page_version, version
-from .model import Empty
+from .model import NAMED_LIMIT, Empty
 from .model_compare import CompareAsked, Compared, CompareQueueBody, CompareQueued
 from .model_facets import CompleteAsked, Completion, Duplicates, DuplicatesAsked, Facets, FacetsAsked
 from .model_images import (
@@ -196,6 +197,7 @@ ROUTES: tuple[Route, ...] = (
         judging.judge,
         "Judge images, as one step",
         body=JudgeBody,
+        limit=NAMED_LIMIT,
         answer=Judged,
     ),
     Route(
@@ -260,10 +262,12 @@ ROUTES: tuple[Route, ...] = (
         trash.empty,
         "Move files of images that are in the trash into the system's trash",
         body=TrashEmptyBody,
+        limit=NAMED_LIMIT,
         answer=TrashReport,
         slow=True,
     ),
     *exporting.ROUTES,
+    *scoring.ROUTES,
     # import
     Route("GET", "/sdgen/import", library.progress, "How far the import is", answer=ImportProgress),
     Route(

@@ -18,7 +18,7 @@ _NAMES = (
 )  # fmt: skip
 _CARDS = (
     "SELECT image.id, session.slug, file, number, created, image.width, image.height, seed, mark, image.failed, image.rating,"
-    " image.judged, image.missing, broken, thumb FROM image JOIN session ON session.id = image.session"
+    " image.judged, image.missing, broken, thumb FROM image_and_said AS image JOIN session ON session.id = image.session"
     " WHERE image.id IN (SELECT value FROM json_each(?))"
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
@@ -21,7 +20,7 @@ def compare(engine: Engine, call: Call) -> Compared:
     """A page of the matrix. Raises ``unknown-session``, ``unknown-item``, ``nothing-to-compare`` and ``bad-request``."""
     from ..catalog.compare import compare as compared
 
-    asked, now, store = call.query, version(engine), engine.library.catalog.index.store
+    asked, now, catalog = call.query, version(engine), engine.library.catalog
     locks: dict[str, str | None] = dict.fromkeys(asked.any)
     for text in asked.lock:
         name, colon, key = text.partition(":")
@@ -29,7 +28,13 @@ def compare(engine: Engine, call: Call) -> Compared:
             raise SDGenError("bad-request", f"lock {text!r} is not of the form Name:key")
         locks[name] = key
     made = compared(
-        store, asked.session, pivot=asked.pivot, rows_by=asked.rows, locks=locks, at=asked.at, limit=asked.limit
+        catalog.snapshot,
+        asked.session,
+        pivot=asked.pivot,
+        rows_by=asked.rows,
+        locks=locks,
+        at=asked.at,
+        limit=asked.limit,
     )
     makes, sessions, order = _maker(engine, made, asked.session)
     plans = _plans(sessions, order, made) if makes == "yes" and sessions is not None else {}
@@ -38,26 +43,27 @@ def compare(engine: Engine, call: Call) -> Compared:
             "key": row.key,
             "text": row.text,
             "cells": [
-                {"images": [asdict(image) for image in cell], "plan": plans.get((y, x))}
+                {"count": cell.count, "images": _maps(cell.images), "plan": plans.get((y, x))}
                 for x, cell in enumerate(row.cells)
             ],
         }
         for y, row in enumerate(made.rows)
     ]
-    shown = [image.id for row in made.rows for cell in row.cells for image in cell]
+    shown = [cell.images[0].id for row in made.rows for cell in row.cells if cell.images]
     return Compared(
-        **{name: _maps(getattr(made, name)) for name in ("axes", "columns")},
+        axes=[{"name": axis.name, "values": _maps(axis.values)} for axis in made.axes],
+        columns=_maps(made.columns),
         **{name: getattr(made, name) for name in ("pivot", "rows_by", "at", "total", "differs")},
         locks=[{"name": name, "key": key} for name, key in made.locks.items()],
         rows=rows,
-        cards=cards(store, shown),
+        cards=cards(catalog.index.store, shown),
         makes=makes,
         version=now,
     )
 
 
 def _maps(rows: list[Any]) -> list[dict[str, Any]]:
-    return [asdict(row) for row in rows]
+    return [{**vars(row)} for row in rows]
 
 
 def _maker(engine: Engine, made: Comparison, slug: str) -> tuple[str, Sessions | None, str]:
@@ -86,7 +92,7 @@ def _plans(sessions: Sessions, order: str, made: Comparison) -> dict[tuple[int, 
     wanted: dict[tuple[int, int], Wanted] = {}
     for y, row in enumerate(made.rows):
         for x, cell in enumerate(row.cells):
-            if any(not image.missing for image in cell):
+            if any(not image.missing for image in cell.images):
                 continue
             keys = {**made.constants, **made.locks, made.pivot: made.columns[x].key, made.rows_by: row.key}
             if (one := _wanted(keys)) is not None:
@@ -117,7 +123,7 @@ def queue(engine: Engine, call: Call) -> CompareQueued:
             f"session {body.session!r} was not made by this ComfyUI, which cannot add to it",
             hint="`sdgen sessions take-in` takes up a session that another one made.",
         )
-    wanted = _wanted({**constants_of(store, body.session), **body.values, SEED: body.seed})
+    wanted = _wanted({**constants_of(engine.library.catalog.snapshot, body.session), **body.values, SEED: body.seed})
     if wanted is None:
         raise SDGenError("bad-request", "the image needs a seed")
     row, item = make_one(sessions, order, wanted)

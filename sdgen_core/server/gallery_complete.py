@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..catalog.fields import VERDICTS
-from ..catalog.query import FIELDS, FLAGS, NO_VERDICT, SORTS, Clause, Query, write
+from ..catalog.naming import sort_key
+from ..catalog.query import FIELDS, FLAGS, NO_VERDICT, SORTS, Clause, Query, placeholder_field, write
 from ..errors import SDGenError, nearest_names
 from .model_facets import Completion, Suggestion
 from .route import Call, Engine
@@ -16,7 +16,6 @@ from .route import Call, Engine
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
 
-_NAME = re.compile(r"\w+")
 #: Values without a key of their own are named by their text up to this length, and longer ones by its hash.
 _READABLE = 60
 
@@ -44,13 +43,13 @@ def complete(engine: Engine, call: Call) -> Completion:
 
 def _best(known: Iterable[_Candidate], text: str, limit: int) -> list[_Candidate]:
     """What begins with ``text``, then what has it inside; each by images, then by name."""
-    wanted = text.strip('"*').casefold()
+    wanted = text.removeprefix("@").strip('"*').casefold()
     ranked = []
     for one in known:
         label, word = one.label.casefold(), one.word.casefold()
         if wanted in label or wanted in word:
             inside = not (label.startswith(wanted) or word.startswith(wanted))
-            ranked.append((inside, -(one.images or 0), label, one))
+            ranked.append((inside, -(one.images or 0), sort_key(one.label), one))
     return [one for *_, one in heapq.nsmallest(limit, ranked)]
 
 
@@ -91,8 +90,7 @@ def _names(catalog: Catalog) -> Iterator[_Candidate]:
         if name != "value":  # placeholders are written by their own names
             yield _Candidate("", f"{name}:", name, "field")
     for (name,) in catalog.index.store.rows("SELECT name FROM placeholder ORDER BY name"):
-        if _NAME.fullmatch(name):  # others can be asked for in the query's JSON form only
-            yield _Candidate("", f"{_written(name)}:", name, "placeholder")
+        yield _Candidate("", f"{placeholder_field(name)}:", name, "placeholder")
 
 
 def _values(catalog: Catalog, placeholder: str) -> Iterator[_Candidate]:
@@ -108,7 +106,7 @@ def _values(catalog: Catalog, placeholder: str) -> Iterator[_Candidate]:
     sql = "SELECT key, text, images FROM value WHERE placeholder=(SELECT id FROM placeholder WHERE name=?)"
     for key, text, images in store.rows(sql, (name,)):
         word = text if len(text) <= _READABLE and key == value_key(text) else key
-        yield _Candidate(f"{_written(name)}:", word, text, "value", images)
+        yield _Candidate(f"{placeholder_field(name)}:", word, text, "value", images)
 
 
 def _counted(catalog: Catalog) -> dict[str, dict[str, int]]:
@@ -116,8 +114,3 @@ def _counted(catalog: Catalog) -> dict[str, dict[str, int]]:
     from ..catalog.resolve import resolve
 
     return catalog.snapshot.facets(resolve(catalog.index.store, Query())).fields
-
-
-def _written(placeholder: str) -> str:
-    """A placeholder's name as the query has it."""
-    return f"@{placeholder}" if placeholder in FIELDS or placeholder == "sort" else placeholder

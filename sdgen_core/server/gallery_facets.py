@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..catalog.naming import sort_key
 from ..errors import SDGenError, nearest_names
 from .gallery_pages import question, version
 from .model_facets import FacetCount, FacetGroups, FacetPlaceholder, Facets, FacetValue
@@ -69,9 +70,12 @@ def _placeholders(
         FacetPlaceholder(
             name=names[number],
             known=len(tables[number][0]),
-            values=[_value(words[value], n, row) for value, n, row in zip(*columns, strict=True) if value in words],
+            values=sorted(
+                (_value(words[value], n, row) for value, n, row in zip(*columns, strict=True) if value in words),
+                key=lambda one: (-one.images, sort_key(one.text or one.key)),
+            ),
         )
-        for number, columns in sorted(shown.items(), key=lambda one: names[one[0]].casefold())
+        for number, columns in sorted(shown.items(), key=lambda one: sort_key(names[one[0]]))
     ]
 
 
@@ -85,14 +89,15 @@ def _value(words: tuple[Any, ...], images: int, row: list[int]) -> FacetValue:
 
 def _groups(fields: Mapping[str, Mapping[str, int]], sessions: Mapping[str, str], limit: int) -> FacetGroups:
     def first(counts: Iterable[tuple[str, int]], labels: Mapping[str, str]) -> list[FacetCount]:
-        ordered = sorted(counts, key=lambda one: (-one[1], one[0].casefold()))[:limit]
+        ordered = sorted(counts, key=lambda one: (-one[1], sort_key(labels.get(one[0], one[0]))))[:limit]
         return [FacetCount(name=name, label=labels.get(name, name), images=n) for name, n in ordered]
 
     named = {
         field: first(fields[field].items(), sessions if field == "session" else {})
         for field in ("model", "sampler", "scheduler", "theme", "style", "template", "session", "tag")
     }
-    rating, flag = (
-        [FacetCount(name=name, label=name, images=n) for name, n in fields[field].items()] for field in ("rating", "is")
+    rating, classes, flag = (
+        [FacetCount(name=name, label=name, images=n) for name, n in fields[field].items()]
+        for field in ("rating", "class", "is")
     )
-    return FacetGroups(**named, rating=rating, flag=flag)
+    return FacetGroups(**named, rating=rating, classes=classes, flag=flag)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ..catalog.query import Query
+from ..catalog.records import NO_IMAGE
 from ..errors import SDGenError, shown
 from . import gallery_pages as pages
 from .gallery_cards import cards, thumb_urls
@@ -80,7 +81,7 @@ def show(engine: Engine, call: Call) -> ImageDetails:
     image = image_id(call)
     found = details(engine.library.catalog.index.store, [image])
     if not found:
-        raise SDGenError("unknown-item", f"there is no image {image}", hint="")
+        raise SDGenError("unknown-item", f"there is no image {image}", hint=NO_IMAGE)
     seed, judged = found[0]["seed"], sum(value["verdict"] is not None for value in found[0]["values"].values())
     return ImageDetails(
         **{name: value for name, value in found[0].items() if name not in ("path", "seed")},

@@ -47,14 +47,14 @@ def judge(engine: Engine, call: Call) -> Judged:
         if len(found) > MOST_IMAGES:
             raise SDGenError("bad-request", f"{len(found):,} images are found; a step is about {MOST_IMAGES:,} at most")
         images = found.tolist()
-    return _judged(library, catalog.judge(images, body.field, body.value))
+    return judged(library, catalog.judge(images, body.field, body.value))
 
 
 def judge_sessions(engine: Engine, call: Call) -> Judged:
     """Say something about sessions, as one step. Raises ``bad-judgement`` and ``unknown-session``."""
     body, library = call.body, engine.library
     done = library.catalog.judge_sessions(body.sessions, body.field, body.value)
-    return _judged(library, done, body.sessions)
+    return judged(library, done, body.sessions)
 
 
 def undo(engine: Engine, call: Call) -> Turned:
@@ -109,7 +109,7 @@ def take_in(engine: Engine, call: Call) -> JudgementsImported:
                 raise
             raise SDGenError("bad-judgement", "this is no export of judgements") from error
     subjects = {event.subject for event in done.step.events} if done.step else set()
-    images = _of_subjects(library.catalog, "id", "image", subjects)
+    images = _of_subjects(library.catalog, "image", "image_said", subjects)
     tell(library, images, _of_subjects(library.catalog, "slug", "session", subjects))
     return JudgementsImported(
         lines=done.lines,
@@ -130,7 +130,7 @@ def _check_placeholder(catalog: Catalog, field: str) -> None:
             raise SDGenError("bad-judgement", f"there is no placeholder {name!r}", nearest=near, hint="")
 
 
-def _judged(library: Library, done: Done, sessions: Collection[str] = ()) -> Judged:
+def judged(library: Library, done: Done, sessions: Collection[str] = ()) -> Judged:
     tell(library, done.images, sessions)
     return Judged(label=done.label, changed=len(done.images), **_steps(library.catalog))
 

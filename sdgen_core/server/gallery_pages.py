@@ -114,12 +114,14 @@ class Memory:
                 self._kept.move_to_end(name)
             return self._kept.get(name)
 
-    def keep(self, result: Result) -> None:
-        """Remember a result, and forget what was not asked for longest."""
+    def keep(self, result: Result) -> Result:
+        """Remember a result, and forget what was not asked for longest. Gives what is remembered: of two that looked at once and found
+        something different the first one stays, for somebody may have a cursor into it."""
         with self._lock:
-            self._kept[result.name] = result
+            kept = self._kept.setdefault(result.name, result)
             while len(self._kept) > _MOST or sum(one.ids.nbytes for one in self._kept.values()) > _BYTES:
                 self._kept.popitem(last=False)
+            return kept
 
 
 _memories: weakref.WeakKeyDictionary[Catalog, Memory] = weakref.WeakKeyDictionary()
@@ -139,8 +141,7 @@ def find(catalog: Catalog, query: Query) -> Result:
     result = memory(catalog).known(name)
     if result is None:
         ids, resolved = catalog.snapshot.find(query)
-        result = Result(ids.astype("<i4"), resolved.remarks, name)
-        memory(catalog).keep(result)
+        result = memory(catalog).keep(Result(ids.astype("<i4"), resolved.remarks, name))
     return result
 
 

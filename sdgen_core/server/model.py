@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 MOST_IMAGES = 100_000
 #: The most that are named in one request: reading longer lists of numbers would hold up ComfyUI's event loop. A query names any number.
 MOST_NAMED = 30_000
+#: Bytes of a body in which so many are named: longer ones are not read at all.
+NAMED_LIMIT = 400_000
 #: The most images on a page, and the most cards asked for by their ids.
 PAGE = 500
 

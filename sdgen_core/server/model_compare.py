@@ -43,7 +43,7 @@ class CompareValue(Answer):
 
 
 class CompareAxis(Answer):
-    """Something in which images of the session differ: a placeholder, or `seed`."""
+    """Something in which images of the session differ: a placeholder, or `seed`. Of more than 1,000 values those around the locked one."""
 
     name: str
     values: list[CompareValue]
@@ -61,7 +61,8 @@ class CompareCell(Answer):
     """The images of a column and a row. Where there is none, `plan` is what can be done: the state of the item that makes it, `possible`
     where the session can be extended by it, null where it cannot be made."""
 
-    images: list[CompareImage]
+    count: int = Field(description="How many images are in the cell.")
+    images: list[CompareImage] = Field(description="The first 24 of them; those whose file is gone come last.")
     plan: Literal["todo", "queued", "done", "failed", "skipped", "possible"] | None = None
 
 
@@ -92,7 +93,7 @@ class Compared(Answer):
     at: int = Field(description="The first row of the page.")
     total: int = Field(description="How many rows there are.")
     differs: list[str] = Field(description="Parameters in which the images of the page differ.")
-    cards: list[Card] = Field(description="Of all images of the page.")
+    cards: list[Card] = Field(description="Of the first image of each cell.")
     makes: Literal["yes", "any", "needs-comfyui", "not-ours"] = Field(
         description="Whether missing images can be queued: `any`: not until every axis is locked; `needs-comfyui`: not by a server"
         " without a ComfyUI; `not-ours`: the session was made elsewhere."

@@ -65,6 +65,9 @@ class FacetGroups(Answer):
     session: list[FacetCount]
     tag: list[FacetCount]
     rating: list[FacetCount] = Field(description="From 0, which is none, to 5.")
+    classes: list[FacetCount] = Field(
+        default=[], description="What `class:` can be asked for: how a model finds the image shows its values."
+    )
     flag: list[FacetCount] = Field(
         default=[], description="What `is:` can be asked for: marks, failed, judged, missing, …"
     )

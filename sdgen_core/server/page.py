@@ -24,15 +24,18 @@ _POLICY = (
 
 
 @functools.cache
-def _files() -> dict[str, tuple[bytes, bytes]]:
-    """Name -> content, plain and packed, of the page and its chunks: what is not in here is not served."""
-    found = {}
-    for path in [DIST / _START, *DIST.glob("chunks/*"), *DIST.glob("assets/*")]:
-        if path.suffix in _TYPES and path.is_file():
-            data = path.read_bytes()
-            packer = zlib.compressobj(level=9, wbits=31)
-            found[path.relative_to(DIST).as_posix()] = data, packer.compress(data) + packer.flush()
-    return found
+def _files() -> dict[str, Path]:
+    """Name -> path of the page and its chunks: what is not in here is not served."""
+    every = [DIST / _START, *DIST.glob("chunks/*"), *DIST.glob("assets/*")]
+    return {path.relative_to(DIST).as_posix(): path for path in every if path.suffix in _TYPES and path.is_file()}
+
+
+@functools.cache
+def _content(name: str) -> tuple[bytes, bytes]:
+    """A file's content, plain and packed; packed when it is first asked for, for most chunks hardly ever are."""
+    data = _files()[name].read_bytes()
+    packer = zlib.compressobj(level=9, wbits=31)
+    return data, packer.compress(data) + packer.flush()
 
 
 def page_file(name: str, packs: bool) -> Answer | None:
@@ -41,8 +44,7 @@ def page_file(name: str, packs: bool) -> Answer | None:
     ``packs``: the browser takes gzip. Chunks are named by their content, so what is at their addresses never changes.
     """
     name = name or _START
-    content = _files().get(name)
-    if content is None:
+    if name not in _files():
         return None
     headers = {
         "Content-Type": _TYPES[name[name.rindex(".") :]],
@@ -52,6 +54,7 @@ def page_file(name: str, packs: bool) -> Answer | None:
     }
     if name == _START:
         headers["Content-Security-Policy"] = _POLICY
+    content = _content(name)[packs]
     if packs:
-        headers |= {"Content-Encoding": "gzip", "Content-Length": str(len(content[1]))}
-    return Answer(headers, content[packs])
+        headers |= {"Content-Encoding": "gzip", "Content-Length": str(len(content))}
+    return Answer(headers, content)

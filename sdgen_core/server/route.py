@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from ..catalog.library import Library
+    from ..scoring.jobs import Jobs
     from ..sessions.service import Sessions
     from ..templates.library import Listings
 
@@ -29,6 +30,9 @@ class Engine(Protocol):
 
     @property
     def library(self) -> Library: ...
+
+    @property
+    def scoring(self) -> Jobs: ...
 
     @property
     def token(self) -> str | None:

@@ -205,7 +205,7 @@ def counts(catalog: Catalog) -> None:
     RNG.shuffle(asked)
     timed("filter with all live counts", lambda text: snapshot.facets(resolve(store, parse(text))), asked, bar)
     timed("ids of a filter, in order", lambda text: catalog.find(text), asked)
-    by_hand = "SELECT value, count(*) FROM image_value JOIN image ON image.id = image WHERE mark = 0 GROUP BY value"
+    by_hand = "SELECT value, count(*) FROM image_value JOIN image_and_said ON id = image WHERE mark = 0 GROUP BY value"
     timed("live counts of values by GROUP BY (peer)", lambda text: store.rows(text), [by_hand] * 3)
 
 
@@ -219,7 +219,10 @@ def search(catalog: Catalog) -> None:
         timed(f"search as you type, {letters} letters, all ids", lambda word: catalog.find(word), words, bar)
     words = [word[: RNG.randint(1, 4)] for word in RNG.choices(WORDS, k=20)]
     timed("LIKE (peer), first page", lambda word: store.rows(_LIKE, (f"%{word}%",)), words)
-    timed("a phrase", lambda text: catalog.find(text), ['"best quality"', '"photo of a wo"*', '"of a" -sta'], bar)
+    phrases = [f'"thing{v} of{k}"' for k in range(PLACEHOLDERS) for v in range(0, VALUES, 6)]
+    timed("a phrase of a value", lambda text: catalog.find(text), phrases, bar)
+    everywhere = ['"best quality"', '"photo of a wo"*', '"of a" -sta']
+    timed("a phrase that all prompts have", lambda text: catalog.find(text), everywhere)
 
 
 _LIKE = (

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from _report import Reporter
-from catalog import N, library
+from catalog import SESSION, N, library
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -70,6 +70,15 @@ WATCH = """() => {
 STOP = (
     "() => { const s = window.watched; s.going = false; return { frames: s.frames, tasks: s.tasks, cells: s.cells } }"
 )
+#: When (ms since the page was asked for) the first thumbnail was there, and when all in view were.
+ARRIVED = """{
+  const arrived = (window.arrived = { first: 0, all: 0 });
+  document.addEventListener('load', ({ target }) => {
+    if (!target.matches?.('.sdgen-cell img') || arrived.all) return;
+    arrived.first ||= performance.now();
+    if (SHOWN()) arrived.all = performance.now();
+  }, true);
+}"""
 #: Whether every cell in view shows its thumbnail.
 SHOWN = """() => {
   const grid = document.querySelector('.sdgen-grid'), box = grid && grid.getBoundingClientRect();
@@ -81,23 +90,36 @@ SHOWN = """() => {
   const shows = (image) => image && image.complete && image.naturalWidth > 0;
   return cells.length > 5 && cells.every((cell) => shows(cell.querySelector('img')));
 }"""
-FIRST = """() => [...document.querySelectorAll('.sdgen-cell img')].some((image) => image.complete && image.naturalWidth > 0)"""
+#: A key in the review, until the frame that follows it is painted in which ``done`` holds: milliseconds.
+PRESS = """async ([key, code, done]) => {
+  const holds = new Function('before', `return ${done}`), image = () => document.querySelector('.sdgen-stage-frame img')?.src;
+  const before = { image: image() }, began = performance.now();
+  document.querySelector('.sdgen-review').dispatchEvent(new KeyboardEvent('keydown', { key, code, bubbles: true, cancelable: true }));
+  do await new Promise((painted) => requestAnimationFrame(painted));
+  while (!holds({ ...before, now: image() }) && performance.now() - began < 5000);
+  await new Promise((painted) => { const { port1, port2 } = new MessageChannel(); port1.onmessage = painted; port2.postMessage(0); });
+  return performance.now() - began;
+}"""
+NEXT = "before.now && before.now !== before.image && document.querySelector('.sdgen-stage-frame img').complete"
+SAID = "[...document.querySelectorAll('.sdgen-verdicts button')].some((button) => button.ariaPressed === 'true')"
 
 report = Reporter("gallery", images=N)
 
 
 def thumbnails(folder: Path) -> None:
-    """A few real thumbnails under the keys of all images, by hard links."""
+    """A few real thumbnails under the keys of all images, by hard links; and the files of the first session."""
     from sdgen_core.catalog.pictures.thumbs import Thumbs
 
     thumbs, pick = Thumbs(folder / "thumbs"), random.Random(2)
     made: list[dict[int, Path]] = []
+    images: list[Image.Image] = []
     for number in range(PICTURES):
         image = Image.effect_noise((208, 304), 60).convert("RGB").resize((832, 1216))
         draw = ImageDraw.Draw(image)
         for _ in range(40):
             x, y = pick.randrange(832), pick.randrange(1216)
             draw.ellipse([x, y, x + 160, y + 160], fill=tuple(pick.randrange(256) for _ in range(3)))
+        images.append(image)
         key = f"{number + N:032x}"
         thumbs.make(image, key)
         made.append({size: thumbs.path(key, size) for size in (256, 512)})
@@ -106,6 +128,11 @@ def thumbnails(folder: Path) -> None:
             target = thumbs.path(f"{n:032x}", size)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(source, target)
+    (folder / "s0").mkdir()
+    for number, image in enumerate(images):
+        image.save(folder / f"{number}.png", compress_level=1)
+    for n in range(SESSION):
+        os.link(folder / f"{n % PICTURES}.png", folder / "s0" / f"s0_{n:04}.png")
 
 
 def figures(page: Page) -> dict[str, Any]:
@@ -133,13 +160,13 @@ def heap(page: Page) -> float:
 def opened(browser: Browser, url: str) -> Page:
     """Open the grid, cold and then warm."""
     page = browser.new_context(viewport=WINDOW).new_page()  # type: ignore[arg-type]
+    page.add_init_script(f"{{ const SHOWN = {SHOWN};\n{ARRIVED} }}")
     for name, bar in (("cold", 400.0), ("warm", 150.0)):
         page.goto("about:blank")
         page.goto(f"{url}#/images", wait_until="commit")
-        page.wait_for_function(FIRST, timeout=60_000, polling=10)
-        first = page.evaluate("performance.now()")
-        page.wait_for_function(SHOWN, timeout=60_000, polling=10)
-        report(f"first thumbnails, {name}", at_most={"ms": bar}, ms=first, all_ms=page.evaluate("performance.now()"))
+        page.wait_for_function("() => window.arrived?.all", timeout=60_000)
+        came = page.evaluate("window.arrived")
+        report(f"first thumbnails, {name}", at_most={"ms": bar}, ms=came["first"], all_ms=came["all"])
     return page
 
 
@@ -217,6 +244,36 @@ def jumps(page: Page) -> None:
     )
 
 
+def reviews(page: Page, url: str) -> None:
+    """A hundred images by keys: the next image, a verdict, and both; images of a megapixel whose files are there."""
+    page.goto("about:blank")
+    page.goto(f"{url}#/images?q=session%3As0&review=1")
+    page.wait_for_selector(".sdgen-review .sdgen-verdicts")
+    page.wait_for_timeout(2000)
+
+    def press(key: str, code: str, done: str, count: int) -> list[float]:
+        times = []
+        for _ in range(count):
+            times.append(page.evaluate(PRESS, [key, code, done]))
+            page.wait_for_timeout(300)  # nobody is quicker
+        return times
+
+    def told(name: str, times: list[float], bar: float | None) -> None:
+        bars = None if bar is None else {"p50_ms": bar}
+        report(name, at_most=bars, p50_ms=statistics.median(times), p95_ms=sorted(times)[int(len(times) * 0.95)])
+
+    told("review: the next image is painted", press("ArrowRight", "ArrowRight", NEXT, 40), 30.0)
+    told("review: a verdict and the next image", press("o", "KeyO", NEXT, 40), None)
+    page.get_by_label("Next image by itself").uncheck()
+    page.locator(".sdgen-review").focus()
+    times = []
+    for _ in range(20):
+        times += press("o", "KeyO", SAID, 1)
+        press("u", "KeyU", "true", 1)
+        press("ArrowRight", "ArrowRight", NEXT, 1)
+    told("review: a verdict is painted", times, 16.0)
+
+
 def nothing(page: Page) -> None:
     """What the machine does by itself."""
     page.evaluate(WATCH)
@@ -246,6 +303,7 @@ def main() -> None:
                 scrolls(page)
                 jumps(page)
                 sweeps(page)
+                reviews(page, url)
                 browser.close()
         finally:
             server.terminate()

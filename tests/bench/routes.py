@@ -200,8 +200,8 @@ def routes(shown: Library) -> Iterator[tuple[str, list[Any]]]:
     yield "POST /sdgen/images/cards, 400", cards
     yield "POST, a body of 2 MiB that is refused", [("POST", judge, {"ids": list(range(1, 260_000))})]
     yield (
-        "POST, 100,000 ids of which one is none",
-        [("POST", judge, {"ids": [*range(1, 99_999), 10**9], "field": "failed", "value": "yes"})],
+        "POST, 30,000 ids of which one is none",
+        [("POST", judge, {"ids": [*range(1, 30_000), 10**9], "field": "failed", "value": "yes"})],
     )
 
 

@@ -98,8 +98,8 @@ def image(session: str, number: int, count: int) -> ImageRecord:
 
 
 _PEER = (
-    "SELECT session, sum(1 - missing), sum(bytes), sum(mark = 1), sum(mark = 3), sum(judged > 0), count(DISTINCT number) FROM image"
-    " GROUP BY session"
+    "SELECT image.session, sum(1 - missing), sum(bytes), sum(mark = 1), sum(mark = 3), sum(verdicts > 0), count(DISTINCT number)"
+    " FROM image LEFT JOIN image_said ON image_said.image = image.id GROUP BY image.session"
 )
 
 

@@ -31,7 +31,8 @@ BROWSER_FLAGS = [
     "--disable-sync",
 ]
 START_TIMEOUT_MS = 90_000
-STUBS = Path(__file__).resolve().parents[1] / "comfy" / "stub_nodes"
+PACK = Path(__file__).resolve().parents[2]
+STUBS = PACK / "tests" / "comfy" / "stub_nodes"
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +68,24 @@ def web_comfy(
     settings.parent.mkdir(parents=True)
     (base / "archive").mkdir()
     settings.write_text(json.dumps({"session_folders": [str(base / "archive")]}), encoding="utf-8")
-    with _new_server(base, frontend=root) as server:
+    # the system's trash is below the user's folder: what a test throws away does not go to a person's own
+    (base / "home").mkdir()
+    home = {"HOME": str(base / "home"), "XDG_DATA_HOME": str(base / "home" / "data")}
+    server = _new_server(base, frontend=root, env=home)
+    if built := os.environ.get("SDGEN_WEB_DIST"):
+        server.pack = with_build(Path(built), base / "pack")
+    with server:
         yield server
+
+
+def with_build(built: Path, pack: Path) -> Path:
+    """The pack as it is here, but with another build of its web files."""
+    (pack / "web").mkdir(parents=True)
+    for entry in PACK.iterdir():
+        if entry.name != "web":
+            (pack / entry.name).symlink_to(entry)
+    (pack / "web" / "dist").symlink_to(built.resolve())
+    return pack
 
 
 class PageErrors:

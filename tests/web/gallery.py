@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,10 +87,16 @@ class Writer:
         size: tuple[int, int] = (128, 192),
         prompt: str | None = None,
         broken: bool = False,
+        drawn: Image.Image | None = None,
+        more: Mapping[str, str] | None = None,
+        parts: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Path:
-        """One more image, as a session that runs saves it."""
-        keys = {"Colour": colour, "Shape": shape}
-        values = {name: f"{key.lower()} one" for name, key in keys.items()}
+        """One more image, as a session that runs saves it: a picture of the shape, or the one ``drawn``; ``more`` values
+        than these two, and ``parts``: values of several, by the key "Both"."""
+        keys = {"Colour": colour, "Shape": shape, **(more or {})}
+        values: dict[str, Any] = {name: f"{key.lower()} one" for name, key in keys.items()}
+        keys |= dict.fromkeys(parts or {}, "Both")
+        values |= parts or {}
         said = prompt or f"a {values['Colour']}, {values['Shape']}, on a table"
         record = sdgen_record(
             session=self.session,
@@ -116,7 +123,7 @@ class Writer:
         )
         path = self.folder / f"{self.session}_{self.count:04d}.png"
         data = encode_png(
-            picture(COLOURS[colour], shape, seed, size),
+            drawn or picture(COLOURS[colour], shape, seed, size),
             {"sdgen": sdgen_chunk(record), "prompt": "{}", "workflow": "{}"},
         )
         new = path.with_suffix(".part")
@@ -178,6 +185,31 @@ def large_session(root: Path, count: int) -> None:
     writer.end()
 
 
+DEMO = Path(__file__).parents[2] / "examples" / "demo" / "pictures.png"
+DEMO_COLOURS = ("Red", "Green", "Blue", "Yellow", "Purple", "Orange", "Cyan", "Pink")
+DEMO_SHAPES = ("Circle", "Square", "Triangle", "Star", "Cross", "Ring")
+DEMO_BACKGROUNDS = ("White", "Black", "Gray")
+
+
+def demo_session(root: Path, count: int) -> None:
+    """A session of ``count`` of the 144 pictures that the demo model made, drawn by lot: colours by rows, shapes on each background."""
+    writer = Writer(root, "Demo shapes", session="fghjkmnpqr", day=6, planned=count, model="sdgen-demo")
+    with Image.open(DEMO) as file:
+        sheet = file.convert("RGB")
+    every = list(product(range(len(DEMO_COLOURS)), range(len(DEMO_SHAPES)), range(len(DEMO_BACKGROUNDS))))
+    for n, (colour, shape, background) in enumerate(random.Random(7).sample(every, count)):
+        x, y = 66 * (shape * len(DEMO_BACKGROUNDS) + background) + 1, 66 * colour + 1
+        writer.add(
+            DEMO_COLOURS[colour],
+            DEMO_SHAPES[shape],
+            1000 + n,
+            size=(64, 64),
+            drawn=sheet.crop((x, y, x + 64, y + 64)),
+            more={"Background": DEMO_BACKGROUNDS[background]},
+        )
+    writer.end()
+
+
 class Served:
     """The server of a library, as ``sdgen gallery`` runs it."""
 
@@ -231,12 +263,14 @@ def built_page() -> Iterator[None]:
     """The page as it is built in ``web/dist``, or in the folder that SDGEN_WEB_DIST names."""
     before, other = served_page.DIST, os.environ.get("SDGEN_WEB_DIST")
     served_page._files.cache_clear()
+    served_page._content.cache_clear()
     served_page.DIST = Path(other) if other else before
     try:
         yield
     finally:
         served_page.DIST = before
         served_page._files.cache_clear()
+        served_page._content.cache_clear()
 
 
 # ---- pages --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -103,6 +104,86 @@ def test_a_person_judges_everything_and_the_statistics_say_it_and_undo_takes_it_
     expect(own.get_by_text("Nothing has been judged here yet.")).to_be_visible()
 
 
+def test_a_hundred_demo_images_are_reviewed_by_keys(browser: Browser, tmp_path: Path) -> None:
+    """A person sees the demo model's own pictures and says what came out; screen, statistics and index say the same. All is undone
+    after a reload."""
+    with gallery.built_page():
+        server = Served(tmp_path)
+        gallery.demo_session(server.root, 100)
+        with server, gallery.opened(browser, server.url) as page:
+            gallery.open_session(page, "Demo shapes")
+            found(page, 100)
+            page.keyboard.press("r")
+            entered: Counter[tuple[str, str, str]] = Counter()
+            seen = set()
+            for n in range(100):
+                pane = page.locator(".sdgen-review-pane")
+                expect(pane.locator(".sdgen-value-asked")).to_be_visible()
+                expect(page.locator(".sdgen-stage")).to_have_attribute("data-shown", "original")
+                seen.add(shown_image(page))
+                prompt = pane.locator(".sdgen-review-prompt").inner_text()
+                fails = "purple one, star one" in prompt or "green one, triangle one" in prompt
+                page.keyboard.press("k" if fails else "p" if "gray one" in prompt and n % 2 else "o")
+                expect(page.locator(".sdgen-review-count b")).to_have_text("1 image" if n == 0 else f"{n + 1} images")
+                if n < 99:  # what was said is read from the screen: which value was asked about is the queue's choice
+                    said = pane.locator(".sdgen-review-last").inner_text().removeprefix("Said last:").strip()
+                    name, key, verdict = re.fullmatch(r"(\w+) (\w+) one: (OK|Partial|KO)", said).groups()  # type: ignore[union-attr]
+                    entered[name, key.capitalize(), verdict] += 1
+            assert len(seen) == 100
+            expect(page.locator(".sdgen-review-count")).to_have_text(re.compile(r"100 images · \d+:\d\d"))
+            expect(page.locator(".sdgen-review-speed")).to_have_text(re.compile(r"\d+:\d\d per hundred"))
+            summary = page.locator(".sdgen-summary")
+            expect(summary.locator("dl div").filter(has_text="Images").locator("dd").first).to_have_text("100")
+            expect(summary.locator("dl div").filter(has_text="Time").first).to_contain_text(re.compile(r"\d+:\d\d"))
+
+            until(lambda: sum(verdicts(server).values()) == 100, page)
+            numbers = {"OK": 1, "Partial": 2, "KO": 3}
+            kept = verdicts(server)
+            last = kept - Counter({(name, key, numbers[said]): n for (name, key, said), n in entered.items()})
+            assert sum(last.values()) == 1  # of the last image the screen did not say it any more
+            assert not Counter({(name, key, numbers[said]): n for (name, key, said), n in entered.items()}) - kept
+
+            summary.get_by_role("button", name="Back to the list").click()
+            page.get_by_role("button", name="Statistics", exact=True).click()
+            page.get_by_role("button", name="Values", exact=True).click()
+            table = page.get_by_role("table", name="Values")
+            for name, keys in (
+                ("Colour", gallery.DEMO_COLOURS),
+                ("Shape", gallery.DEMO_SHAPES),
+                ("Background", gallery.DEMO_BACKGROUNDS),
+            ):
+                for key in keys:
+                    row = table.get_by_role("row").filter(has_text=f"{key.lower()} one")
+                    for column, number in (("Ok", 1), ("Partial", 2), ("Failed", 3)):
+                        expect(row.locator(f"[data-column={column}]")).to_have_text(str(kept[name, key, number]))
+
+            page.get_by_role("button", name="Images", exact=True).first.click()
+            page.reload()
+            found(page, 100)
+            page.locator(".sdgen-app").focus()
+            for left in range(99, -1, -1):
+                page.keyboard.press("z")
+                if left % 20 == 0:
+                    until(lambda left=left: sum(verdicts(server).values()) == left, page)  # type: ignore[misc]
+            page.get_by_role("button", name="Statistics", exact=True).click()
+            expect(page.get_by_text("Nothing has been judged here yet.")).to_be_visible()
+
+
+def test_the_queue_begins_with_what_is_least_known(fresh: Served, own: Page) -> None:
+    """Red and blue are judged often, green never: green comes first, and the bar says how much is known."""
+    catalog = fresh.library.catalog
+    said = catalog.find(f'session:"{SHAPED}" Colour:Red,Blue')[0]
+    catalog.judge(said[:-2], "value/Colour", "ok")
+    begin(own)
+    for _ in range(4):
+        pane = own.locator(".sdgen-review-pane")
+        expect(pane.locator(".sdgen-review-prompt")).to_contain_text("green one")
+        expect(pane.locator(".sdgen-value-asked")).to_be_visible()
+        expect(own.locator(".sdgen-review-known")).to_contain_text(re.compile(r"\d of 6 values known well"))
+        own.keyboard.press("ArrowRight")
+        expect(own.locator(".sdgen-review-count b")).to_have_text("0 images")  # to look is not to judge
+
+
 def test_marks_by_keys_and_undo_brings_the_image_back(fresh: Served, own: Page) -> None:
     begin(own)
     images = []
@@ -113,7 +194,7 @@ def test_marks_by_keys_and_undo_brings_the_image_back(fresh: Served, own: Page) 
             "1 image" if len(images) == 1 else f"{len(images)} images"
         )
     assert len(set(images)) == 3
-    marks = "SELECT mark FROM image WHERE id IN (?, ?, ?) AND mark > 0"
+    marks = "SELECT mark FROM image_and_said WHERE id IN (?, ?, ?) AND mark > 0"
     until(lambda: len(fresh.rows(marks, *images)) == 3, own)
     own.keyboard.press("z")
     until(lambda: shown_image(own) == images[2], own)

@@ -54,6 +54,69 @@ def test_a_phone_has_two_screens_and_swipes_back_on_results_only(browser: Browse
         gallery.lists(page, SHAPED, gallery.WIDE, gallery.HTML, gallery.ACCENTS)
 
 
+def test_a_finger_that_rests_chooses_and_further_touches_choose_more(browser: Browser, served: Served) -> None:
+    hold = """cell => {
+        const { x, y } = cell.getBoundingClientRect()
+        cell.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true, pointerType: 'touch', clientX: x + 20, clientY: y + 20 }))
+    }"""
+    with opened(browser, served.url, **PHONE) as page:
+        page.get_by_role("button", name=f"Open the images of {SHAPED}").tap()
+        found(page, 26)
+        cells(page).nth(1).evaluate(hold)
+        chosen = page.locator(".sdgen-selection").get_by_role("status")
+        expect(chosen).to_have_text("1 selected")
+        cells(page).nth(1).dispatch_event("pointerup", {"pointerType": "touch"})
+        cells(page).nth(2).tap()
+        expect(chosen).to_have_text("2 selected")
+        page.get_by_role("button", name="Select none").tap()
+        cells(page).nth(2).tap()
+        expect(page.locator(".sdgen-viewer")).to_be_visible()
+
+
+def test_a_finger_that_scrolls_or_goes_the_other_way_does_not_leave(browser: Browser, served: Served) -> None:
+    with opened(browser, served.url, **PHONE) as page:
+        page.get_by_role("button", name=f"Open the images of {SHAPED}").tap()
+        found(page, 26)
+        swipe(page, ".sdgen-grid", 320, 20)
+        swipe(page, ".sdgen-grid", 100, 130)
+        page.wait_for_timeout(200)
+        assert address(page).startswith("/images")
+    with opened(browser, served.url) as page:  # and on no larger screen at all
+        gallery.open_session(page, SHAPED)
+        swipe(page, ".sdgen-grid", 600, 1000)
+        page.wait_for_timeout(200)
+        assert address(page).startswith("/images")
+
+
+def test_a_very_wide_screen_has_a_sensible_width(browser: Browser, served: Served) -> None:
+    """Known bug: everything was as wide as the screen."""
+    with opened(browser, served.url, viewport={"width": 3440, "height": 1440}) as page:
+        card = gallery.card(page, SHAPED)
+        expect(card).to_be_visible()
+        box, whole = card.bounding_box(), page.locator(".sdgen-sessions").bounding_box()
+        assert box and whole and box["width"] < 600 and whole["width"] <= 2600
+        left = whole["x"]
+        assert abs(left - (3440 - left - whole["width"])) < 40  # in the middle
+        gallery.open_session(page, SHAPED)
+        query = page.get_by_role("combobox", name="Search").bounding_box()
+        assert query and query["width"] < 1000
+
+
+def test_the_order_of_images_is_in_the_address(browser: Browser, served: Served, alone: Page) -> None:
+    gallery.open_session(alone, SHAPED)
+    found(alone, 26)
+    newest = gallery.ids(alone)
+    alone.get_by_label("Sort by").select_option(label="Seed")
+    expect(cells(alone).first).not_to_have_attribute("data-id", str(newest[0]))
+    by_seed = gallery.ids(alone)
+    assert "sort=" in address(alone)
+    with opened(browser, served.url, alone.url.split("#")[1]) as other:
+        found(other, 26)
+        expect(cells(other).first).to_have_attribute("data-id", str(by_seed[0]))
+    alone.go_back()
+    expect(cells(alone).first).to_have_attribute("data-id", str(newest[0]))
+
+
 @pytest.mark.parametrize("screen", ["sessions", "images", "compare", "statistics"])
 @pytest.mark.parametrize("size", [(390, 844), (3440, 1440)])
 def test_nothing_is_wider_than_the_screen(browser: Browser, served: Served, screen: str, size: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""The shipped workflows look as they should: nothing overlaps, with and without a finished session.
+"""The shipped workflows and the gallery look as they should: nothing overlaps, nothing is cut off.
 
 With ``SDGEN_PICTURES=1`` the pictures of the README and of the template browser are written anew from the newest frontend.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import io
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sdgen_core.cli.graphs import SHIPPED
+from sdgen_core.comfy.runtime import ComfyServer
 
-from . import canvas
+from . import canvas, demo, gallery
 
 RECIPES = [name for name in SHIPPED if name != "txt2img_session"]
 
@@ -120,7 +122,12 @@ def cut_off(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("renderer", ["canvas", "vue"])
-def test_the_workflows_of_recipes_can_be_read(page: Page, frontend: str, renderer: str) -> None:
+def test_the_workflows_of_recipes_can_be_read(
+    page: Page, web_comfy: ComfyServer, frontend: str, renderer: str
+) -> None:
+    # whoever has images sees the first one in the node that loads one: the frontend makes that node as high as the image
+    Image.new("RGB", (256, 512), "teal").save(web_comfy.base / "input" / "0 portrait.png")
+    canvas.reload(page)
     canvas.draw_nodes_with(page, renderer)
     canvas.choose(page, {"Comfy.Minimap.Visible": False, "Comfy.Graph.CanvasInfo": False})
     posing = WRITE and frontend == "newest" and renderer == "vue"
@@ -128,7 +135,7 @@ def test_the_workflows_of_recipes_can_be_read(page: Page, frontend: str, rendere
         workflow = canvas.shipped(name)
         canvas.load(page, workflow)
         canvas.shows(page, "plan", "Run makes")
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(1000)
         assert overlaps(page, renderer) == [], name
         if posing:
             width = max(g["bounding"][0] + g["bounding"][2] for g in workflow["groups"])
@@ -138,6 +145,126 @@ def test_the_workflows_of_recipes_can_be_read(page: Page, frontend: str, rendere
             view(page, scale, 10, 10)
             save(page, canvas.ROOT / "workflows" / f"{name}.jpg", width=1440, height=800, scale=0.6)
             page.evaluate("() => app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gallery.Served]:
+    """A server of the demo's library after some weeks."""
+    with gallery.built_page():
+        server = gallery.Served(tmp_path_factory.mktemp("weeks"))
+        demo.library(server.root)
+        server.scan()
+        demo.judge(server.library)
+        with server:
+            yield server
+
+
+#: What of the gallery is looked at: its address, and what is there when all of it is.
+SCREENS = {
+    "sessions": ("/sessions", ".sdgen-card:nth-child(1) .sdgen-strip img"),
+    "images": ("/images?session={session}", ".sdgen-cell img"),
+    "review": ("/images?session={session}&review=1", ".sdgen-stage[data-shown=original]"),
+    "compare": (
+        "/compare?session={sweep}&pivot=Colour&locks=lock%3DShape%3AStar%26any%3DBackground",
+        ".sdgen-pair img",
+    ),
+    "statistics": ("/statistics?table=values", ".sdgen-stats"),
+}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("size", [(390, 844), (1400, 900), (3440, 1440)], ids=str)
+def test_the_gallery_can_be_read(browser: Browser, weeks: gallery.Served, screen: str, size: tuple[int, int]) -> None:
+    """On a phone, a desk and a very wide screen, light and dark: words stand out from what is behind them, and none is cut off
+    without a way to read it; no control lies under another."""
+    slugs = dict(weeks.rows("SELECT name, slug FROM session"))
+    address, there = SCREENS[screen]
+    address = address.format(session=slugs[demo.MAIN], sweep=slugs[demo.SWEEP])
+    looks: dict[str, Any] = {"viewport": {"width": size[0], "height": size[1]}, "color_scheme": "dark"}
+    if size[0] < 500:
+        looks |= {"has_touch": True, "is_mobile": True}
+    with gallery.opened(browser, weeks.url, address, **looks) as page:
+        expect(page.locator(there).first).to_be_visible(timeout=gallery.PATIENCE_MS)
+        expect(page.locator(".sdgen-spinner")).to_have_count(0)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert page.evaluate(LEGIBLE) == [], scheme
+        if WRITE and size == (1400, 900):
+            pose(page, screen)
+
+
+#: What cannot be read: too pale, cut off, or under something else.
+LEGIBLE = """() => {
+    const pen = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true })
+    const colour = text => {
+        pen.clearRect(0, 0, 1, 1)
+        pen.fillStyle = text
+        pen.fillRect(0, 0, 1, 1)
+        const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data
+        return [r, g, b, a / 255]
+    }
+    const on = (above, below) => [0, 1, 2].map(i => above[i] * above[3] + below[i] * (1 - above[3])).concat(1)
+    const light = c => {
+        const [r, g, b] = c.map(v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+    const behind = e => {
+        const own = colour(getComputedStyle(e).backgroundColor)
+        return own[3] === 1 ? own : on(own, e.parentElement ? behind(e.parentElement) : [255, 255, 255, 1])
+    }
+    const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05)
+    const styles = e => e ? [getComputedStyle(e), ...styles(e.parentElement)] : []
+    const hidden = e => {
+        const own = e.getBoundingClientRect()
+        for (let n = e.parentElement; n; n = n.parentElement) {
+            const box = n.getBoundingClientRect()
+            const out = own.right > box.right + 1 || own.left < box.left - 1 || own.bottom > box.bottom + 1 || own.top < box.top - 1
+            if (out && getComputedStyle(n).overflow !== 'visible') return true
+        }
+        return own.bottom > innerHeight
+    }
+    const app = document.querySelector('.sdgen-viewer') ?? document.querySelector('.sdgen-app')
+    const wrong = []
+    const say = (what, e) => wrong.push(`${what}: ${e.className} "${(e.innerText || e.ariaLabel || '').slice(0, 40)}"`)
+    for (const e of app.querySelectorAll('*')) {
+        const words = [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim())
+        if (!words || !e.checkVisibility({ visibilityProperty: true }) || e.matches('option, .sdgen-unseen') || e.closest('svg')) continue
+        const all = styles(e), seen = all.reduce((share, style) => share * style.opacity, 1)
+        if (!e.closest(':disabled, .sdgen-cell') && seen > 0) {
+            const back = behind(e), [r, g, b, a] = colour(all[0].color)
+            const ratio = contrast(on([r, g, b, a * seen], back), back)
+            const coarse = parseFloat(all[0].fontSize) >= 18 || !/[\\p{L}\\p{N}]/u.test(e.innerText)  // large, or a sign
+            if (ratio < (coarse ? 3 : 4.5)) say(`too pale (${ratio.toFixed(1)})`, e)
+        }
+        if (all[0].overflow === 'hidden' && e.scrollWidth > e.clientWidth + 1) {
+            if (all[0].textOverflow !== 'ellipsis' || !e.closest('[title], [aria-label]')) say('cut off', e)
+        }
+    }
+    for (const e of app.querySelectorAll('button, input, select, a')) {
+        if (!e.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || hidden(e)) continue
+        const box = e.getBoundingClientRect()
+        const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+        if (there && !e.contains(there) && !there.contains(e) && ![...e.labels ?? []].some(l => l.contains(there))) say('covered', e)
+    }
+    return wrong
+}"""
+
+
+def pose(page: Page, screen: str) -> None:
+    """Show what a picture of the README shows."""
+    if screen == "images":
+        page.get_by_role("slider", name="Size of the images").fill("130")
+        page.evaluate("document.activeElement.blur()")
+    if screen == "review":
+        for done, key in enumerate("oko", 1):
+            page.keyboard.press(key)
+            expect(page.locator(".sdgen-review-count")).to_contain_text(f"{done} image")
+    page.mouse.move(700, 1)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+    with Image.open(io.BytesIO(page.screenshot())) as shot:
+        target = canvas.ROOT / "web" / "docs" / "images" / f"gallery_{screen}.webp"
+        shot.convert("RGB").save(target, quality=88, method=6)
 
 
 def write_pictures(page: Page, name: str) -> None:

@@ -57,4 +57,9 @@ const commands = [
   }
 ]
 
-register({ started, created, refreshed, commands })
+const settings = [
+  { id: 'SDGen.TellEnds', name: 'Say when a session ends', tooltip: 'A message in the corner when a session is complete, paused or has failed.', defaultValue: true },
+  { id: 'SDGen.KeepPlace', name: 'Open the gallery where it was closed', tooltip: 'Without it, the gallery opens at the list of sessions.', defaultValue: true }
+]
+
+register({ started, created, refreshed, commands, settings })

@@ -34,6 +34,7 @@ export interface GraphNode {
   size: [number, number]
   flags?: { collapsed?: boolean }
   graph?: Graph | null
+  pos: [number, number]
   getInputNode(slot: number): GraphNode | null
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget
   computeSize(): [number, number]
@@ -49,6 +50,7 @@ interface Graph {
   id?: string
   rootGraph?: Graph
   nodes?: GraphNode[]
+  add?(node: GraphNode): void
 }
 
 interface ExtensionManager {
@@ -65,14 +67,23 @@ interface App {
     setup?(): void
     refreshComboInNodes?(): Promise<void>
     commands?: { id: string; label: () => string; icon?: string; function: () => void }[]
-    keybindings?: { combo: { key: string; alt?: boolean }; commandId: string }[]
+    keybindings?: Binding[]
+    settings?: (Setting & { type: 'boolean'; category: string[] })[]
     menuCommands?: { path: string[]; commands: string[] }[]
   }): void
   extensionManager?: ExtensionManager
   handleFile?(file: File, ...more: unknown[]): Promise<void>
   loadGraphData?(workflow: object, clean: boolean, restoreView: boolean, name: string): Promise<void>
   loadApiJson?(prompt: object, name: string): Promise<void> | void
-  canvas?: { graph?: Graph | null; processMouseWheel?(event: WheelEvent): void }
+  canvas?: Canvas
+}
+
+interface Canvas {
+  graph?: Graph | null
+  canvas?: HTMLCanvasElement
+  ds?: { scale: number; offset: [number, number] }
+  selected_nodes?: Record<string, GraphNode>
+  processMouseWheel?(event: WheelEvent): void
 }
 
 interface Api extends EventTarget {
@@ -119,17 +130,22 @@ export interface Extension {
   created: (node: GraphNode) => void
   refreshed: () => Promise<void>
   commands: readonly Command[]
+  settings: readonly Setting[]
 }
 
+let bound: Binding[] = []
+
 /** Register SDGen with ComfyUI's page. */
-export function register({ started, created, refreshed, commands }: Extension): void {
+export function register({ started, created, refreshed, commands, settings }: Extension): void {
+  bound = commands.flatMap(({ id, key }) => (key ? [{ commandId: id, combo: key }] : []))
   app.registerExtension({
     name: 'SDGen',
     setup: started,
     nodeCreated: created,
     refreshComboInNodes: refreshed,
     commands: commands.map(({ id, label, icon, press }) => ({ id, label, icon, function: press })),
-    keybindings: commands.flatMap(({ id, key }) => (key ? [{ combo: key, commandId: id }] : [])),
+    keybindings: bound,
+    settings: settings.map((one) => ({ ...one, type: 'boolean', category: ['SDGen', 'SDGen', one.id] })),
     menuCommands: [{ path: ['SDGen'], commands: commands.map(({ id }) => id) }]
   })
 }
@@ -141,6 +157,19 @@ export interface Command {
   icon: string
   press: () => void
   key?: { key: string; alt?: boolean }
+}
+
+/** A switch in ComfyUI's settings. Names in other languages are in `locales`. */
+export interface Setting {
+  id: string
+  name: string
+  tooltip: string
+  defaultValue: boolean
+}
+
+/** Whether a switch of ours is on. */
+export function isOn(setting: string): boolean {
+  return app.extensionManager?.setting?.get(setting) !== false
 }
 
 /** The class of a node, as the server names it. */
@@ -217,6 +246,11 @@ export function setWidget(node: GraphNode, name: string, value: unknown): void {
   widget.value = value
   widget.callback?.(value)
   redraw(node)
+  noteChange()
+}
+
+/** Have the frontend note what was changed, for undo and for its draft. */
+function noteChange(): void {
   const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker
   if (tracker?.captureCanvasState) tracker.captureCanvasState()
   else tracker?.checkState?.()
@@ -378,6 +412,37 @@ export async function openGraph(prompt: object, name: string): Promise<void> {
   await app.loadApiJson?.(prompt, name)
 }
 
+/**
+ * Have a file of the input folder in a node that loads images: in those that are selected, or in a new one in the middle of the canvas.
+ * Gives the node's title; empty where there is no canvas.
+ */
+export function loadInNode(file: string): string {
+  const { canvas } = app
+  const chosen = Object.values(canvas?.selected_nodes ?? {}).filter(loadsImages)
+  const nodes = chosen.length ? chosen : newLoader()
+  for (const node of nodes) {
+    const values = node.widgets?.find(({ name }) => name === 'image')?.options?.values
+    if (Array.isArray(values) && !values.includes(file)) values.push(file)
+    setWidget(node, 'image', file)
+  }
+  return nodes[0]?.title ?? ''
+}
+
+function loadsImages(node: GraphNode): boolean {
+  return nodeClass(node).startsWith('LoadImage') && (node.widgets ?? []).some(({ name }) => name === 'image')
+}
+
+function newLoader(): GraphNode[] {
+  const { canvas } = app
+  const node = (globalThis as { LiteGraph?: { createNode(kind: string): GraphNode | null } }).LiteGraph?.createNode('LoadImage')
+  if (!node || !canvas?.graph?.add) return []
+  const { offset = [0, 0], scale = 1 } = canvas.ds ?? {}
+  const [wide, tall] = [canvas.canvas?.clientWidth ?? 0, canvas.canvas?.clientHeight ?? 0]
+  node.pos = [wide / 2 / scale - offset[0] - node.size[0] / 2, tall / 2 / scale - offset[1] - node.size[1] / 2]
+  canvas.graph.add(node)
+  return [node]
+}
+
 /** Queue a graph in its API form, with the canvas that it comes from. */
 export async function queueGraph(prompt: object, workflow: object | null): Promise<void> {
   const body = { prompt, ...(workflow && { extra_data: { extra_pnginfo: { workflow } } }) }
@@ -388,6 +453,23 @@ export async function queueGraph(prompt: object, workflow: object | null): Promi
 export function addSideTab(tab: { id: string; title: string; icon: string; show: (place: HTMLElement) => void }): void {
   const { id, title, icon, show } = tab
   app.extensionManager?.registerSidebarTab?.({ id, title, tooltip: title, icon, type: 'custom', render: show })
+}
+
+interface Binding {
+  commandId: string
+  combo: { key: string; ctrl?: boolean; alt?: boolean; shift?: boolean; meta?: boolean }
+}
+
+/** Whether a key runs one of our commands, as the user has bound it. */
+export function isKeyOf(event: KeyboardEvent, command: string): boolean {
+  const said = (name: string): Binding[] => (app.extensionManager?.setting?.get(`Comfy.Keybinding.${name}`) as Binding[] | undefined) ?? []
+  const ours = ({ commandId, combo }: Binding): boolean =>
+    commandId === command &&
+    combo.key.toLowerCase() === event.key.toLowerCase() &&
+    Boolean(combo.ctrl) === (event.ctrlKey || event.metaKey) &&
+    Boolean(combo.alt) === event.altKey &&
+    Boolean(combo.shift) === event.shiftKey
+  return [...bound, ...said('NewBindings')].some(ours) && !said('UnsetBindings').some(ours)
 }
 
 /** A short message in the corner of the page. */

@@ -1,6 +1,6 @@
 /** The sessions this page knows: their states from the server's messages, and which planner started which. */
 
-import { get, onMessage, post, toast } from './host'
+import { get, isOn, onMessage, post, toast } from './host'
 import type { Texts } from './texts'
 
 /** A session as the server reports it. */
@@ -139,7 +139,7 @@ export class Sessions {
     const before = this.known.get(session.id)
     this.known.set(session.id, session)
     const text = before && ACTIVE.includes(before.state) && !ACTIVE.includes(session.state) ? ending(session, this.texts()) : undefined
-    if (text) toast(text.severity, text.summary, text.detail)
+    if (text && isOn('SDGen.TellEnds')) toast(text.severity, text.summary, text.detail)
     for (const listener of this.listeners) listener(session)
   }
 

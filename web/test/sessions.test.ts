@@ -9,6 +9,7 @@ vi.mock('../src/host', () => ({
   get: host.get,
   post: host.post,
   toast: host.toast,
+  isOn: () => true,
   onMessage: (kind: string, handle: (detail: unknown) => void) => host.heard.set(kind, handle)
 }))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import SDGenError
+from ..records import NO_IMAGE
 from .thumbs import Made, ThumbQueue, Thumbs
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Pictures:
             return path
         images = self._index().store.rows("SELECT id FROM image WHERE thumb=? ORDER BY missing, id LIMIT 1", (key,))
         if not images:
-            raise SDGenError("unknown-item", f"there is no image with the thumbnail {key}")
+            raise SDGenError("unknown-item", f"there is no image with the thumbnail {key}", hint=NO_IMAGE)
         try:
             source = self._file(images[0][0])
         except SDGenError as error:

@@ -111,13 +111,13 @@ class Importer:
         return report
 
     def run_folders(self, folders: Iterable[Path], root: Path) -> Report:
-        """Look at these session folders below ``root`` only, and at what is in them."""
+        """Look at these session folders below ``root`` only, and at what is in them; of ``root`` itself at the images that lie in it."""
         report = Report()
         self._begun = self._step = time.monotonic()
         known = {Path(folder): (stamp, bool(gone)) for folder, stamp, gone in self._sessions("folder, stamp, missing")}
         for path in folders:
             walk = Walk(path, self._cancelled)
-            for folder in walk:
+            for folder in walk if path != root else filter(None, [walk.one(path)]):
                 if self._cancelled():
                     break
                 if known.get(folder.path) != (folder.stamp, False):

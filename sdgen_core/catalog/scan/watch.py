@@ -71,6 +71,8 @@ class Watch:
         for root in self._roots:
             changed = [path for path in self._fresh if path.is_relative_to(root)]
             changed += [path for path in self._changed(root) if path not in self._fresh]
+            if root not in changed and self._has_loose(root):
+                changed.append(root)
             changed = [path for path in changed if path not in left]
             if changed:
                 begun = self._clock()
@@ -103,6 +105,14 @@ class Watch:
                 found.add(path)
                 path = path.parent
         return found
+
+    def _has_loose(self, root: Path) -> bool:
+        """Whether images lie in the root itself that were not there before: a graph that belongs to no session saves beside them."""
+        found = Walk(root).one(root)
+        if found is None:
+            return False
+        known = self._importer.index.store.rows("SELECT stamp FROM session WHERE folder=? AND missing=0", (str(root),))
+        return known != [(found.stamp,)]
 
     def _changed(self, root: Path) -> list[Path]:
         rows = self._importer.index.store.rows(

@@ -49,7 +49,7 @@ class Catalog:
 
     def images(self, columns: str) -> list[tuple[Any, ...]]:
         return self.rows(
-            f"SELECT {columns} FROM image LEFT JOIN term m ON m.id=model LEFT JOIN term s ON s.id=sampler"
+            f"SELECT {columns} FROM image_and_said LEFT JOIN term m ON m.id=model LEFT JOIN term s ON s.id=sampler"
             " LEFT JOIN term c ON c.id=scheduler LEFT JOIN prompt p ON p.id=prompt ORDER BY session, number, batch, file"
         )
 

@@ -60,7 +60,7 @@ def judge(user: UserStore, index: Index, image: int, field: str, value: str | No
 
 def judged(index: Index) -> list[tuple[object, ...]]:
     """Everything that people said, as the index has it, by file."""
-    marks = index.store.rows("SELECT file, mark, failed, rating, note, judged FROM image ORDER BY file")
+    marks = index.store.rows("SELECT file, mark, failed, rating, note, judged FROM image_and_said ORDER BY file")
     values = index.store.rows(
         "SELECT file, placeholder.name, verdict FROM image_value JOIN image ON image.id = image JOIN value ON value.id = value"
         " JOIN placeholder ON placeholder.id = placeholder WHERE verdict > 0 ORDER BY 1, 2"

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sdgen_core.catalog.catalog import Catalog
-from sdgen_core.catalog.compare import SEED, compare
+from sdgen_core.catalog.compare import MOST_IMAGES, MOST_VALUES, SEED, compare
 from sdgen_core.errors import SDGenError
 
 from .library import image, session
@@ -38,11 +38,11 @@ def sweep(*pools):
 
 
 def look(catalog, **asked):
-    return compare(catalog.index.store, "one", **asked)
+    return compare(catalog.snapshot, "one", **asked)
 
 
 def cells(made):
-    return [[[image.id for image in cell] for cell in row.cells] for row in made.rows]
+    return [[[image.id for image in cell.images] for cell in row.cells] for row in made.rows]
 
 
 def test_a_sweep_over_seeds_is_seen_seed_by_seed(catalog):
@@ -72,9 +72,9 @@ def test_without_common_seeds_rows_are_another_placeholder(catalog):
     catalog.index.put_images(number, [image("one", n, choice) for n, choice in enumerate(sweep(HAIR, COAT, HAT))])
     made = look(catalog, pivot="Hair")
     assert (made.rows_by, made.locks) == ("Coat", {"Hat": "Fez", SEED: None})
-    assert all(len(cell) == 1 for row in made.rows for cell in row.cells)
+    assert all(cell.count == 1 for row in made.rows for cell in row.cells)
     anything = look(catalog, pivot="Hair", rows_by="Coat", locks={"Hat": None})
-    assert all(len(cell) == 2 for row in anything.rows for cell in row.cells)
+    assert all(cell.count == 2 for row in anything.rows for cell in row.cells)
 
 
 def test_drawn_combinations_are_not_locked_to_one_cell(catalog):
@@ -94,9 +94,9 @@ def test_what_is_missing_gone_and_said(catalog):
         db.execute("DELETE FROM image WHERE id=?", (ids[5],))
     made = look(catalog)
     assert made.constants == {"Coat": "Fur"} and list(made.locks) == []
-    assert [len(cell) for cell in made.rows[0].cells] == [2, 1, 1]
-    assert made.rows[1].cells[2] == []
-    assert made.rows[0].cells[1][0].verdict == "ko" and made.rows[0].cells[2][0].missing
+    assert [cell.count for cell in made.rows[0].cells] == [2, 1, 1]
+    assert made.rows[1].cells[2].images == []
+    assert made.rows[0].cells[1].images[0].verdict == "ko" and made.rows[0].cells[2].images[0].missing
     assert [value.ko for value in made.columns] == [0, 1, 0]
 
 
@@ -121,7 +121,9 @@ def test_an_unknown_combination_shows_every_row(catalog):
     values = [choice for choice in sweep(HAIR, COAT, HAT) if (choice["Coat"], choice["Hat"]) != ("Fur", "Cap")]
     put(catalog, values, [1, 2])
     made = look(catalog, pivot="Hair", locks={"Coat": "Fur", "Hat": "Cap"})
-    assert [row.key for row in made.rows] == ["1", "2"] and not any(cell for row in made.rows for cell in row.cells)
+    assert [row.key for row in made.rows] == ["1", "2"] and not any(
+        cell.count for row in made.rows for cell in row.cells
+    )
 
 
 def test_what_there_is_not(catalog):
@@ -132,22 +134,50 @@ def test_what_there_is_not(catalog):
         assert caught.value.code == code
     put(catalog, sweep(HAIR), [1], name="two")
     with pytest.raises(SDGenError) as caught:
-        compare(catalog.index.store, "two", pivot="Hare")
+        compare(catalog.snapshot, "two", pivot="Hare")
     assert (caught.value.code, caught.value.nearest) == ("unknown-item", ["Hair"])
     with pytest.raises(SDGenError) as caught:
-        compare(catalog.index.store, "tow")
+        compare(catalog.snapshot, "tow")
     assert caught.value.code == "unknown-session"
-    compare(catalog.index.store, "two", locks={"Never": "there"})
+    compare(catalog.snapshot, "two", locks={"Never": "there"})
 
 
-def test_only_the_session_s_own_images_are_read(catalog):
+def test_images_that_are_in_memory_are_not_read_again(catalog):
     for name in ("one", "two", "three"):
         put(catalog, sweep(HAIR, COAT), range(9), name=name)
+    catalog.snapshot.refresh()
     with statements(catalog.index.store.reader()) as asked:
         look(catalog)
     assert whole_tables(catalog, asked) == []
-    plans = [
-        row[3] for statement in asked for row in catalog.index.store.reader().execute(f"EXPLAIN QUERY PLAN {statement}")
-    ]
-    assert any(re.search(r"SEARCH image_value USING PRIMARY KEY", line) for line in plans)
-    assert not any(re.match(r"SCAN (image|image_value|value)\b", line) for line in plans)
+    assert not any(re.search(r"\bimage(_value)?\b", statement) for statement in asked)
+
+
+def test_a_cell_of_many_images_names_the_first_and_counts_all(catalog):
+    ids = put(catalog, [{"Hair": "Red"}] * 40 + [{"Hair": "Blue"}], [5])
+    with catalog.index.store.write() as db:
+        db.execute("UPDATE image SET missing=1 WHERE id=?", (ids[0],))
+    cell = look(catalog).rows[0].cells[0]
+    assert (cell.count, [image.id for image in cell.images]) == (40, ids[1 : MOST_IMAGES + 1])
+
+
+def test_of_thousands_of_seeds_those_around_the_locked_one_are_listed(catalog):
+    put(catalog, sweep(HAIR[:2], COAT), range(MOST_VALUES + 200))
+    made = look(catalog, pivot="Hair", rows_by="Coat", locks={SEED: "1100"})
+    seeds = [value.key for value in made.axes[-1].values]
+    assert seeds == [str(seed) for seed in range(200, MOST_VALUES + 200)] and made.axes[-1].name == SEED
+    assert [cell.count for cell in made.rows[0].cells] == [1, 1]
+    assert [row.key for row in look(catalog, at=1199).rows] == ["1199"]
+
+
+def test_a_pivot_is_what_alone_tells_most_images_apart(catalog):
+    drawn = [{"Hair": f"h{n}", "Coat": f"c{n}", "Hat": f"t{n}"} for n in range(9)]
+    alone = [{**drawn[0], "Hat": hat} for hat in HAT] + [{**drawn[1], "Hair": "Red"}]
+    put(catalog, drawn + alone, [1])
+    assert look(catalog).pivot == "Hat"
+
+
+def test_images_without_a_value_are_a_column_of_their_own(catalog):
+    put(catalog, [{"Hair": "Red", "Coat": "Fur"}, {"Coat": "Fur"}], [1])
+    made = look(catalog)
+    assert [(value.key, value.text, value.images) for value in made.columns] == [("Red", "a Red", 1), ("", "", 1)]
+    assert look(catalog, rows_by=SEED, pivot="Hair", locks={}).constants == {"Coat": "Fur"}

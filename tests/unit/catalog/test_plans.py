@@ -15,6 +15,7 @@ from sdgen_core.catalog import sql
 from sdgen_core.catalog.catalog import Catalog
 from sdgen_core.catalog.query import FIELDS, FLAGS, SORTS, Clause, Query
 from sdgen_core.catalog.resolve import resolve
+from sdgen_core.catalog.score_columns import ImageScores, Scorer, ValueScores
 from sdgen_core.catalog.snapshot import Snapshot
 
 from .library import image, session
@@ -76,7 +77,18 @@ clauses = st.lists(
         ),
         st.builds(Clause, field=st.just("is"), any=st.tuples(*[st.sampled_from(FLAGS)] * 2), negate=st.booleans()),
         st.builds(Clause, field=st.just("verdict"), name=st.sampled_from([None, "Hair"]), any=st.just(("ko", "none"))),
-        st.builds(Clause, field=st.just("score"), name=st.sampled_from([None, "Hair"]), any=st.just(("<0.5",))),
+        st.builds(
+            Clause,
+            field=st.just("class"),
+            any=st.sampled_from([("failed",), ("none", "success")]),
+            negate=st.booleans(),
+        ),
+        st.builds(
+            Clause,
+            field=st.sampled_from(["score", "contradicts"]),
+            name=st.sampled_from([None, "Hair"]),
+            any=st.just(("<0.5",)),
+        ),
         st.builds(Clause, field=st.just("like"), any=st.just(("3/4",)), negate=st.booleans()),
         st.builds(
             Clause, field=st.sampled_from(["text", "negative"]), any=st.just(("red*", "a blue")), negate=st.booleans()
@@ -104,7 +116,7 @@ sorts = st.one_of(
 
 
 def test_every_field_is_asked_about():
-    kinds = {"values", "text", "flags", "verdict", "score", "like", "words", "number", "date"}
+    kinds = {"values", "text", "flags", "verdict", "score", "class", "like", "words", "number", "date"}
     assert {spec.kind for spec in FIELDS.values()} == kinds
 
 
@@ -147,8 +159,24 @@ def test_judging_and_undoing(catalog):
         catalog.judge_sessions(["one"], "note", "seen")
         for _ in range(4):
             catalog.undo()
-    assert any(statement.startswith("UPDATE image ") for statement in made)
+    assert any(statement.startswith("UPDATE image_said") for statement in made)
     assert whole_tables(catalog, made) == []
+
+
+def test_what_machines_say(catalog):
+    """Not even the whole session is read for a batch of it."""
+    image_key = catalog.index.store.value("SELECT thumb FROM image WHERE id=7")
+    said = ImageScores([image_key], ["failed"], [0.25], [True], values={"Hair": ValueScores(["Red"], [0.25])})
+    with statements(catalog.index.store._writer, catalog.index.store.reader()) as made:
+        assert 7 in catalog.machine.write("one", Scorer("f" * 16, "x"), said)
+        catalog.machine.details([7])
+        catalog.machine.preview()
+        catalog.machine.agreement()
+    by_key = [line for statement in made if "thumb IN" in statement for line in plan(catalog, statement)]
+    assert any("image_thumb" in line for line in by_key)
+    assert not any("image_session" in line for line in by_key)
+    assert whole_tables(catalog, made) == []
+    catalog.machine.clear("one")
 
 
 def test_the_test_sees_a_whole_table(catalog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sdgen_core.catalog import sql
-from sdgen_core.catalog.fields import MARKS, VERDICTS
+from sdgen_core.catalog.fields import CLASSES, MARKS, VERDICTS
 from sdgen_core.catalog.index import Index
 from sdgen_core.catalog.query import (
     DUPLICATE,
@@ -26,9 +27,11 @@ from sdgen_core.catalog.query import (
     likeness,
     number_range,
     parse,
+    placeholder_field,
     write,
 )
 from sdgen_core.catalog.resolve import resolve
+from sdgen_core.catalog.schema import CLASS_NUMBER
 from sdgen_core.catalog.snapshot import Snapshot
 from sdgen_core.catalog.store import mix
 from sdgen_core.catalog.user import Change, UserStore
@@ -63,6 +66,19 @@ def clause(field: str, *any: str, name: str | None = None, negate: bool = False)
         (r'Quote:"say \"hi\" \\"', [clause("value", 'say "hi" \\', name="Quote")]),
         ("Höhe:Größe", [clause("value", "Größe", name="Höhe")]),
         ("a:b:c", [clause("value", "b:c", name="a")]),
+        ('@"wet hair":Red', [clause("value", "Red", name="wet hair")]),
+        ('-"wet-hair":Red,"dark blue"', [clause("value", "Red", "dark blue", name="wet-hair", negate=True)]),
+        (r'"say \"hi\" to: all":a=b', [clause("value", "a=b", name='say "hi" to: all')]),
+        ('"seed":7', [clause("value", "7", name="seed")]),
+        ('"a phrase" "wet hair":Red', [clause("text", "a phrase"), clause("value", "Red", name="wet hair")]),
+        (
+            'verdict:"wet hair"=ko,none score:"v1.2"<0.5 score:"v1.2"=0.1..0.2',
+            [
+                clause("verdict", "ko", "none", name="wet hair"),
+                clause("score", "<0.5", name="v1.2"),
+                clause("score", "0.1..0.2", name="v1.2"),
+            ],
+        ),
     ],
 )
 def test_texts(text, clauses):
@@ -99,6 +115,11 @@ def test_likeness_is_the_order_of_what_has_no_other():
         ("steps:..", None),
         ('Hair:"', None),
         ("rating:>>3", None),
+        ('verdict:"wet hair"=bad', None),
+        ("class:fialed", "failed"),
+        ("match:Hair<0.5", None),
+        ("contradicts:Hair=much", None),
+        ('verdict:"wet hair"=', None),
     ],
 )
 def test_mistakes(text, near):
@@ -108,29 +129,43 @@ def test_mistakes(text, near):
     assert near is None or near in caught.value.nearest
 
 
+@pytest.mark.parametrize("text", ["seed:", "neon -seed: Hair:Red", "Hair:", '@"wet hair":'])
+def test_a_field_without_a_value_is_said_not_looked_for(text):
+    with pytest.raises(SDGenError, match="has no value yet") as caught:
+        parse(text)
+    assert caught.value.code == "bad-query"
+    assert caught.value.message.startswith("column 7:" if text.startswith("neon") else "column 1:")
+    assert ("seed:100..199" in caught.value.hint) == ("seed" in text)
+
+
 words = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12
 ).filter(lambda text: text.strip() == text and text.strip("*") and not text.startswith("*"))
+#: Names of placeholders: mostly plain words, and everything else that somebody may call one.
+names = st.from_regex(r"[A-Za-z]\w{0,5}", fullmatch=True) | st.text(min_size=1, max_size=12)
 some_clauses = st.one_of(
     st.builds(
         clause,
         st.just("value"),
         words,
         words,
-        name=st.from_regex(r"[A-Za-z]\w{0,5}", fullmatch=True),
+        name=names,
         negate=st.booleans(),
     ),
     st.builds(clause, st.sampled_from(["text", "tag", "model", "session", "negative"]), words, negate=st.booleans()),
     st.builds(clause, st.just("is"), st.sampled_from(FLAGS)),
-    st.builds(clause, st.just("verdict"), st.sampled_from(VERDICTS), name=st.sampled_from([None, "Hair"])),
+    st.builds(clause, st.just("verdict"), st.sampled_from(VERDICTS), name=st.none() | names),
     st.builds(
         clause,
-        st.just("score"),
+        st.sampled_from(["score", "contradicts"]),
         st.sampled_from(["<0.5", "0.1..0.9", "0.5", ">=0"]),
-        name=st.sampled_from([None, "Hair"]),
+        name=st.none() | names,
     ),
+    st.builds(clause, st.just("class"), st.sampled_from([*CLASSES, "none"]), negate=st.booleans()),
     st.builds(
-        clause, st.sampled_from(["seed", "steps", "cfg"]), st.sampled_from(["1", "1..5", ">=3", "<2", "..7", "3.."])
+        clause,
+        st.sampled_from(["seed", "steps", "cfg", "match"]),
+        st.sampled_from(["1", "1..5", ">=3", "<2", "..7", "3.."]),
     ),
 )
 
@@ -143,6 +178,15 @@ some_clauses = st.one_of(
 def test_writing_and_parsing_are_inverse(clauses, sort):
     query = Query(clauses=tuple(clauses), sort=sort)
     assert parse(write(query)) == query
+
+
+@given(names, words)
+@settings(deadline=None)
+def test_a_name_written_as_people_do_means_that_placeholder(name, value):
+    [found] = parse(
+        f"{placeholder_field(name)}:{write(Query(clauses=(clause('tag', value),))).partition(':')[2]}"
+    ).clauses
+    assert found == clause("value", value, name=name)
 
 
 @given(st.text(max_size=60))
@@ -202,7 +246,7 @@ def random_library(data: st.DataObject, folder: Path) -> tuple[UserStore, Index,
                     width=width,
                     height=height,
                     created=draw(st.integers(0, 3)),
-                    model=draw(st.sampled_from([None, "Dream", "dreamer", "other"])),
+                    model=draw(st.sampled_from([None, "Dream", "dreamer", "Other 10", "other 9", "ôther 9"])),
                     steps=draw(st.sampled_from([None, 10, 20])),
                     cfg=draw(st.sampled_from([None, 4.5, 7.0])),
                     missing=draw(st.booleans()),
@@ -218,6 +262,7 @@ def random_library(data: st.DataObject, folder: Path) -> tuple[UserStore, Index,
                 "record": record,
                 "facts": {},
                 "scores": {},
+                "machine": {},
                 "all": rows,
             }
             rows.append(row)
@@ -241,8 +286,10 @@ def random_library(data: st.DataObject, folder: Path) -> tuple[UserStore, Index,
         for placeholder in row["record"].values:
             if draw(st.booleans()):
                 row["scores"][placeholder] = draw(st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+        row["machine"] = draw(machines)
     with index.store.write() as db:
         for row in rows:
+            say_by_machine(db, row)
             for placeholder, score in row["scores"].items():
                 db.execute(
                     "UPDATE image_value SET score=? WHERE image=? AND value IN (SELECT value.id FROM value JOIN placeholder"
@@ -251,6 +298,39 @@ def random_library(data: st.DataObject, folder: Path) -> tuple[UserStore, Index,
                 )
                 db.execute("INSERT INTO changed(image) VALUES(?)", (row["id"],))
     return user, index, rows
+
+
+#: What a machine says of an image: nothing, or everything that it measures.
+measured = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0])
+machines = st.just({}) | st.fixed_dictionaries(
+    {
+        "class": st.sampled_from([None, *CLASSES]),
+        "match": measured,
+        "flagged": st.booleans(),
+        "promptscore": measured,
+        "aesthetic": st.sampled_from([None, 5, 6.125]),
+    }
+)
+
+
+def say_by_machine(db: Any, row: dict[str, Any]) -> None:
+    db.execute("DELETE FROM image_machine WHERE image=?", (row["id"],))
+    if said := row["machine"]:
+        columns = (CLASS_NUMBER[said["class"]], said["match"], said["flagged"], said["promptscore"], said["aesthetic"])
+        db.execute(
+            "INSERT INTO image_machine SELECT id, session, ?, ?, ?, ?, ? FROM image WHERE id=?", (*columns, row["id"])
+        )
+    db.execute("INSERT INTO changed(image) VALUES(?)", (row["id"],))
+
+
+def contradictions(row: dict[str, Any], name: str | None = None) -> list[float]:
+    """How surely the machine contradicts people about the values of an image."""
+    out = []
+    for placeholder, score in row["scores"].items():
+        said = row["facts"].get(f"value/{placeholder}")
+        if name in (None, placeholder) and said in ("ok", "ko"):
+            out.append(1 - score if said == "ok" else score)
+    return out
 
 
 def like(pattern: str, name: str | None) -> bool:
@@ -297,6 +377,8 @@ def naive(row: dict[str, Any], query: Clause) -> bool:
                 "portrait": sized and width < height,
                 "square": sized and width == height,
                 "duplicate": has_duplicate(row),
+                "scored": bool(row["machine"]),
+                "flagged": row["machine"].get("flagged", False),
             }[value]
         if field == "like":
             image, distance = likeness(value)
@@ -308,6 +390,10 @@ def naive(row: dict[str, Any], query: Clause) -> bool:
             return any(v == value for p, v in verdicts.items() if name in (None, p))
         if field == "score":
             return any(score in number_range("score", value) for p, score in row["scores"].items() if name in (None, p))
+        if field == "contradicts":
+            return any(surely in number_range(field, value) for surely in contradictions(row, name))
+        if field == "class":
+            return (row["machine"].get("class") or "none") == value
         if field == "text":
             prompt = re.findall(r"\w+", record.prompt.casefold())
             asked = re.findall(r"\w+", value.casefold())
@@ -324,7 +410,10 @@ def naive(row: dict[str, Any], query: Clause) -> bool:
             return like(value, row[field])
         if field == "model":
             return like(value, record.model)
-        number = int(facts.get("rating", 0)) if field == "rating" else getattr(record, field)
+        if field in ("match", "promptscore", "aesthetic"):
+            number = row["machine"].get(field)
+        else:
+            number = int(facts.get("rating", 0)) if field == "rating" else getattr(record, field)
         return number is not None and number in number_range(field, value)
 
     return any(map(holds, query.any)) != query.negate
@@ -357,8 +446,8 @@ queries = st.lists(
         ),
         st.builds(
             clause,
-            st.just("score"),
-            st.sampled_from(["<0.5", "0.5", ">=0.25", "0..0.3"]),
+            st.sampled_from(["score", "contradicts"]),
+            st.sampled_from(["<0.5", "0.5", ">=0.25", "0..0.3", ">0.5"]),
             name=st.sampled_from([None, "Hair"]),
         ),
         st.builds(
@@ -371,6 +460,19 @@ queries = st.lists(
         st.builds(clause, st.sampled_from(["session"]), st.sampled_from(["first", "*s*", "x"]), negate=st.booleans()),
         st.builds(clause, st.just("theme"), st.sampled_from(["gala", "gala*", "GALA"]), negate=st.booleans()),
         st.builds(clause, st.just("model"), st.sampled_from(["dream", "dream*", "*r"]), negate=st.booleans()),
+        st.builds(
+            clause,
+            st.just("class"),
+            st.sampled_from([*CLASSES, "none"]),
+            st.sampled_from([*CLASSES, "none"]),
+            negate=st.booleans(),
+        ),
+        st.builds(
+            clause,
+            st.sampled_from(["match", "promptscore", "aesthetic"]),
+            st.sampled_from(["<0.5", "0.5", "..0.25", ">=0", "<1", ">5", "0.1..6.125"]),
+            negate=st.booleans(),
+        ),
         st.builds(clause, st.just("like"), st.sampled_from(["1", "2/4", "3/0", "4/64", "99"]), negate=st.booleans()),
         st.builds(
             clause,
@@ -393,6 +495,12 @@ sorts = st.lists(
 )
 
 
+def as_read(name: str) -> tuple[Any, ...]:
+    """A name as people sort them: of those in the test by letters without marks or case, then by number."""
+    words = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower().split()
+    return tuple(word.zfill(9) if word.isdigit() else word for word in words), name
+
+
 def sort_key(row: dict[str, Any], key: str) -> Any:
     record, facts = row["record"], row["facts"]
     kind, _, of = key.partition(":")
@@ -408,11 +516,15 @@ def sort_key(row: dict[str, Any], key: str) -> Any:
         "pixels": lambda: None if record.width is None else record.width * record.height,
         "steps": lambda: record.steps,
         "cfg": lambda: record.cfg,
-        "model": lambda: record.model,
+        "model": lambda: record.model and as_read(record.model),
         "sampler": lambda: None,
-        "session": lambda: row["session"],
+        "session": lambda: as_read(row["session"]),
         "random": lambda: mix(row["id"], int(of)),
-        "value": lambda: record.values[of][1] if of in record.values else None,
+        "match": lambda: row["machine"].get("match"),
+        "promptscore": lambda: row["machine"].get("promptscore"),
+        "aesthetic": lambda: row["machine"].get("aesthetic"),
+        "contradicts": lambda: max(contradictions(row), default=None),
+        "value": lambda: as_read(record.values[of][1]) if of in record.values else None,
         "score": lambda: row["scores"].get(of),
         "like": lambda: next((bits_apart(row, other) for other in row["all"] if str(other["id"]) == of), None),
     }[kind]()
@@ -470,6 +582,10 @@ def test_sql_columns_and_a_loop_agree(tmp_path_factory, data):
             if data.draw(st.booleans()):
                 record.phash = data.draw(st.sampled_from([0, 0b11, 2**64 - 1]))
                 index.set_pictures([(row["id"], None, None, record.phash, record.broken)])
+            if data.draw(st.booleans()):
+                row["machine"] = data.draw(machines)
+                with index.store.write() as db:
+                    say_by_machine(db, row)
             record.missing = data.draw(st.booleans())
             index.set_missing([row["id"]], record.missing)
             mark = data.draw(st.sampled_from([None, *MARKS]))
@@ -517,12 +633,13 @@ def check_facets(snapshot: Snapshot, query: Query, rows: list[dict[str, Any]], i
     facets = snapshot.facets(resolve(index.store, query))
     assert facets.total == snapshot.counts(resolve(index.store, query))[0]
     choices = {
-        "model": ["Dream", "dreamer", "other"],
+        "model": ["Dream", "dreamer", "Other 10", "other 9", "ôther 9"],
         "session": ["first", "second"],
         "theme": ["gala", "Gala Night"],
         "rating": "012345",
         "tag": ["cat", "dog"],
         "is": FLAGS,
+        "class": [*CLASSES, "none"],
     }
     groups = [{*MARKS, "marked"}, {"landscape", "portrait", "square"}]
     for field, values in choices.items():

@@ -284,6 +284,50 @@ def test_damaged_judgements_are_those_of_the_copy(tmp_path, roots, said, how):
         catalog.close()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_said_since_the_copy_comes_from_the_index(tmp_path, seed):
+    """Marks, tags, notes, verdicts, also those that were taken back; about images and sessions. Only undoing ends with the copy."""
+    rng = random.Random(seed)
+    catalog = filled(tmp_path)
+    fields = {
+        "mark": ("favourite", "trash", None), "rating": ("2", "5", None), "failed": ("yes", None), "note": ("seen", None),
+        "tag/sea": ("yes", None), "value/Hair": ("ok", "ko", None), "value/Coat": ("partial", None),
+    }  # fmt: skip
+    of_sessions = {"favourite": ("yes", None), "rating": ("like", None), "name": ("Sea", None), "tag/x": ("yes", None)}
+
+    def say() -> None:
+        for _ in range(40):
+            field = rng.choice(list(fields))
+            catalog.judge(rng.sample(range(1, 61), rng.randint(1, 9)), field, rng.choice(fields[field]))
+        for field, values in of_sessions.items():
+            catalog.judge_sessions(["one"], field, rng.choice(values))
+
+    sessions = "SELECT favourite, rating, title, (SELECT count(*) FROM session_tag) FROM session"
+    say()
+    catalog.close()
+    Catalog(tmp_path).close()  # makes the day's copy
+    catalog = Catalog(tmp_path)
+    say()
+    said, of_session = judged(catalog.index), catalog.index.store.rows(sessions)
+    catalog.close()
+    path = tmp_path / "user.db"
+    path.write_bytes(path.read_bytes()[:5000])
+    catalog = Catalog(tmp_path)
+    try:
+        assert "took its place" in catalog.remarks[0]
+        assert "were taken from index.db" in catalog.remarks[1]
+        assert (judged(catalog.index), catalog.index.store.rows(sessions)) == (said, of_session)
+        assert same_as_anew(catalog)
+        assert "recovered" not in str(catalog.user.can()[0])
+        assert verify(catalog.index, repair=False) == []
+    finally:
+        catalog.close()
+    again = Catalog(tmp_path)
+    assert again.remarks == []
+    assert judged(again.index) == said
+    again.close()
+
+
 # ---- files that cannot be written ------------------------------------------------------------------------------------
 
 

@@ -207,7 +207,7 @@ def test_an_image_that_was_moved_to_another_session_keeps_its_marks(catalog, tmp
     (root / "picked").mkdir()
     (root / "20261122_142144-stopped" / "stopped_0000_seed-7.png").rename(root / "picked" / "nice.png")
     catalog.run(root)
-    assert catalog.rows("SELECT file, missing, rating FROM image WHERE rating > 0 ORDER BY 1") == [
+    assert catalog.rows("SELECT file, missing, rating FROM image_and_said WHERE rating > 0 ORDER BY 1") == [
         ("nice.png", 0, 5), ("stopped_0000_seed-7.png", 1, 5),
     ]  # fmt: skip
 
@@ -434,6 +434,19 @@ def test_verify_finds_and_mends(catalog, tmp_path):
     assert verify(catalog.index, repair=False) == []
     numbers = status(catalog.index)
     assert (numbers["sessions"], numbers["images"], numbers["roots"]) == (9, 17, [str(root)])
+
+
+def test_watching_sees_images_that_lie_beside_the_sessions(catalog, tmp_path):
+    root = library(tmp_path / "root")
+    catalog.run(root)
+    now = [0.0]
+    watch = Watch(Importer(catalog.index), [root], clock=lambda: now[0])
+    for count in (1, 2):
+        png(root / f"beside_{count:05d}_.png")
+        (report,) = watch.look()
+        assert (report.progress.sessions, report.progress.written) == (1, 1)  # and nothing else was read again
+        assert watch.look() == []
+        now[0] += 100
 
 
 def test_watching_sees_new_and_changed_sessions(catalog, tmp_path):

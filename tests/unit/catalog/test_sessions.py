@@ -510,5 +510,5 @@ def test_clearing_what_nobody_said_does_not_hide_what_is_said_later(library):
     library.judge_sessions(["c"], "rating", None)
     assert library.judge(ids[:1], "mark", "trash").images == ids[:1]
     library.judge_sessions(["c"], "rating", "like")
-    assert library.index.store.rows("SELECT id FROM image WHERE mark = 3") == [(ids[0],)]
+    assert library.index.store.rows("SELECT id FROM image_and_said WHERE mark = 3") == [(ids[0],)]
     assert "c" in found(library, rating=["like"])

@@ -60,7 +60,7 @@ class Made:
         return [
             i
             for (i,) in self.rows(
-                f"SELECT image.id FROM image JOIN session ON session.id=session WHERE {sql} ORDER BY 1"
+                f"SELECT image.id FROM image_and_said AS image JOIN session ON session.id=session WHERE {sql} ORDER BY 1"
             )
         ]
 
@@ -87,7 +87,7 @@ class Made:
     def sound(self) -> None:
         """Counters, search and rescans agree, and a new index has the same."""
         assert check_catalog(self.catalog.index, repair=False) == []
-        sql = "SELECT slug, file, image.missing, image.removed, mark FROM image JOIN session ON session.id=session ORDER BY 1, 2"
+        sql = "SELECT slug, file, i.missing, i.removed, mark FROM image_and_said AS i JOIN session ON session.id=session ORDER BY 1, 2"
         sums = "SELECT slug, images, gone, removed, trash, planned, found_planned, bytes FROM session ORDER BY 1"
         before = self.rows(sql), self.rows(sums)
         self.scan()

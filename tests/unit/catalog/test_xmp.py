@@ -227,7 +227,7 @@ class Made:
         self.files = [path.with_name(path.name + ".xmp") for path in sorted(self.own.glob("*.png"))]
 
     def said(self, image):
-        row = self.catalog.index.store.rows("SELECT subject FROM image WHERE id=?", (image,))[0][0]
+        row = self.catalog.index.store.rows("SELECT subject FROM image_and_said WHERE id=?", (image,))[0][0]
         return self.catalog.user.facts([row]).get(row, {})
 
 
@@ -269,10 +269,10 @@ def test_a_folder_of_its_own_leaves_the_images_folder_as_it_is(made, tmp_path):
         Importer(other.index).run([made.root])
         ids = [i for (i,) in other.index.store.rows("SELECT id FROM image")]
         assert read_sidecars(other, ids, tmp_path / "side").changed == 3
-        assert other.index.store.rows("SELECT DISTINCT rating FROM image") == [(3,)]
+        assert other.index.store.rows("SELECT DISTINCT rating FROM image_and_said") == [(3,)]
         assert recount(other.index, repair=False) == []
         assert other.undo().label == "sidecars: 3 judgements"
-        assert other.index.store.rows("SELECT DISTINCT rating FROM image") == [(0,)]
+        assert other.index.store.rows("SELECT DISTINCT rating FROM image_and_said") == [(0,)]
     finally:
         other.close()
 

@@ -158,6 +158,6 @@ class Running:
             try:
                 while piece := connection.recv(65536):
                     said += piece
-            except TimeoutError:
+            except (TimeoutError, ConnectionResetError):  # reset: it had closed before the last piece came
                 pass
             return said

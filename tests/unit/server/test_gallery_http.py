@@ -76,6 +76,12 @@ def paths(images):
         ("GET", "/sdgen/trash", None),
         ("POST", "/sdgen/trash/preview", {"q": "Hair:Red"}),
         ("POST", "/sdgen/trash/empty", {"ids": images[:1]}),
+        ("GET", "/sdgen/scorers", None),
+        ("GET", "/sdgen/scoring", None),
+        ("POST", "/sdgen/scoring/cancel", {}),
+        ("GET", "/sdgen/scoring/agreement", None),
+        ("GET", "/sdgen/scoring/failed", None),
+        ("POST", "/sdgen/scoring/failed", {"q": "Hair:Red"}),
         ("GET", "/sdgen/import", None),
         ("POST", "/sdgen/import", {"every": True}),
         ("POST", "/sdgen/import/cancel", {}),
@@ -83,8 +89,8 @@ def paths(images):
 
 
 TABLES = sorted(gallery.library.TABLES)
-#: Routes that answer with files alone. Those of exports, which need tickets, and of comparing, which need more than one image of a
-#: kind, have tests of their own.
+#: Routes that answer with files alone. Those of exports, which need tickets, of comparing, which need more than one image of a
+#: kind, and of scoring, which need a model, have tests of their own.
 FILES = {
     "/sdgen/images/{id}/file",
     "/sdgen/thumbs/{key}-{size}.webp",
@@ -102,6 +108,7 @@ def test_every_route_answers_as_the_document_says(start):
     table = {(route.method, route.path) for route in gallery.ROUTES}
     elsewhere = {(route.method, route.path) for route in gallery_export.ROUTES}
     elsewhere |= {("GET", "/sdgen/compare"), ("POST", "/sdgen/compare/queue")}
+    elsewhere |= {("POST", "/sdgen/scoring"), ("GET", "/sdgen/library/sessions/{session}/scores")}
     assert table - met == {("GET", path) for path in FILES} | elsewhere
 
 

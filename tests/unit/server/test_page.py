@@ -54,8 +54,10 @@ def test_nothing_else_is(shared, path):
 
 def test_without_a_build_the_sessions_are_listed(start, monkeypatch, tmp_path):
     page._files.cache_clear()
+    page._content.cache_clear()
     monkeypatch.setattr(page, "DIST", tmp_path)
     try:
         assert b"<h1>SDGen</h1>" in start().ask("GET", "/").body
     finally:
         page._files.cache_clear()
+        page._content.cache_clear()

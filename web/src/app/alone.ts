@@ -3,6 +3,7 @@
 import { createGallery } from './create'
 import type { Events, Platform, Severity } from './platform'
 import css from './style.css?inline'
+import { addStyles } from './styles'
 
 const stream = new EventSource('sdgen/events')
 
@@ -46,10 +47,8 @@ const alone: Platform = {
   }
 }
 
-const sheet = new CSSStyleSheet()
-sheet.replaceSync(css)
-document.adoptedStyleSheets = [sheet]
+addStyles(css)
 
 const root = document.createElement('div')
 document.body.append(root)
-createGallery(alone, 'alone').mount(root)
+void createGallery(alone, 'alone').then((app) => app.mount(root))

@@ -2,6 +2,7 @@
 
 import type { components } from './openapi'
 import type { Platform } from './platform'
+import type { Texts } from './texts'
 
 type Schemas = components['schemas']
 
@@ -17,7 +18,9 @@ export class ApiError extends Error {
   constructor(
     readonly code: string,
     message: string,
-    readonly hint: string
+    readonly hint: string,
+    /** Names that may be meant. */
+    readonly nearest: readonly string[] = []
   ) {
     super(message)
   }
@@ -32,7 +35,10 @@ function withQuery(route: string, query: Query): string {
 }
 
 export class Api {
-  constructor(readonly platform: Platform) {}
+  constructor(
+    readonly platform: Platform,
+    private readonly texts: Texts
+  ) {}
 
   /** The ids of everything that a query finds, in order. */
   async ids(q: string, sort: string | null, signal?: AbortSignal): Promise<Int32Array> {
@@ -47,6 +53,11 @@ export class Api {
 
   image(id: number, signal?: AbortSignal): Promise<ImageDetails> {
     return this.get(`/sdgen/images/${id}`, {}, signal)
+  }
+
+  /** The original file. */
+  async file(id: number): Promise<Blob> {
+    return (await this.ask(`/sdgen/images/${id}/file`)).blob()
   }
 
   metadata(id: number): Promise<Schemas['Metadata']> {
@@ -95,14 +106,17 @@ export class Api {
   }
 
   private async ask(route: string, options: RequestInit = {}): Promise<Response> {
-    const response = await this.platform.fetch(route, options)
+    const response = await this.platform.fetch(route, options).catch((error: unknown) => {
+      throw options.signal?.aborted ? error : new ApiError('no-answer', this.texts.noServer, '')
+    })
     if (response.ok) return response
-    let told: { error?: string; message?: string; hint?: string } = {}
+    let told: { error?: string; message?: string; hint?: string; nearest?: string[] } = {}
     try {
       told = (await response.json()) as typeof told
     } catch {
       // Not ours: a proxy's page, say.
     }
-    throw new ApiError(told.error ?? 'server-error', told.message ?? `${response.status} ${response.statusText}`, told.hint ?? '')
+    const { error: code = 'server-error', message = `${response.status} ${response.statusText}`, hint = '' } = told
+    throw new ApiError(code, this.texts.problem(code, message), this.texts.problemHint(code, message, hint), told.nearest)
   }
 }

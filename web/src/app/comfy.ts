@@ -1,6 +1,6 @@
 /** The application inside ComfyUI's page. */
 
-import { address, fetchRoute, locale, onMessage, openGraph, openWorkflow, queueGraph, toast } from '../host'
+import { address, fetchRoute, loadInNode, locale, onMessage, openGraph, openWorkflow, queueGraph, toast } from '../host'
 import type { Platform } from './platform'
 
 const PARAMETER = 'sdgen'
@@ -27,5 +27,6 @@ export const comfy: Platform = {
   },
   openWorkflow,
   openGraph,
+  loadInNode,
   queue: queueGraph
 }

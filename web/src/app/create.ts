@@ -15,12 +15,13 @@ export type Surface = 'full' | 'alone' | 'tab'
 
 const pinia = createPinia()
 
-/** Make the application. The surfaces of a page share their state. */
-export function createGallery(platform: Platform, surface: Surface, props: Record<string, unknown> = {}): App {
+/** Make the application, in the user's language. The surfaces of a page share their state. */
+export async function createGallery(platform: Platform, surface: Surface, props: Record<string, unknown> = {}): Promise<App> {
+  const texts = await textsIn(platform.language())
   const app = surface === 'tab' ? createApp(SideTab, props) : createApp(Gallery, { ...props, surface })
   app.use(pinia)
   app.provide(PLATFORM, platform)
-  app.provide(API, new Api(platform))
-  app.provide(TEXTS, textsIn(platform.language()))
+  app.provide(API, new Api(platform, texts))
+  app.provide(TEXTS, texts)
   return app
 }

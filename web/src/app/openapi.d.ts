@@ -874,6 +874,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/scorers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models that can score */
+        get: operations["get_scorers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/scoring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is being scored, and what waits */
+        get: operations["get_scoring"];
+        put?: never;
+        /** Have sessions scored, behind what waits */
+        post: operations["post_scoring"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/scoring/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Leave out a session, or all; what was seen is kept */
+        post: operations["post_scoring_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/library/sessions/{session}/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was last said of a session's images by a model */
+        get: operations["get_library_sessions_session_scores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/scoring/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often people and models say the same about values */
+        get: operations["get_scoring_agreement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/scoring/failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What of a query's images would go into the trash because a model says that they failed */
+        get: operations["get_scoring_failed"];
+        put?: never;
+        /** Mark them as trash, as one step that can be undone */
+        post: operations["post_scoring_failed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/import": {
         parameters: {
             query?: never;
@@ -950,7 +1054,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What happens, as server-sent events: images, sessions, import; and reload. Inside ComfyUI, its websocket tells it */
+        /** What happens, as server-sent events: images, sessions, import, scoring; reload. In ComfyUI, its websocket tells it */
         get: operations["get_events"];
         put?: never;
         post?: never;
@@ -964,6 +1068,41 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AgreementRow
+         * @description How often people and a machine say the same about a placeholder's values; null: about all.
+         */
+        AgreementRow: {
+            /** Placeholder */
+            placeholder: string | null;
+            /** Ok Seen */
+            ok_seen: number;
+            /** Ok Unseen */
+            ok_unseen: number;
+            /** Ko Seen */
+            ko_seen: number;
+            /** Ko Unseen */
+            ko_unseen: number;
+            /** Labels */
+            labels: number;
+            /** Agree */
+            agree: number | null;
+            /**
+             * Kappa
+             * @description Cohen's; null where chance leaves nothing open.
+             */
+            kappa: number | null;
+        };
+        /**
+         * AgreementTable
+         * @description People against machines.
+         */
+        AgreementTable: {
+            /** Rows */
+            rows: components["schemas"]["AgreementRow"][];
+            /** Version */
+            version: string;
+        };
         /**
          * Axes
          * @description What an order's images can be compared by: name to values, those with the most first.
@@ -1163,7 +1302,7 @@ export interface components {
         };
         /**
          * CompareAxis
-         * @description Something in which images of the session differ: a placeholder, or `seed`.
+         * @description Something in which images of the session differ: a placeholder, or `seed`. Of more than 1,000 values those around the locked one.
          */
         CompareAxis: {
             /** Name */
@@ -1177,7 +1316,15 @@ export interface components {
          *     where the session can be extended by it, null where it cannot be made.
          */
         CompareCell: {
-            /** Images */
+            /**
+             * Count
+             * @description How many images are in the cell.
+             */
+            count: number;
+            /**
+             * Images
+             * @description The first 24 of them; those whose file is gone come last.
+             */
             images: components["schemas"]["CompareImage"][];
             /**
              * Plan
@@ -1312,7 +1459,7 @@ export interface components {
             differs: string[];
             /**
              * Cards
-             * @description Of all images of the page.
+             * @description Of the first image of each cell.
              */
             cards: components["schemas"]["Card"][];
             /**
@@ -1617,6 +1764,12 @@ export interface components {
              */
             rating: components["schemas"]["FacetCount"][];
             /**
+             * Classes
+             * @description What `class:` can be asked for: how a model finds the image shows its values.
+             * @default []
+             */
+            classes: components["schemas"]["FacetCount"][];
+            /**
              * Flag
              * @description What `is:` can be asked for: marks, failed, judged, missing, …
              * @default []
@@ -1686,6 +1839,25 @@ export interface components {
              * @description Another text after every change of the catalog; compare it, do not read it.
              */
             version: string;
+        };
+        /**
+         * FailedPreview
+         * @description What staging would mark as trash.
+         */
+        FailedPreview: {
+            /** Ids */
+            ids: number[];
+            /** Bytes */
+            bytes: number;
+            /**
+             * Spared
+             * @description Failed ones that stay, because people marked or rated them, or said ok to a value.
+             */
+            spared: number;
+            /** Values */
+            values: components["schemas"]["StagedValueRow"][];
+            /** Remarks */
+            remarks: string[];
         };
         /**
          * Failure
@@ -2645,6 +2817,168 @@ export interface components {
             q: string;
         };
         /**
+         * ScoreBody
+         * @description What to score.
+         */
+        ScoreBody: {
+            /** Sessions */
+            sessions: string[];
+            /**
+             * Scorer
+             * @description One of `/sdgen/scorers`.
+             */
+            scorer: string;
+        };
+        /**
+         * ScoreCancelBody
+         * @description What to leave out.
+         */
+        ScoreCancelBody: {
+            /**
+             * Session
+             * @description Null: all.
+             * @default null
+             */
+            session: string | null;
+        };
+        /**
+         * ScoreFailed
+         * @description A session that could not be scored.
+         */
+        ScoreFailed: {
+            /** Session */
+            session: string;
+            /** Error */
+            error: string;
+            /** Message */
+            message: string;
+            /** Hint */
+            hint: string;
+        };
+        /**
+         * ScoreReport
+         * @description What was last said of a session.
+         */
+        ScoreReport: {
+            /** Session */
+            session: string;
+            /** Name */
+            name: string;
+            /** Scorer */
+            scorer: string;
+            /** Identity */
+            identity: string;
+            /**
+             * At
+             * @description Unix milliseconds.
+             */
+            at: number;
+            /** Seconds */
+            seconds: number;
+            /** Images */
+            images: number;
+            /** Known */
+            known: number;
+            /** Embedded */
+            embedded: number;
+            /** Failures */
+            failures: {
+                [key: string]: unknown;
+            }[];
+            /** Classes */
+            classes: {
+                [key: string]: number;
+            };
+            /** Mean */
+            mean: number | null;
+            /** Complete */
+            complete: boolean;
+            /** Flagged */
+            flagged: number;
+            /** Prompt Score */
+            prompt_score: number | null;
+            /** Placeholders */
+            placeholders: {
+                [key: string]: unknown;
+            }[];
+            /** Rates */
+            rates: {
+                [key: string]: unknown;
+            }[];
+            /** Failing */
+            failing: {
+                [key: string]: unknown;
+            }[];
+            /** Agreement */
+            agreement: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Cascade
+             * @description What became of the further tiers.
+             */
+            cascade: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * ScorerEntry
+         * @description A model that can score.
+         */
+        ScorerEntry: {
+            /** Name */
+            name: string;
+            /**
+             * Problem
+             * @description Why it will not do; empty when nothing speaks against it.
+             */
+            problem: string;
+        };
+        /**
+         * Scorers
+         * @description The models that are in the folders of scorers, the demo's first.
+         */
+        Scorers: {
+            /** Scorers */
+            scorers: components["schemas"]["ScorerEntry"][];
+        };
+        /**
+         * ScoringState
+         * @description What is being scored, and what waits.
+         */
+        ScoringState: {
+            /**
+             * Running
+             * @description The session's slug.
+             */
+            running: string | null;
+            /** Scorer */
+            scorer: string | null;
+            /**
+             * Done
+             * @description Images of it that were seen, or could not be.
+             */
+            done: number;
+            /** Total */
+            total: number;
+            /** Per Second */
+            per_second: number;
+            /**
+             * Left
+             * @description Seconds.
+             */
+            left: number | null;
+            /**
+             * Held
+             * @description Whether it waits because ComfyUI renders.
+             */
+            held: boolean;
+            /** Waiting */
+            waiting: string[];
+            /** Failed */
+            failed: components["schemas"]["ScoreFailed"][];
+        };
+        /**
          * SeedCount
          * @description How many images have a seed.
          */
@@ -3345,6 +3679,38 @@ export interface components {
             table: "stability";
             /** Rows */
             rows: components["schemas"]["StabilityRow"][];
+        };
+        /**
+         * StageBody
+         * @description Which failed images to mark as trash.
+         */
+        StageBody: {
+            /**
+             * Q
+             * @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them.
+             * @default
+             */
+            q: string;
+            /**
+             * Ids
+             * @description At most these, as somebody has seen them; null: all that are found.
+             * @default null
+             */
+            ids: number[] | null;
+        };
+        /**
+         * StagedValueRow
+         * @description How many of the images that would be staged have a value.
+         */
+        StagedValueRow: {
+            /** Placeholder */
+            placeholder: string;
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /** Images */
+            images: number;
         };
         /**
          * Statistics
@@ -5872,6 +6238,253 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Exported"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_scorers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorers"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_scoring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoringState"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_scoring: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScoreBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoringState"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_scoring_cancel: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ScoreCancelBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoringState"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_library_sessions_session_scores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreReport"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_scoring_agreement: {
+        parameters: {
+            query?: {
+                /** @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them. */
+                q?: string;
+                /** @description A machine sees a value from this probability on. */
+                match?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementTable"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_scoring_failed: {
+        parameters: {
+            query?: {
+                /** @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailedPreview"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_scoring_failed: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StageBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judged"];
                 };
             };
             400: components["responses"]["Error400"];

@@ -60,6 +60,8 @@ export interface Platform {
   openWorkflow?(workflow: object, name: string): Promise<void>
   /** Open a graph in its API form on the canvas, where the file has nothing else. Only where ComfyUI is. */
   openGraph?(prompt: object, name: string): Promise<void>
+  /** Have a file of the input folder in a node that loads images; gives the node's title. Only where ComfyUI is. */
+  loadInNode?(file: string): string
   /** Queue a graph in its API form. Only where ComfyUI is. */
   queue?(prompt: object, workflow: object | null): Promise<void>
 }

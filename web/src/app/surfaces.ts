@@ -2,15 +2,49 @@
 
 import type { App } from 'vue'
 
+import { isKeyOf, isOn } from '../host'
 import { comfy } from './comfy'
 import { createGallery } from './create'
+import type { Platform } from './platform'
 import css from './style.css?inline'
 import { readView, type View, writeView } from './view'
 
 let tab: HTMLElement | undefined
-let full: { app: App; root: HTMLElement; before: Element | null } | undefined
+let full: { app?: App; root: HTMLElement; before: Element | null } | undefined
 /** Where the user was when the gallery was closed. */
 let left = ''
+
+const KEYS = ['keydown', 'keyup', 'keypress'] as const
+
+/** What comes onto the canvas is seen there: the gallery makes room. */
+const over: Platform = {
+  ...comfy,
+  async openWorkflow(workflow, name) {
+    await comfy.openWorkflow?.(workflow, name)
+    closeGallery()
+  },
+  async openGraph(prompt, name) {
+    await comfy.openGraph?.(prompt, name)
+    closeGallery()
+  }
+}
+
+/**
+ * What is typed here is nobody else's: ComfyUI listens for keys on the window, and Delete would remove nodes. The key that opens the
+ * gallery closes it again; ComfyUI itself runs no command while something lies over its page.
+ */
+function keep(event: KeyboardEvent): void {
+  event.stopPropagation()
+  if (event.type !== 'keydown' || event.repeat || !isKeyOf(event, 'SDGen.Gallery')) return
+  event.preventDefault()
+  closeGallery()
+}
+
+/** The same where nothing has the focus, as after a click on what then went away. */
+function keepLost(event: KeyboardEvent): void {
+  const { target } = event
+  if (target === document.body || target === document.documentElement || target instanceof HTMLCanvasElement) keep(event)
+}
 
 function styled(): void {
   if (document.querySelector('style[data-sdgen-app]')) return
@@ -29,9 +63,9 @@ function styled(): void {
 export function showTab(place: HTMLElement): void {
   styled()
   if (!tab) {
-    tab = document.createElement('div')
-    tab.className = 'sdgen-tab-root'
-    createGallery(comfy, 'tab', { open: openGallery }).mount(tab)
+    const root = (tab = document.createElement('div'))
+    root.className = 'sdgen-tab-root'
+    void createGallery(comfy, 'tab', { open: openGallery }).then((app) => app.mount(root))
   }
   if (tab.parentElement !== place) place.append(tab)
 }
@@ -47,18 +81,21 @@ export function openGallery(view?: Partial<View>): void {
   root.setAttribute('role', 'dialog')
   root.setAttribute('aria-modal', 'true')
   root.setAttribute('aria-label', 'SDGen')
-  // What is typed here is nobody else's: ComfyUI listens for keys on the window, and Delete would remove nodes.
-  for (const kind of ['keydown', 'keyup', 'keypress'] as const) root.addEventListener(kind, (event) => event.stopPropagation())
+  for (const kind of KEYS) root.addEventListener(kind, keep)
+  for (const kind of KEYS) addEventListener(kind, keepLost, true)
   document.body.append(root)
-  const app = createGallery(comfy, 'full', { close: closeGallery })
-  full = { app, root, before: document.activeElement }
-  app.mount(root)
+  const mine = (full = { root, before: document.activeElement })
+  void createGallery(over, 'full', { close: closeGallery }).then((app) => {
+    if (full !== mine) return // it was closed before its words had come
+    full.app = app
+    app.mount(root)
+  })
 }
 
 /** Close it; the address is ComfyUI's own again. */
 export function closeGallery(): void {
   if (!full) return
-  left = comfy.address()
+  left = isOn('SDGen.KeepPlace') ? comfy.address() : ''
   comfy.setAddress('', false)
   unmount()
 }
@@ -66,8 +103,9 @@ export function closeGallery(): void {
 /** Take it away; the focus goes back to where it was. */
 function unmount(): void {
   if (!full) return
-  full.app.unmount()
+  full.app?.unmount()
   full.root.remove()
+  for (const kind of KEYS) removeEventListener(kind, keepLost, true)
   if (full.before instanceof HTMLElement) full.before.focus({ preventScroll: true })
   full = undefined
 }

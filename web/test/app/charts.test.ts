@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { bytes, columns, heat, line, whiskers } from '../../src/app/statistics/charts'
+import { columns, type Head, heat, line, whiskers } from '../../src/app/statistics/charts'
 
 describe('the charts', () => {
   it('draw a rate with its interval inside of the box', () => {
@@ -25,25 +25,22 @@ describe('the charts', () => {
     expect(line([null], 400, 100)).toBe('')
   })
 
-  it('put pairs into a map, the value that is in most of them as a row', () => {
-    const pairs = [['Red', 'Fur', 4], ['Blue', 'Fur', 2], ['Red', 'Wool', 1]] as [string, string, number][] // prettier-ignore
+  it('put pairs into a map: the placeholder that is in most of them has the rows, all of its values', () => {
+    const pairs = [['Hair:Red', 'Coat:Fur', 4], ['Hat:Top', 'Hair:Blue', 2], ['Coat:Wool', 'Hair:Red', 1], ['Hat:Top', 'Coat:Fur', 1]] as [string, string, number][] // prettier-ignore
+    const head = (text: string): Head => {
+      const [placeholder = '', key = ''] = text.split(':')
+      return { placeholder, key, name: 'reads alike' }
+    }
     const map = heat(
       pairs,
-      ([one, other]) => [one, other],
+      ([one, other]) => [head(one), head(other)],
       ([, , worth]) => worth
     )
-    expect([map.rows, map.columns]).toEqual([
-      ['Red', 'Fur'],
-      ['Fur', 'Wool', 'Blue']
-    ])
-    const cells = map.cells.flat().filter((cell) => cell !== undefined)
-    expect(cells.map(({ heat }) => heat).sort()).toEqual([0.25, 0.5, 1])
-    expect(new Set(cells.map(({ of }) => of)).size).toBe(3)
-    expect(heat([], () => ['', ''], () => 0).rows).toEqual([]) // prettier-ignore
-  })
-
-  it('say bytes as people do', () => {
-    expect([0, 999, 1_500, 25_400_000, 7.4e12].map((count) => bytes(count, 'en'))).toEqual(['0 B', '999 B', '1.5 KB', '25 MB', '7.4 TB'])
-    expect(bytes(1_500, 'fr')).toBe('1,5 Ko')
+    const said = (heads: Head[]): string[] => heads.map(({ placeholder, key }) => `${placeholder}:${key}`)
+    expect(said(map.rows)).toEqual(['Coat:Fur', 'Coat:Wool', 'Hair:Blue'])
+    expect(said(map.columns)).toEqual(['Hair:Red', 'Hat:Top'])
+    expect(map.cells.map((row) => row.map((cell) => cell?.heat))).toEqual([[1, 0.25], [0.25, undefined], [undefined, 0.5]]) // prettier-ignore
+    expect(map.cells[1]?.[0]?.of).toBe(pairs[2])
+    expect(heat([], () => [head(''), head('')], () => 0).rows).toEqual([]) // prettier-ignore
   })
 })

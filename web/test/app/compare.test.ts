@@ -5,8 +5,8 @@ import { type Axis, cellAt, type Compared, type Details, differences, judged, pl
 import { FIT, kept, panned, transform, zoomed } from '../../src/app/compare/zoom'
 
 const value = (key: string) => ({ key, text: `a ${key}`, images: 2, ok: 0, partial: 0, ko: 0 })
-const image = (id: number, missing = false) => ({ images: [{ id, verdict: null, missing }], plan: null })
-const empty = { images: [], plan: 'possible' as const }
+const image = (id: number, missing = false) => ({ count: 1, images: [{ id, verdict: null, missing }], plan: null })
+const empty = { count: 0, images: [], plan: 'possible' as const }
 
 /** Red, blue and green on three seeds; green is missing on 8, and red's file is gone on 9. */
 function matrix(): Compared {
@@ -52,7 +52,7 @@ describe('the matrix', () => {
   it('finds cells and shows an image whose file is there', () => {
     expect(cellAt(matrix(), { row: '8', column: 'Blue' })?.images[0]?.id).toBe(5)
     expect(cellAt(matrix(), { row: '8', column: 'Pink' })).toBeUndefined()
-    expect(shownImage({ images: [{ id: 1, verdict: null, missing: true }, { id: 2, verdict: null, missing: false }], plan: null })?.id).toBe(2) // prettier-ignore
+    expect(shownImage({ count: 2, images: [{ id: 1, verdict: null, missing: true }, { id: 2, verdict: null, missing: false }], plan: null })?.id).toBe(2) // prettier-ignore
     expect(shownImage(empty)).toBeUndefined()
   })
 

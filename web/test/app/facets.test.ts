@@ -36,10 +36,11 @@ const FOUND = {
     session: [count('s1')],
     tag: [count('poster')],
     rating: ['0', '1', '2', '3', '4', '5'].map((name) => count(name)),
+    classes: ['none', 'success', 'partial', 'failed'].map((name) => count(name, 3)),
     flag: [count('favourite', 2), count('portrait', 3)]
   }
 } as unknown as Facets
-const WORDS = { flag: (name: string) => name, stars: (rating: number) => String(rating) }
+const WORDS = { flag: (name: string) => name, stars: (rating: number) => String(rating), machineClass: (name: string) => name }
 
 describe('the filters', () => {
   const made = groups(FOUND, false, WORDS)
@@ -47,10 +48,12 @@ describe('the filters', () => {
   const choice = (id: string, at: number): Choice => made.find((one) => one.id === id)?.choices[at] ?? (undefined as never)
 
   it('are what the library has, and nothing that cannot be chosen', () => {
-    expect(made.map(({ id }) => id)).toEqual(['mark', '@Hair', '@model', '@Hair colour', 'rating', 'state', 'tag', 'model', 'session'])
+    expect(made.map(({ id }) => id)).toEqual(['mark', '@Hair', '@model', '@Hair colour', 'rating', 'class', 'state', 'tag', 'model', 'session'])
+    const unscored = { ...FOUND, groups: { ...FOUND.groups, classes: [count('none', 9), count('failed', 0)] } } as unknown as Facets
+    expect(groups(unscored, false, WORDS).map(({ id }) => id)).not.toContain('class')
     expect(groups(FOUND, true, WORDS).some(({ id }) => id === 'session')).toBe(false)
     expect(choice('@Hair', 0).verdicts).toEqual({ ok: 2, partial: 0, ko: 2 })
-    expect(group('@Hair colour')?.writable).toBe(false)
+    expect(clicked('', choice('@Hair colour', 0), true)).toMatch(/^-@"Hair colour":/)
     expect(group('state')?.choices.map(({ label }) => label)).toEqual(['failed', 'portrait'])
   })
 

@@ -8,6 +8,8 @@ import { useResults } from '../../src/app/stores/results'
 import { textsIn } from '../../src/app/texts'
 import { useDetails } from '../../src/app/viewer/details'
 
+const texts = await textsIn('en')
+
 interface Asked {
   call: string
   answer: (given?: object) => void
@@ -23,7 +25,6 @@ function server() {
       asked.push({ call, answer, refuse: reject })
     })
   const api = {
-    catalog: () => Promise.resolve({ steps: { undo: 'before', redo: null } }),
     judge: (ids: number[], field: string, value: string | null) => ask(`${field}=${String(value)} ${ids.join()}`),
     judgeSessions: (sessions: string[], field: string, value: string | null) => ask(`${field}=${String(value)} ${sessions.join()}`),
     undo: () => ask('undo'),
@@ -54,7 +55,7 @@ const platform = {
 function start() {
   const { asked, api } = server()
   const judging = useJudging()
-  judging.use({ api, platform, texts: textsIn('en') })
+  judging.use({ api, platform, texts })
   const results = useResults()
   for (const id of [1, 2, 3]) results.cards.set(id, card(id))
   const details = useDetails()
@@ -158,12 +159,6 @@ describe('writing', () => {
 })
 
 describe('taking back', () => {
-  it('knows from the start what can be', async () => {
-    const { judging } = start()
-    await settle()
-    expect(judging.undoable).toBe('before')
-  })
-
   it('shows at once what was before, and says which images it was about', async () => {
     const { asked, judging, results } = start()
     void judging.mark([1, 2], 'favourite')

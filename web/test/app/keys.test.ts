@@ -30,8 +30,11 @@ describe('the table', () => {
     expect(all).toHaveLength(new Set(all).size)
   })
 
-  it('has words for every action in both languages', () => {
-    for (const language of ['en', 'fr']) for (const name of NAMES) expect(textOf(name, textsIn(language)), name).toMatch(/\S/)
+  it('has words for every action in both languages', async () => {
+    for (const language of ['en', 'fr']) {
+      const texts = await textsIn(language)
+      for (const name of NAMES) expect(textOf(name, texts), name).toMatch(/\S/)
+    }
   })
 
   it('says keys as people read them', () => {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 
 import {
   asks,
+  begun,
   clauses,
   cleared,
   columnOf,
@@ -12,14 +13,15 @@ import {
   FIELDS,
   fieldOf,
   including,
+  meaningOf,
+  mended,
   quoted,
   SORTS,
   type Target,
   toggled,
   typing,
   valueNames,
-  without,
-  writable
+  without
 } from '../../src/app/images/query-text'
 
 /** The same numbers every time. */
@@ -142,9 +144,53 @@ describe('the text of a query', () => {
     for (const value of VALUES) expect(clauses(`Hair:${quoted(value)}`).clauses[0]?.values).toEqual([value])
     expect(including('"open', { field: 'Hair' }, false, 'Red')).toBe('Hair:Red "open')
     expect(fieldOf('model')).toBe('@model')
-    expect(writable('Hair color')).toBe(false)
+    expect(fieldOf('Hair color')).toBe('@"Hair color"')
     expect(valueNames('d41d8cd9', 'red hair')).toEqual(['red hair', 'd41d8cd9'])
     expect(valueNames('Red', 'a very red hair')).toEqual(['Red', 'a very red hair'])
+  })
+
+  it('puts names that are no plain words in quotes, and knows them again', () => {
+    for (const name of ['wet hair', 'wet-hair', 'v1.2', 'say "hi": \\', 'a,b', 'e\u0301te\u0301', 'épée', '2nd', 'seed', 'sort']) {
+      const target = { field: fieldOf(name) }
+      const said = including('neon', target, true, 'dark, wet')
+      expect(clauses(said)).toMatchObject({ unread: -1, clauses: [{ values: ['neon'] }, { negate: true, values: ['dark, wet'] }] })
+      expect(asks(said, target, 'Dark, wet')).toBe('no')
+      expect(asks(said, { field: 'Hair' }, 'dark, wet')).toBe('')
+      expect(without(said, target, 'dark, wet')).toBe('neon')
+      const judged = including('', { field: 'verdict', name }, false, 'ko')
+      expect(clauses(judged).clauses).toMatchObject([{ field: 'verdict', name, values: ['ko'] }])
+      expect(including(judged, { field: 'verdict', name }, false, 'ok')).toBe(`${judged},ok`)
+    }
+    expect(fieldOf('épée')).toBe('épée')
+    expect(asks('"wet hair":Red', { field: '@"wet hair"' }, 'Red')).toBe('yes')
+    expect(asks('sort:-rating', { field: fieldOf('sort') }, '-rating')).toBe('')
+    expect(typing('@"wet hair":R', 13)).toMatchObject({ field: '@"wet hair"', text: 'R', start: 12 })
+    expect(meaningOf('"wet hair"')).toBe('@wet hair')
+    expect(completed('@"a: b":R', typing('@"a: b":R', 9), '@"a: b":Red').text).toBe('@"a: b":Red')
+  })
+
+  it('leaves out what is only begun', () => {
+    const cases: Record<string, string> = {
+      'neon seed:': 'neon',
+      'seed:>': '',
+      'Hair:Red,': 'Hair:Red',
+      'verdict:Hair=': '',
+      'verdict:"wet hair"=': '',
+      'neon -': 'neon',
+      'neon "wet str': 'neon',
+      '@"wet hair":': '',
+      'seed:1..': 'seed:1..',
+      'Hair:Red ': 'Hair:Red',
+      'Hair:a=b "wet street"': 'Hair:a=b "wet street"'
+    }
+    for (const [typed, wanted] of Object.entries(cases)) expect(begun(typed), typed).toBe(wanted)
+  })
+
+  it('puts a name that is known in place of the wrong one', () => {
+    expect(mended('neon is:marked,favorite', 'is:favorite is not known. Did you mean…', 'favourite')).toBe('neon is:marked,favourite')
+    expect(mended('verdict:Hair=bad', "'bad' is no verdict", 'ko')).toBe('verdict:Hair=ko')
+    expect(mended('sort:-ratng', 'sort:-ratng is not known', 'rating')).toBe('sort:-rating')
+    expect(mended('neon', 'is:favorite is not known', 'favourite')).toBeNull()
   })
 
   it('knows what is being typed', () => {

@@ -60,12 +60,28 @@ describe('the selection', () => {
   it('stays with its images when others come and go', async () => {
     selection.choose(1, ALONE)
     selection.choose(2, MORE)
+    const before = found
     found = Int32Array.from([200_001, 200_000, ...found.filter((id) => id !== 99_998)])
     await results.find('', '')
-    selection.prune()
+    selection.prune(results.ids, before)
     expect(selection.ids).toEqual([99_999])
-    expect(selection.focused).toBe(-1)
+    // the keys are at the image that is at its place now
+    expect(selection.focused).toBe(2)
     selection.choose(4, RANGE)
-    expect(selection.ids).toEqual([99_997])
+    expect(selection.ids).toEqual([100_000, 99_999, 99_997])
+  })
+
+  it('is nowhere among the answers to another question', async () => {
+    selection.choose(1, ALONE)
+    const before = found
+    found = Int32Array.from([5, 4, 3])
+    await results.find('model:x', '')
+    selection.prune(results.ids, before)
+    expect([selection.focus, selection.count]).toEqual([0, 0])
+    selection.goTo(2)
+    found = Int32Array.from([5, 4])
+    await results.find('model:x', '')
+    selection.prune(results.ids, Int32Array.from([5, 4, 3]))
+    expect(selection.focus).toBe(4)
   })
 })

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest'
 
-import { allTags, chips, noFilters, readFilters, tagged, toggled, whole, without, writeFilters } from '../../src/app/sessions/filters'
+import { allTags, chips, mostFirst, noFilters, readFilters, tagged, toggled, whole, without, writeFilters } from '../../src/app/sessions/filters'
 
 describe('filters and the address', () => {
+  it('list names with most first, then as people sort them', () => {
+    const counts = { z: 1, été: 1, Etat: 1, v10: 1, v9: 1, '7': 1, rare: 0, much: 5 }
+    expect(mostFirst(counts).map(([name]) => name)).toEqual(['much', '7', 'Etat', 'été', 'v9', 'v10', 'z', 'rare'])
+  })
+
   it('are nothing at the start', () => {
     expect(writeFilters(noFilters())).toBe('')
     expect(readFilters('')).toEqual(noFilters())

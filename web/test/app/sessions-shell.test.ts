@@ -1,4 +1,5 @@
 // @vitest-environment jsdom
+import { useJudging } from '../../src/app/stores/judging'
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { nextTick } from 'vue'
@@ -116,6 +117,7 @@ it('shows how far an import is, and what could not be asked', async () => {
   library.start({ api, platform: platformWith(handlers) })
   await library.refresh()
   expect(library.statuses).toEqual({ completed: 2, aborted: 1 })
+  expect(useJudging().undoable).toBe('Favourite') // by whoever it was said
   await library.importNow()
   expect([library.importing?.running, library.asked]).toEqual([true, true])
   handlers.import?.({ ...importing, running: true, sessions: 2, total: 5 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
-import { behindSum, both, judgedSo, ofModel, ofPeriod, pairJudged, withValue } from '../../src/app/statistics/links'
-import { asked, COLUMNS, nextSort, type PairRow, readTable, type Session, sorted, type Success, TABLES, writeTable } from '../../src/app/statistics/tables'
+import { behindSum, both, judgedSo, ofModel, ofPeriod, ofPlaceholder, pairJudged, someJudged, toJudge, withValue } from '../../src/app/statistics/links'
+import { asked, beside, COLUMNS, fileOf, nextSort, type PairRow, readTable, type Session, sorted, type Success, TABLES, writeTable } from '../../src/app/statistics/tables'
 import { textsIn } from '../../src/app/texts'
 
 const EVERY = 'is:trash,missing,broken,landscape,portrait,square'
@@ -36,6 +36,13 @@ describe('the images behind a number', () => {
     expect(ofPeriod('2026-11')).toBe(`date:2026-11 ${EVERY}`)
   })
 
+  it('of a group are those with some verdict, of what is needed those without', () => {
+    expect(someJudged(ofModel('dream'), 'ko')).toBe(`model:dream ${EVERY} verdict:ko`)
+    expect(someJudged(ofModel(''), 'ko')).toBe('')
+    expect(toJudge('wet hair', 'Red')).toBe('@"wet hair":Red verdict:"wet hair"=none')
+    expect(ofPlaceholder('Hair')).toBe(`verdict:Hair=none,ok,partial,ko,no-effect,unintended ${EVERY}`)
+  })
+
   it('are asked for beside what is asked already', () => {
     expect(both('is:favourite ', '@Hair:Red')).toBe('is:favourite @Hair:Red')
     expect(both('', '@Hair:Red')).toBe('@Hair:Red')
@@ -52,6 +59,17 @@ describe('the tables', () => {
     expect(writeTable({ table: 'overview', sort: '', period: 'week' })).toBe('')
     expect(readTable('nothing:-there:ever')).toEqual({ table: 'overview', sort: '', period: 'week' })
     expect(readTable('values:-password').sort).toBe('')
+  })
+
+  it('are files of both forms', () => {
+    const shown = { table: 'time', sort: '', period: 'month' } as const
+    expect(fileOf(shown, 'is:favourite', 'csv')).toBe('/sdgen/statistics/groups?form=csv&q=is%3Afavourite&by=month')
+    expect(fileOf({ ...shown, table: 'values' }, '', 'json')).toBe('/sdgen/statistics/values?')
+  })
+
+  it('stand beside another one where there is room', () => {
+    expect(beside({ table: 'overview', sort: '', period: 'day' })).toEqual({ table: 'failing', sort: '', period: 'day' })
+    for (const table of TABLES) expect(beside({ table, sort: 'ok', period: 'week' }).table).not.toBe(table)
   })
 
   it('are asked for by the names of the server', () => {
@@ -76,9 +94,9 @@ describe('the tables', () => {
     expect(['other', 'text', '-text'].map((sort) => nextSort(sort, text))).toEqual(['text', '-text', ''])
   })
 
-  it('have words for everything in both languages', () => {
+  it('have words for everything in both languages', async () => {
     for (const language of ['en', 'fr']) {
-      const { stats } = textsIn(language)
+      const { stats } = await textsIn(language)
       for (const table of TABLES) {
         expect(stats.help(table)).not.toBe(table)
         expect(stats.table(table)).not.toBe(table)
@@ -87,12 +105,12 @@ describe('the tables', () => {
     }
   })
 
-  it('open images only from numbers that count images', () => {
+  it('open the images behind every number', () => {
     const value = { placeholder: 'Hair', key: 'Red', group: null } as Success
     const leads = (table: 'values' | 'models' | 'sessions', row: Success | Session): string[] =>
       COLUMNS[table].filter(({ query }) => query?.(row as never)).map(({ name }) => name)
-    expect(leads('values', value)).toEqual(['text', 'judged', 'ok', 'partial', 'ko', 'no_effect', 'unintended', 'images'])
-    expect(leads('models', { ...value, placeholder: null, key: null, group: 'dream' })).toEqual(['group'])
-    expect(leads('sessions', { slug: 'one' } as Session)).toEqual(['name', 'images', 'gone', 'judged', 'favourites', 'interesting', 'trash', 'failed', 'rated'])
+    expect(leads('values', value)).toEqual(['text', 'rate', 'needs', 'judged', 'ok', 'partial', 'ko', 'no_effect', 'unintended', 'images'])
+    expect(leads('models', { ...value, placeholder: null, key: null, group: 'dream' })).toEqual(['group', 'rate', 'judged', 'ok', 'partial', 'ko', 'images'])
+    expect(leads('sessions', { slug: 'one', model: '' } as Session)).toEqual(['name', 'images', 'gone', 'judged', 'favourites', 'interesting', 'trash', 'failed', 'rated', 'bytes'])
   })
 })

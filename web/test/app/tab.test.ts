@@ -8,7 +8,7 @@ vi.mock('../../src/app/create', () => ({
   createGallery: (_: unknown, surface: string, props: Record<string, unknown>) => {
     made.surfaces.push(surface)
     made.props.push(props)
-    return { mount: (root: HTMLElement) => made.mounted.push(root), unmount: () => made.unmounted++ }
+    return Promise.resolve({ mount: (root: HTMLElement) => made.mounted.push(root), unmount: () => made.unmounted++ })
   }
 }))
 
@@ -26,11 +26,13 @@ it('is one tab, which moves when ComfyUI asks with another element', () => {
   expect(made.surfaces).toEqual(['tab'])
 })
 
-it('opens the gallery once, where it was closed, and gives the address back', () => {
+it('opens the gallery once, where it was closed, and gives the address back', async () => {
   openGallery({ screen: 'images', session: 'abc' })
   openGallery()
   expect(made.surfaces.filter((surface) => surface === 'full')).toEqual(['full'])
   expect(new URLSearchParams(location.search).get('sdgen')).toBe('/images?session=abc')
+  await Promise.resolve()
+  expect(made.mounted.at(-1)?.className).toBe('sdgen-full-root')
   closeGallery()
   expect(location.search).toBe('')
   expect([made.unmounted, document.querySelector('.sdgen-full-root')]).toEqual([1, null])
@@ -50,4 +52,12 @@ it('keeps keys from ComfyUI', () => {
   expect(heard).toBe(0)
   window.removeEventListener('keydown', listen)
   closeGallery()
+})
+
+it('stays closed when it was closed before its words had come', async () => {
+  const before = made.mounted.length
+  openGallery()
+  closeGallery()
+  await Promise.resolve()
+  expect(made.mounted.length).toBe(before)
 })

@@ -233,6 +233,16 @@ describe('queueing again', () => {
     expect((reseeded(graph, '42', 1) as typeof graph)['9'].inputs.item).toBe('')
   })
 
+  it('names the file after the new seed and saves it in the folder of sessions', () => {
+    const saved = (prefix: unknown): unknown => {
+      const one = { '1': { class_type: 'SaveImage', inputs: { images: ['3', 0], filename_prefix: prefix } } }
+      return (reseeded(one, '42', 1000) as typeof one)['1'].inputs.filename_prefix
+    }
+    expect(saved('cats_0001_seed-42')).toBe('sdgen/cats_0001_seed-1000')
+    expect(saved('mine/cats')).toBe('mine/cats')
+    expect(saved(['2', 10])).toEqual(['2', 10])
+  })
+
   it('sees whether a graph has the seed, large ones too', () => {
     expect(hasSeed(graph, '42')).toBe(true)
     expect(hasSeed(graph, '43')).toBe(false)

@@ -2,7 +2,7 @@
 
 import type { components } from '../openapi'
 import type { Verdict } from '../stores/judging'
-import { quoted } from '../stores/results'
+import { nameOf, quoted } from '../stores/results'
 import { MOST, type Place } from './address'
 
 type Schemas = components['schemas']
@@ -98,6 +98,6 @@ export function differences(images: readonly (Details | undefined)[]): [string, 
 
 /** The query of images with these keys; axes that may be anything, and images without a value, are not asked for. */
 export function queryOf(keys: Readonly<Record<string, string | null>>): string {
-  const clauses = Object.entries(keys).flatMap(([name, key]) => (key ? [name === SEED ? `seed:${key}` : `@${name}:${quoted(key)}`] : []))
+  const clauses = Object.entries(keys).flatMap(([name, key]) => (key ? [name === SEED ? `seed:${key}` : `@${nameOf(name)}:${quoted(key)}`] : []))
   return [...clauses, 'is:trash,missing,broken,landscape,portrait,square'].join(' ')
 }

@@ -1,7 +1,7 @@
 /** The groups of the filters' pane: what can be chosen, how many images it finds, and how its text is written. */
 
 import type { Facets } from '../api'
-import { asks, cleared, clauses, fieldOf, including, type Target, toggled, valueNames, without, writable } from './query-text'
+import { asks, cleared, clauses, fieldOf, including, type Target, toggled, valueNames, without } from './query-text'
 
 /** Verdicts about a value among the images that are found. */
 export interface Verdicts {
@@ -27,11 +27,10 @@ export interface Group {
   choices: Choice[]
   /** How many there are in the library, shown or not. */
   known: number
-  writable: boolean
 }
 
 const MARKS = ['favourite', 'interesting', 'trash', 'marked'] as const
-const STATES = ['failed', 'judged', 'tagged', 'noted', 'duplicate', 'broken', 'missing', 'landscape', 'portrait', 'square'] as const
+const STATES = ['failed', 'judged', 'tagged', 'noted', 'duplicate', 'flagged', 'broken', 'missing', 'landscape', 'portrait', 'square'] as const
 const SHAPES: readonly string[] = ['landscape', 'portrait', 'square']
 const NAMED = ['tag', 'model', 'sampler', 'scheduler', 'theme', 'style', 'template'] as const
 
@@ -45,16 +44,25 @@ export function flagTarget(flag: string): Target {
   return { field: 'is', family: marks.includes(flag) ? marks : SHAPES.includes(flag) ? SHAPES : [flag] }
 }
 
+/** How people call what is chosen. */
+export interface Words {
+  flag: (name: string) => string
+  stars: (rating: number) => string
+  machineClass: (name: string) => string
+}
+
 /** The groups of what is found; those in which nothing can be chosen are left out. */
-export function groups(found: Facets, inSession: boolean, words: { flag: (name: string) => string; stars: (rating: number) => string }): Group[] {
+export function groups(found: Facets, inSession: boolean, words: Words): Group[] {
   const counts = found.groups
   const placeholders = found.placeholders.map(groupOf)
   if (!counts) return placeholders
   const flags = new Map(counts.flag.map(({ name, images }) => [name, images]))
   const flag = (names: readonly string[]): Choice[] =>
     names.map((name) => ({ names: [name], label: words.flag(name), images: flags.get(name) ?? 0, target: flagTarget(name) }))
-  const listed = (id: string, choices: Choice[]): Group => ({ id, choices, known: choices.length, writable: true })
+  const listed = (id: string, choices: Choice[]): Group => ({ id, choices, known: choices.length })
   const rating = counts.rating.map(({ name, images }): Choice => ({ names: [name], label: words.stars(Number(name)), images, target: { field: 'rating' } }))
+  const classes = counts.classes.map(({ name, images }): Choice => ({ names: [name], label: words.machineClass(name), images, target: { field: 'class' } }))
+  const scored = classes.some(({ names, images }) => images && names[0] !== 'none')
   const named = (inSession ? NAMED : [...NAMED, 'session' as const]).map((field) => {
     const known = counts[field].filter(({ name }) => name)
     return listed(field, known.map(({ name, label, images }) => ({ names: [name], label, images, target: { field } })))
@@ -63,6 +71,7 @@ export function groups(found: Facets, inSession: boolean, words: { flag: (name: 
     listed('mark', flag(MARKS)),
     ...placeholders,
     listed('rating', rating.reverse()),
+    ...(scored ? [listed('class', classes)] : []),
     listed('state', flag(STATES).filter(({ images, names }) => images || names[0] === 'failed')),
     ...named.filter(({ choices }) => choices.length)
   ]
@@ -77,7 +86,7 @@ function groupOf({ name, known, values }: Facets['placeholders'][number]): Group
     verdicts: { ok, partial, ko: ko + no_effect + unintended },
     target
   }))
-  return { id: `@${name}`, placeholder: name, choices, known, writable: writable(name) }
+  return { id: `@${name}`, placeholder: name, choices, known }
 }
 
 /** A value of several parts is shown by its key: its text is JSON. */
@@ -85,12 +94,14 @@ function labelOf(key: string, text: string): string {
   return /^[[{]/.test(text) ? key : text || key
 }
 
+const folded = (text: string): string => text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
+
 /** Values that fit what somebody looks for among them, and those that are chosen first. */
 export function fitting(choices: readonly Choice[], wanted: string, text: string): Choice[] {
-  const word = wanted.trim().toLowerCase()
+  const word = folded(wanted.trim())
   const chosen = (choice: Choice): number => (asks(text, choice.target, ...choice.names) ? 0 : 1)
   return choices
-    .filter((choice) => !word || choice.label.toLowerCase().includes(word) || choice.names.some((name) => name.toLowerCase().includes(word)))
+    .filter((choice) => !word || [choice.label, ...choice.names].some((name) => folded(name).includes(word)))
     .map((choice, at) => ({ choice, rank: chosen(choice), at }))
     .sort((a, b) => a.rank - b.rank || a.at - b.at)
     .map(({ choice }) => choice)

@@ -3,10 +3,12 @@
  * (`sdgen_core/catalog/query.py`) says what a text means; what is not understood here stays as it was typed.
  */
 
-/** Names that mean a field; every other name is a placeholder's, and `@` before one says that it is. */
+import { nameOf } from '../stores/results'
+
+/** Names that mean a field; every other name is a placeholder's, and `@` or quotes around one say that it is. */
 export const FIELDS: ReadonlySet<string> = new Set(
   (
-    'value text negative is verdict score like tag session theme style template model sampler scheduler date seed number width height ' +
+    'value text negative is verdict score contradicts class match promptscore aesthetic like tag session theme style template model sampler scheduler date seed number width height ' +
     'steps cfg rating bytes'
   ).split(' ')
 )
@@ -26,7 +28,11 @@ export const SORTS = [
   'cfg',
   'model',
   'sampler',
-  'session'
+  'session',
+  'match',
+  'promptscore',
+  'aesthetic',
+  'contradicts'
 ] as const
 
 /** One condition, and where it stands: `raw` values as they are typed, `values` as they are meant. */
@@ -34,7 +40,7 @@ export interface Clause {
   start: number
   end: number
   negate: boolean
-  /** Empty for words and phrases of the prompt. */
+  /** As it is typed; empty for words and phrases of the prompt. */
   field: string
   /** Of a verdict or score: the placeholder's. */
   name: string
@@ -55,14 +61,19 @@ const QUOTED = String.raw`"(?:[^"\\]|\\[^])*"`
 const WORD = String.raw`[\p{L}\p{N}_]`
 const SPACE = String.raw`[\s\x1c-\x1f\x85]`
 const VALUE = String.raw`(?:${QUOTED}\*?|[^\s\x1c-\x1f\x85,"])+`
+const FIELD = String.raw`@?(?:${WORD}+|${QUOTED})`
 const TOKEN = new RegExp(
-  String.raw`(${SPACE}*)(-?)(?:(@?${WORD}+):(?:(${WORD}+)(?=[=<>]))?(=(?=[^<>=]))?(${VALUE}(?:,${VALUE})*)|(${QUOTED}\*?)|([^\s\x1c-\x1f\x85"]+))`,
+  String.raw`(${SPACE}*)(-?)(?:(${FIELD}):(?:(${WORD}+)(?=[=<>]))?(=(?=[^<>=]))?(${VALUE}(?:,${VALUE})*)|(${QUOTED}\*?)|([^\s\x1c-\x1f\x85"]+))`,
   'uy'
 )
 const ONE = new RegExp(String.raw`${QUOTED}\*?|[^,"]+`, 'gu')
 const PLAIN = /^[^\s\x1c-\x1f\x85,"\\]+$/u
 const HEADED = new RegExp(String.raw`^${WORD}+[=<>]`, 'u')
-const NAMED = new Set(['verdict', 'score'])
+const BEFORE = new RegExp(`^(${FIELD}):`, 'u')
+const NAMED = new Set(['verdict', 'score', 'contradicts'])
+/** A placeholder before verdicts or a score: in quotes, or a word. */
+const QUOTED_OF = new RegExp(`^(${QUOTED})(?=[=<>])(=(?=[^<>=]))?`, 'u')
+const OF = new RegExp(`^(?:${WORD}+|${QUOTED})=`, 'u')
 
 /** A value as a query has it. */
 export function quoted(value: string): string {
@@ -79,11 +90,16 @@ function unquoted(raw: string): string {
 
 /** The name of a placeholder as the field of a clause. */
 export function fieldOf(placeholder: string): string {
-  return FIELDS.has(placeholder) || placeholder === 'sort' ? `@${placeholder}` : placeholder
+  const name = nameOf(placeholder)
+  return name !== placeholder || FIELDS.has(name) || name === 'sort' ? `@${name}` : name
 }
 
-/** Whether a text can ask for a placeholder of this name. */
-export const writable = (placeholder: string): boolean => new RegExp(`^${WORD}+$`, 'u').test(placeholder)
+/** A field as it is meant, however it is typed: a field's name, or `@` and a placeholder's. */
+export function meaningOf(field: string): string {
+  const name = field.replace(/^@/, '')
+  if (name.startsWith('"')) return `@${unquoted(name)}`
+  return field.startsWith('@') || FIELDS.has(name) || name === 'sort' ? field : `@${field}`
+}
 
 /** The clauses of a text up to the first place that cannot be read, and that place; -1 when there is none. */
 export function clauses(text: string): { clauses: Clause[]; unread: number } {
@@ -94,7 +110,9 @@ export function clauses(text: string): { clauses: Clause[]; unread: number } {
     TOKEN.lastIndex = at
     const match = TOKEN.exec(text)
     if (!match) return { clauses: found, unread: at }
-    const [all, space = '', minus = '', field = '', head = '', sign = '', rest = '', phrase = '', word = ''] = match
+    const [all, space = '', minus = '', field = '', plain = '', equals = '', said = '', phrase = '', word = ''] = match
+    const quote = NAMED.has(field) && !plain ? QUOTED_OF.exec(said) : null
+    const [head, sign, rest] = quote ? [quote[1] ?? '', quote[2] ?? '', said.slice(quote[0].length)] : [plain, equals, said]
     const start = at + space.length
     at += all.length
     const clause: Clause = { start, end: at, negate: minus === '-', field: '', name: '', head: '', raw: [], values: [] }
@@ -105,7 +123,7 @@ export function clauses(text: string): { clauses: Clause[]; unread: number } {
       const raw = rest.match(ONE) ?? []
       const own = NAMED.has(field)
       clause.field = field
-      clause.name = own ? head : ''
+      clause.name = own ? unquoted(head) : ''
       clause.head = own && head ? head + sign : ''
       clause.raw = own ? raw : [head + sign + (raw[0] ?? ''), ...raw.slice(1)]
       clause.values = raw.map(unquoted)
@@ -116,10 +134,8 @@ export function clauses(text: string): { clauses: Clause[]; unread: number } {
   return { clauses: found, unread: -1 }
 }
 
-const bare = (field: string): string => (field.startsWith('@') || FIELDS.has(field) ? field : `@${field}`)
-
 function meant(clause: Clause, target: Target): boolean {
-  if (!clause.field || bare(clause.field) !== bare(target.field) || clause.name !== (target.name ?? '')) return false
+  if (!clause.field || meaningOf(clause.field) !== meaningOf(target.field) || clause.name !== (target.name ?? '')) return false
   return !target.family || clause.values.every((value) => target.family?.includes(value))
 }
 
@@ -166,7 +182,7 @@ export function including(text: string, target: Target, negate: boolean, value: 
   const read = clauses(text)
   const there = read.clauses.find((clause) => clause.negate === negate && meant(clause, target))
   if (there) return replaced(text, there.start, there.end, written(there, [...there.raw, quoted(value)]))
-  const sign = target.name ? `${target.name}=` : ''
+  const sign = target.name ? `${nameOf(target.name)}=` : ''
   const clause = `${negate ? '-' : ''}${target.field}:${sign}${quoted(value)}`
   const end = read.unread < 0 ? text.length : read.unread
   const [before, after] = [text.slice(0, end).trimEnd(), text.slice(end).trimStart()]
@@ -210,12 +226,12 @@ export function typing(text: string, caret: number): Typing {
     token = token.slice(1)
     start++
   }
-  const named = new RegExp(`^(@?${WORD}+):`, 'u').exec(token)
+  const named = BEFORE.exec(token)
   if (!named) return { start, end: caret, field: '', text: token }
   const field = named[1] ?? ''
   start += named[0].length
   token = token.slice(named[0].length)
-  const headed = NAMED.has(field) ? new RegExp(`^${WORD}+=`, 'u').exec(token) : null
+  const headed = NAMED.has(field) ? OF.exec(token) : null
   if (headed) {
     start += headed[0].length
     token = token.slice(headed[0].length)
@@ -231,8 +247,32 @@ export function typing(text: string, caret: number): Typing {
 
 /** The text and the caret after a suggestion (`Hair:Red`, or `Hair:`) was taken for what is being typed. */
 export function completed(text: string, now: Typing, suggestion: string): { text: string; caret: number } {
-  const put = now.field ? suggestion.slice(suggestion.indexOf(':') + 1) : suggestion
+  const put = now.field ? suggestion.replace(BEFORE, '') : suggestion
   return { text: text.slice(0, now.start) + put + text.slice(now.end), caret: now.start + put.length }
+}
+
+/** A condition that has no value yet, a comma after which one is missing, an open quotation: what nobody means yet who still types. */
+const OPEN = new RegExp(String.raw`^-?(?:@?|${FIELD}:(?:=|[<>]=?)?|(?:verdict|score|contradicts):(?:${WORD}+|${QUOTED})[=<>]+)$`, 'u')
+
+/** What of a text can be looked for while its end is still being typed. */
+export function begun(text: string): string {
+  let [start, inside] = [0, false]
+  for (let at = 0; at < text.length; at++) {
+    if (inside && text[at] === '\\') at++
+    else if (text[at] === '"') inside = !inside
+    else if (!inside && /\s/.test(text[at] ?? '')) start = at + 1
+  }
+  const last = text.slice(start)
+  return (inside || OPEN.test(last) ? text.slice(0, start) : text.slice(0, start) + last.replace(/,+$/, '')).trim()
+}
+
+/** The text with the value that an error speaks of replaced by another one; null when it is none of its values. */
+export function mended(text: string, message: string, by: string): string | null {
+  for (const clause of clauses(text).clauses)
+    for (const [at, value] of clause.values.entries())
+      if (clause.field && (message.includes(`${clause.field}:${value} is`) || message.includes(`'${value}' is`)))
+        return replaced(text, clause.start, clause.end, written(clause, clause.raw.map((raw, place) => (place === at ? (value.startsWith('-') ? '-' : '') + quoted(by) : raw))))
+  return null
 }
 
 /** The column (from 1) that an error of the query names; 0 when it names none. */

@@ -20,6 +20,8 @@ export const useSelection = defineStore('selection', () => {
   /** Where a range begins. */
   let anchor = 0
   let before: ReadonlySet<number> = new Set()
+  /** What the focus is in is the answer to this. */
+  let question = results.answered
 
   const count = computed(() => chosen.value.size)
   /** In the order of what is found. */
@@ -33,6 +35,7 @@ export const useSelection = defineStore('selection', () => {
     const id = idAt(place)
     if (!id) return
     focus.value = id
+    question = results.answered
     if (range && results.placeOf(anchor) >= 0) {
       const there = results.placeOf(anchor)
       const between = results.ids.subarray(Math.min(there, place), Math.max(there, place) + 1)
@@ -52,6 +55,7 @@ export const useSelection = defineStore('selection', () => {
   /** Move the keys to a place; what is chosen stays. */
   function goTo(place: number): void {
     focus.value = anchor = idAt(place)
+    question = results.answered
   }
 
   /** A rectangle is being drawn: what is inside is chosen, with `more` besides what was. */
@@ -77,8 +81,17 @@ export const useSelection = defineStore('selection', () => {
     chosen.value = new Set()
   }
 
-  /** Let go what is not found any more. */
-  function prune(): void {
+  /**
+   * Let go what is not found any more. The keys stay at the place of an image that went away, for the next one is there; among the
+   * answers to another question they are nowhere.
+   */
+  function prune(_now: Int32Array, old: Int32Array): void {
+    const same = question === results.answered
+    question = results.answered
+    if (focus.value && results.placeOf(focus.value) < 0) {
+      const place = same ? old.indexOf(focus.value) : -1
+      focus.value = anchor = place < 0 ? 0 : idAt(Math.min(place, results.total - 1))
+    }
     if (!chosen.value.size) return
     const found = new Set(results.ids)
     const kept = [...chosen.value].filter((id) => found.has(id))

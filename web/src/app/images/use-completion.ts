@@ -3,7 +3,7 @@
 import { onBeforeUnmount, ref, shallowRef } from 'vue'
 
 import type { Api } from '../api'
-import type { Typing } from './query-text'
+import { meaningOf, type Typing } from './query-text'
 
 export interface Suggestion {
   /** The clause as the query has it, or a name with its colon. */
@@ -41,7 +41,7 @@ export function useCompletion(api: Api) {
   async function load(now: Typing): Promise<void> {
     const mine = (running = new AbortController())
     try {
-      const answer = await api.get<{ suggestions: Suggestion[] }>('/sdgen/complete', { field: now.field, text: now.text, limit: MOST }, mine.signal)
+      const answer = await api.get<{ suggestions: Suggestion[] }>('/sdgen/complete', { field: now.field && meaningOf(now.field), text: now.text, limit: MOST }, mine.signal)
       if (mine.signal.aborted) return
       const typed = now.field ? `${now.field}:${now.text}` : now.text
       suggestions.value = answer.suggestions.filter(({ text }) => text !== typed)

@@ -15,6 +15,13 @@ const NEWEST = '-started'
 export type Filters = Record<ListName, readonly string[]> &
   Record<FlagName, boolean | null> & { text: string; date: string; images_min: number | null; images_max: number | null; sort: string }
 
+const names = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })
+
+/** Names with how many there are of each, most first; an object by itself has names that look like numbers before all others. */
+export function mostFirst(counts: Readonly<Record<string, number>>): [string, number][] {
+  return Object.entries(counts).sort(([a, n], [b, m]) => m - n || names.compare(a, b))
+}
+
 /** One filter that is set, as a chip shows it: `value` is the name in a list. */
 export interface Chip {
   field: ListName | FlagName | 'text' | 'date' | 'images'

@@ -13,6 +13,7 @@ export const ICONS = {
   redo: 'M13 4l3.5 3.5L13 11M16 7.5H8a4.5 4.5 0 0 0 0 9h4',
   back: 'M12.5 4l-6 6 6 6',
   warn: 'M10 3l7.5 13.5h-15zM10 8v4M10 14.3h.01',
+  keys: 'M2.5 5h15v10h-15zM5.5 8h.01M8.5 8h.01M11.5 8h.01M14.5 8h.01M5.5 12h.01M14.5 12h.01M8 12h4',
   pause: 'M7 4v12M13 4v12',
   play: 'M6 4l10 6-10 6z',
   folder: 'M2.5 15.5v-11h5l2 2h8v9z',

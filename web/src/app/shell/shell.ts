@@ -19,6 +19,8 @@ export interface Shell {
   filters: boolean
   sessions: boolean
   theme: 'auto' | 'light' | 'dark'
+  /** Whether the sheet of all keys is shown. */
+  keys: boolean
 }
 
 export const SHELL: InjectionKey<Shell> = Symbol('shell')
@@ -39,6 +41,7 @@ export function makeShell(width: number): Shell {
   const shell: Shell = reactive({
     ...remembered(),
     width,
+    keys: false,
     get phone() {
       return this.width < PHONE
     },

@@ -49,41 +49,49 @@ export function line(values: readonly (number | null)[], width: number, height: 
   return parts.join(' ')
 }
 
+/** A value of a placeholder. */
+export interface Head {
+  placeholder: string
+  key: string
+  name: string
+}
+
 export interface Heat<T> {
-  rows: string[]
-  columns: string[]
+  rows: Head[]
+  columns: Head[]
   /** Cell of each row and column; undefined where there is none. `heat` is 0 to 1. */
   cells: ({ of: T; heat: number } | undefined)[][]
 }
 
-/** A map of pairs: the value that is in the most of them names rows, the others columns; the hottest is 1. */
-export function heat<T>(pairs: readonly T[], names: (pair: T) => [string, string], worth: (pair: T) => number): Heat<T> {
+/** Values may read alike: their keys tell them apart. */
+export const keyOf = ({ placeholder, key }: Head): string => JSON.stringify([placeholder, key])
+
+/**
+ * A map of pairs; the hottest is 1. Of the two placeholders of a pair, that which is in the most pairs names rows, so that all pairs of
+ * the same two lie the same way; the values of a placeholder are beside each other.
+ */
+export function heat<T>(pairs: readonly T[], heads: (pair: T) => [Head, Head], worth: (pair: T) => number): Heat<T> {
   const often = new Map<string, number>()
-  for (const pair of pairs) for (const name of names(pair)) often.set(name, (often.get(name) ?? 0) + 1)
-  const found = new Map<string, Map<string, T>>()
+  for (const pair of pairs) for (const { placeholder } of heads(pair)) often.set(placeholder, (often.get(placeholder) ?? 0) + 1)
+  const ranked = [...often.keys()].sort((one, other) => (often.get(other) ?? 0) - (often.get(one) ?? 0) || one.localeCompare(other))
+  const rank = ({ placeholder }: Head): number => ranked.indexOf(placeholder)
+  const [down, across] = [new Map<string, Head>(), new Map<string, Head>()]
+  const found = new Map<string, T>()
   for (const pair of pairs) {
-    const [one, other] = names(pair)
-    const swapped = (often.get(other) ?? 0) > (often.get(one) ?? 0)
-    const [row, column] = swapped ? [other, one] : [one, other]
-    const line = found.get(row) ?? new Map<string, T>()
-    found.set(row, line.set(column, pair))
+    const [one, other] = heads(pair)
+    const [row, column] = rank(other) < rank(one) ? [other, one] : [one, other]
+    down.set(keyOf(row), row)
+    across.set(keyOf(column), column)
+    found.set(keyOf(row) + keyOf(column), pair)
   }
-  const rows = [...found.keys()]
-  const heads = [...new Set([...found.values()].flatMap((one) => [...one.keys()]))]
+  const together = (named: Map<string, Head>): Head[] => [...named.values()].sort((one, other) => rank(one) - rank(other))
+  const [rows, columns] = [together(down), together(across)]
   const most = Math.max(...pairs.map(worth), Number.MIN_VALUE)
   const cells = rows.map((row) =>
-    heads.map((column) => {
-      const of = found.get(row)?.get(column)
+    columns.map((column) => {
+      const of = found.get(keyOf(row) + keyOf(column))
       return of && { of, heat: inside(worth(of) / most) }
     })
   )
-  return { rows, columns: heads, cells }
-}
-
-/** Bytes as people say them. */
-export function bytes(count: number, language: string): string {
-  const units = language === 'fr' ? ['o', 'Ko', 'Mo', 'Go', 'To'] : ['B', 'KB', 'MB', 'GB', 'TB']
-  const power = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log(count) / Math.log(1000)))
-  const shown = count / 1000 ** power
-  return `${shown.toLocaleString(language, { maximumFractionDigits: shown < 10 && power ? 1 : 0 })} ${units[power] ?? ''}`
+  return { rows, columns, cells }
 }

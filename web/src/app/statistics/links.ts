@@ -1,6 +1,6 @@
 /** The images behind each number: queries that find just as many. */
 
-import { quoted } from '../stores/results'
+import { nameOf, quoted } from '../stores/results'
 
 /** Statistics count images in the trash and files that are gone, which a query leaves out unless it speaks of them. These do, and hold always. */
 const EVERY = 'is:trash,missing,broken,landscape,portrait,square'
@@ -8,8 +8,8 @@ const JUDGED = 'is:judged,trash,missing'
 
 type Verdicts = 'ok' | 'partial' | 'ko' | 'no-effect' | 'unintended' | 'ok,partial,ko'
 
-const value = (placeholder: string, key: string): string => `@${placeholder}:${quoted(key)}`
-const said = (placeholder: string, verdicts: Verdicts): string => `verdict:${placeholder}=${verdicts}`
+const value = (placeholder: string, key: string): string => `@${nameOf(placeholder)}:${quoted(key)}`
+const said = (placeholder: string, verdicts: Verdicts): string => `verdict:${nameOf(placeholder)}=${verdicts}`
 
 /** Images with a value. */
 export const withValue = (placeholder: string, key: string): string => `${value(placeholder, key)} ${EVERY}`
@@ -17,6 +17,15 @@ export const withValue = (placeholder: string, key: string): string => `${value(
 /** Images in which a value was judged so. */
 export const judgedSo = (placeholder: string, key: string, verdicts: Verdicts): string =>
   `${value(placeholder, key)} ${said(placeholder, verdicts)} ${JUDGED}`
+
+/** Images with a value that nothing was said about yet, to be judged. */
+export const toJudge = (placeholder: string, key: string): string => `${value(placeholder, key)} verdict:${nameOf(placeholder)}=none`
+
+/** Images with any value of a placeholder. */
+export const ofPlaceholder = (name: string): string => `verdict:${nameOf(name)}=none,ok,partial,ko,no-effect,unintended ${EVERY}`
+
+/** Of what `q` finds, images in which some value was judged so; of an image several may have been. */
+export const someJudged = (q: string, verdicts: Verdicts): string => q && `${q} verdict:${verdicts}`
 
 interface Pair {
   first_placeholder: string

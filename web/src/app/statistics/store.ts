@@ -7,7 +7,7 @@ import { useApi, usePlatform, useTexts } from '../provided'
 import { within } from '../stores/results'
 import { useViews } from '../views'
 import { both } from './links'
-import { asked, readTable, type Row, type Shown, type Success, type Totals, writeTable } from './tables'
+import { asked, type Row, type Shown, type Success, type Totals } from './tables'
 
 /** How long (ms) news are collected. */
 const PATIENCE = 500
@@ -17,13 +17,13 @@ interface Answer<T> {
   remarks: string[]
 }
 
-export function useStatistics() {
+/** A table; which one, `shown` says. */
+export function useStatistics(shown: () => Shown) {
   const api = useApi()
   const platform = usePlatform()
   const texts = useTexts()
   const views = useViews()
 
-  const shown = computed(() => readTable(views.now.table))
   const query = computed(() => within(views.now.session, views.now.q))
   const rows = shallowRef<Row[] | null>(null)
   const totals = shallowRef<Totals | null>(null)
@@ -44,7 +44,7 @@ export function useStatistics() {
     running?.abort()
     const mine = (running = new AbortController())
     loading.value = true
-    const { table, period } = shown.value
+    const { table, period } = shown()
     const { name, by } = asked(table, period)
     try {
       if (table === 'overview') {
@@ -71,7 +71,7 @@ export function useStatistics() {
   const soon = (): void => void (timer ??= setTimeout(() => void load(), PATIENCE))
 
   watch(
-    () => JSON.stringify([query.value, shown.value.table, shown.value.period]),
+    () => JSON.stringify([query.value, shown().table, shown().period]),
     () => {
       rows.value = null
       if (views.now.screen === 'statistics') void load()
@@ -92,23 +92,10 @@ export function useStatistics() {
     clearTimeout(timer)
   })
 
-  function show(change: Partial<Shown>): void {
-    const next = { ...shown.value, ...(change.table && { sort: '' }), ...change }
-    views.go({ table: writeTable(next) })
-  }
-
   /** Open the images that `q` finds among those that the statistics are about; `session`: of a session's own row. */
   function open(q: string, session = views.now.session): void {
     views.go({ screen: 'images', session, q: both(views.now.q, q) })
   }
 
-  const csv = computed(() => {
-    const { name, by } = asked(shown.value.table, shown.value.period)
-    const search = new URLSearchParams({ form: 'csv', ...(query.value && { q: query.value }), ...(by && { by }) })
-    return platform.url(`/sdgen/statistics/${name}?${search}`)
-  })
-
-  return { shown, query, rows, totals, time, remarks, loading, error, load, show, open, csv }
+  return { rows, totals, time, remarks, loading, error, load, open }
 }
-
-export type Statistics = ReturnType<typeof useStatistics>

@@ -1,7 +1,7 @@
 /** Which tables there are, their columns, and the order of their rows. */
 
 import type { components } from '../openapi'
-import { behindSum, judgedSo, ofModel, ofPeriod, pairJudged, withValue } from './links'
+import { behindSum, judgedSo, ofModel, ofPeriod, ofPlaceholder, pairJudged, someJudged, toJudge, withValue } from './links'
 
 type Schemas = components['schemas']
 export type Totals = Schemas['TotalsRow']
@@ -34,32 +34,30 @@ const counts = (['ok', 'partial', 'ko'] as const).map((name) =>
 const successes: Column[] = [
   column('placeholder', 'text'),
   column('text', 'text', (row: Success) => withValue(row.placeholder ?? '', row.key ?? '')),
-  column('rate', 'bar'),
-  column('needs'),
+  column('rate', 'bar', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'ok,partial,ko')),
+  column('needs', 'number', (row: Success) => toJudge(row.placeholder ?? '', row.key ?? '')),
   column('judged', 'number', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'ok,partial,ko')),
   ...counts,
   column('no_effect', 'number', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'no-effect')),
   column('unintended', 'number', (row: Success) => judgedSo(row.placeholder ?? '', row.key ?? '', 'unintended')),
   column('images', 'number', (row: Success) => withValue(row.placeholder ?? '', row.key ?? ''))
 ]
-/** Of groups verdicts are counted, of which an image may have several: these numbers are no numbers of images. */
+/** Of groups verdicts are counted, of which an image may have several: there are fewer images behind them. */
 const groups = (query: (name: string) => string): Column[] => [
   column('group', 'text', (row: Success) => query(row.group ?? '')),
-  column('rate', 'bar'),
+  column('rate', 'bar', (row: Success) => someJudged(query(row.group ?? ''), 'ok,partial,ko')),
   column('needs'),
-  column('judged'),
-  column('ok'),
-  column('partial'),
-  column('ko'),
-  column('images')
+  column('judged', 'number', (row: Success) => someJudged(query(row.group ?? ''), 'ok,partial,ko')),
+  ...(['ok', 'partial', 'ko'] as const).map((name) => column(name, 'number', (row: Success) => someJudged(query(row.group ?? ''), name))),
+  column('images', 'number', (row: Success) => query(row.group ?? ''))
 ]
 const impacts: Column[] = [
   column('placeholder', 'text'),
   column('text', 'text', (row: ValueImpact) => withValue(row.placeholder, row.key)),
-  column('distance', 'share'),
+  column('distance', 'share', (row: ValueImpact) => withValue(row.placeholder, row.key)),
   column('dead', 'word'),
-  column('images'),
-  column('pairs')
+  column('images', 'number', (row: ValueImpact) => withValue(row.placeholder, row.key)),
+  column('pairs', 'number', (row: ValueImpact) => withValue(row.placeholder, row.key))
 ]
 const sums = ['images', 'gone', 'judged', 'favourites', 'interesting', 'trash', 'failed', 'rated'].map((name) => column(name, 'number', () => behindSum(name)))
 
@@ -70,11 +68,15 @@ export const COLUMNS: Record<Exclude<Table, 'overview'>, Column[]> = {
     column('placeholder', 'text'),
     column('text', 'text', (row: Stability) => withValue(row.placeholder, row.key)),
     column('works', 'word'),
-    column('share', 'bar'),
-    column('seeds'),
+    column('share', 'bar', (row: Stability) => judgedSo(row.placeholder, row.key, 'ok,partial,ko')),
+    column('seeds', 'number', (row: Stability) => judgedSo(row.placeholder, row.key, 'ok,partial,ko')),
     column('judged', 'number', (row: Stability) => judgedSo(row.placeholder, row.key, 'ok,partial,ko'))
   ],
-  impact: [column('placeholder', 'text'), column('distance', 'share'), column('values'), column('dead'), column('pairs')],
+  impact: [
+    column('placeholder', 'text', (row: Impact) => ofPlaceholder(row.placeholder)),
+    column('distance', 'share', (row: Impact) => ofPlaceholder(row.placeholder)),
+    ...['values', 'dead', 'pairs'].map((name) => column(name, 'number', (row: Impact) => ofPlaceholder(row.placeholder)))
+  ],
   'impact-values': impacts,
   dead: impacts,
   pairs: [
@@ -82,14 +84,14 @@ export const COLUMNS: Record<Exclude<Table, 'overview'>, Column[]> = {
     column('second_text', 'text', (row: PairRow) => withValue(row.second_placeholder, row.second_key)),
     column('both_ko', 'number', (row: PairRow) => pairJudged(row, 'ko', 'ko')),
     column('images', 'number', (row: PairRow) => pairJudged(row, 'ok,partial,ko', 'ok,partial,ko')),
-    column('lift', 'times'),
-    column('lift_low', 'times'),
-    column('first_alone', 'share'),
-    column('second_alone', 'share')
+    column('lift', 'times', (row: PairRow) => pairJudged(row, 'ko', 'ko')),
+    column('lift_low', 'times', (row: PairRow) => pairJudged(row, 'ko', 'ko')),
+    column('first_alone', 'share', (row: PairRow) => judgedSo(row.first_placeholder, row.first_key, 'ok,partial,ko')),
+    column('second_alone', 'share', (row: PairRow) => judgedSo(row.second_placeholder, row.second_key, 'ok,partial,ko'))
   ],
   models: groups(ofModel),
   time: groups(ofPeriod),
-  sessions: [column('name', 'text', () => behindSum('images')), column('started', 'date'), column('status', 'status'), ...sums, column('bytes', 'bytes'), column('model', 'text')]
+  sessions: [column('name', 'text', () => behindSum('images')), column('started', 'date'), column('status', 'status'), ...sums, column('bytes', 'bytes', () => behindSum('images')), column('model', 'text', (row: Session) => ofModel(row.model ?? ''))]
 }
 
 /** The table's name at the server, and its groups. */
@@ -119,6 +121,16 @@ export function readTable(text: string): Shown {
 }
 
 export const writeTable = ({ table, sort, period }: Shown): string => `${table}:${sort}:${period === 'week' ? '' : period}`.replace(/:+$/, '').replace(/^overview$/, '')
+
+/** The table at the server's address, as a file: CSV for spreadsheets, JSON for programs. */
+export function fileOf({ table, period }: Shown, query: string, form: 'csv' | 'json'): string {
+  const { name, by } = asked(table, period)
+  const search = new URLSearchParams({ ...(form === 'csv' && { form }), ...(query && { q: query }), ...(by && { by }) })
+  return `/sdgen/statistics/${name}?${search}`
+}
+
+/** What stands beside a table where there is room: what is worst beside the sums, the sums beside all others. */
+export const beside = ({ table, period }: Shown): Shown => ({ table: table === 'overview' ? 'failing' : 'overview', sort: '', period })
 
 /** What sorting by a column does next: greatest first, least first, the server's own order. Texts begin with A. */
 export function nextSort(sort: string, { name, kind }: Column): string {

@@ -1,13 +1,14 @@
 /** Saying what one thinks of images: shown at once, written behind in order, taken back without end. */
 
 import { defineStore } from 'pinia'
-import { ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef, type WritableComputedRef } from 'vue'
 
 import { type Api, ApiError, type Card, type ImageDetails, type Judged, type Turned } from '../api'
 import type { Platform } from '../platform'
 import type { Texts } from '../texts'
 import { useDetails } from '../viewer/details'
 import { useResults } from './results'
+import { stepOf } from './step'
 
 export type Mark = NonNullable<Card['mark']>
 export type Verdict = 'ok' | 'partial' | 'ko' | 'no-effect' | 'unintended'
@@ -29,8 +30,8 @@ interface Step {
 }
 
 export const useJudging = defineStore('judging', () => {
-  const undoable = ref<string | null>(null)
-  const redoable = ref<string | null>(null)
+  const undoable = inWords()
+  const redoable = inWords()
   /** How many writes are on their way. */
   const writing = ref(0)
   /** The images that the last undo or redo was about. */
@@ -53,19 +54,18 @@ export const useJudging = defineStore('judging', () => {
     ;({ api, platform, texts } = given)
     stop?.()
     stop = platform.on('images', ({ changed }) => heard?.(changed))
-    void steps()
   }
 
-  /** What could be taken back before anything was said here. */
-  async function steps(): Promise<void> {
-    try {
-      const state = await api?.catalog()
-      if (!state || writing.value || done.length) return
-      undoable.value = state.steps.undo
-      redoable.value = state.steps.redo
-    } catch {
-      // The first step tells it.
-    }
+  /** A step in the user's language; those of unknown kinds as the server calls them. */
+  function named(label: string | null): string | null {
+    const step = label === null ? null : stepOf(label)
+    return (step && texts?.step(step)) ?? label
+  }
+
+  /** Keeps what the server calls a step, and gives it in the user's language. */
+  function inWords(): WritableComputedRef<string | null> {
+    const label = ref<string | null>(null)
+    return computed({ get: () => named(label.value), set: (to) => (label.value = to) })
   }
 
   /** Ask when everything before is written. Throws what the server says. */
@@ -87,7 +87,7 @@ export const useJudging = defineStore('judging', () => {
     try {
       return await ask(to)
     } catch (error) {
-      if (error instanceof ApiError && error.code !== 'server-error') throw error
+      if (error instanceof ApiError && error.code !== 'server-error' && error.code !== 'no-answer') throw error
       await new Promise((resolve) => setTimeout(resolve, AWAY))
       return ask(to)
     }
@@ -231,7 +231,7 @@ export const useJudging = defineStore('judging', () => {
         putBack() // somebody else has judged in between: it was their step
         turned.value = []
       }
-      return answer.label
+      return named(answer.label)
     } catch (error) {
       putBack()
       complain(error)

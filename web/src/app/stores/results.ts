@@ -26,6 +26,11 @@ export function quoted(name: string): string {
   return /^[\w.-]+$/.test(name) ? name : `"${name.replace(/(["\\])/g, '\\$1')}"`
 }
 
+/** A placeholder's name as it stands behind `@`, and before verdicts and scores: in quotes unless it is a plain word. */
+export function nameOf(placeholder: string): string {
+  return /^[\p{L}\p{N}_]+$/u.test(placeholder) ? placeholder : `"${placeholder.replace(/(["\\])/g, '\\$1')}"`
+}
+
 const questionOf = (query: string, order: string): string => `${order}\n${query}`
 
 interface Flight {

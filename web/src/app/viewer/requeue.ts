@@ -4,6 +4,8 @@ type Graph = Record<string, { class_type?: string; inputs?: Record<string, unkno
 
 const SEEDS = new Set(['seed', 'noise_seed'])
 const SAVER = 'SDGenSessionSave'
+/** Where sessions are saved below ComfyUI's output folder, unless somebody set another place. */
+const FOLDER = 'sdgen'
 /** ComfyUI's page counts seeds in numbers that JavaScript holds exactly. */
 const MOST = 2 ** 48
 
@@ -17,8 +19,8 @@ function isSeed([name, value]: [string, unknown], seed: string): boolean {
 }
 
 /**
- * The graph with another seed wherever the image's own stands. A session's save node gets no item: the image is none of the session's,
- * and is saved beside it.
+ * The graph with another seed wherever the image's own stands, also in the name of its file. A session's save node gets no item: the image
+ * is none of the session's, and is saved in the folder that sessions are in.
  */
 export function reseeded(graph: object, seed: string, fresh: number): object {
   const out: Graph = {}
@@ -26,9 +28,15 @@ export function reseeded(graph: object, seed: string, fresh: number): object {
     const inputs = Object.entries(node.inputs ?? {}).map((input) => [input[0], isSeed(input, seed) ? fresh : input[1]] as const)
     const given = Object.fromEntries<unknown>(inputs)
     if (node.class_type === SAVER) given.item = ''
+    if (typeof given.filename_prefix === 'string') given.filename_prefix = besideSessions(given.filename_prefix, seed, fresh)
     out[id] = { ...node, inputs: given }
   }
   return out
+}
+
+function besideSessions(prefix: string, seed: string, fresh: number): string {
+  const name = prefix.replace(`seed-${seed}`, `seed-${fresh}`)
+  return name.includes('/') ? name : `${FOLDER}/${name}`
 }
 
 /** Different seeds, none of them `seed`. */

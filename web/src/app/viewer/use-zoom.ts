@@ -16,8 +16,8 @@ export function useZoom(stage: Ref<HTMLElement | null>, image: () => Size, moves
   const dragging = ref(false)
   const now = computed(() => (chosen.value ? held(chosen.value, image(), room.value) : fitted(image(), room.value)))
   const isLarge = computed(() => overflows(now.value, image(), room.value))
-  /** Of a picture's pixels on the screen's pixels, as people say it. */
-  const percent = computed(() => Math.round(now.value.scale * devicePixelRatio * 100))
+  /** Of a picture's pixels on the screen's own. */
+  const scale = computed(() => now.value.scale * devicePixelRatio)
 
   const middle = (): Point => ({ x: room.value.width / 2, y: room.value.height / 2 })
 
@@ -38,6 +38,13 @@ export function useZoom(stage: Ref<HTMLElement | null>, image: () => Size, moves
     if (chosen.value) fit()
     else if (Math.abs(now.value.scale * devicePixelRatio - 1) > 0.01 && now.value.scale * devicePixelRatio < 1) full(point)
     else zoom(2, point)
+  }
+
+  /** Look elsewhere, by shares of the stage; false where all of the image is in view. */
+  function pan(dx: number, dy: number): boolean {
+    if (!isLarge.value) return false
+    chosen.value = held({ ...now.value, x: now.value.x - dx * room.value.width, y: now.value.y - dy * room.value.height }, image(), room.value)
+    return true
   }
 
   // ---- pointers ------------------------------------------------------------------------------------------------------------
@@ -112,5 +119,5 @@ export function useZoom(stage: Ref<HTMLElement | null>, image: () => Size, moves
   })
   onBeforeUnmount(() => watching?.disconnect())
 
-  return { now, percent, dragging, isLarge, isFitted: computed(() => !chosen.value), zoom, fit, full, larger: () => zoom(STEP), smaller: () => zoom(1 / STEP), down, move, up }
+  return { now, scale, dragging, isLarge, isFitted: computed(() => !chosen.value), zoom, fit, full, larger: () => zoom(STEP), smaller: () => zoom(1 / STEP), pan, down, move, up }
 }

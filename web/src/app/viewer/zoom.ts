@@ -1,5 +1,7 @@
 /** Where an image is on its stage. Pure arithmetic: pixels of the stage, from its upper left corner. */
 
+import type { Handlers } from '../keys'
+
 export interface Size {
   width: number
   height: number
@@ -21,14 +23,32 @@ export interface StageHandle {
   smaller: () => void
   fit: () => void
   full: () => void
+  /** Look further right and down by shares of the stage; false where there is nothing to see. */
+  pan: (dx: number, dy: number) => boolean
   /** Of the image's pixels on the screen's, and whether that is as it fits. */
-  percent: number
+  scale: number
   isFitted: boolean
 }
 
 const MOST = 16
-/** One step of a wheel, of a key. */
+/** One step of a wheel, of a key; and how far a key looks elsewhere, as a share of the stage. */
 export const STEP = 1.25
+const PAN = 0.15
+
+/** The keys that do something with a stage. */
+export function zoomKeys(stage: () => StageHandle | null): Handlers {
+  const pan = (dx: number, dy: number) => (): unknown => stage()?.pan(dx * PAN, dy * PAN) ?? false
+  return {
+    zoomIn: () => stage()?.larger(),
+    zoomOut: () => stage()?.smaller(),
+    fit: () => stage()?.fit(),
+    fullSize: () => stage()?.full(),
+    panLeft: pan(-1, 0),
+    panRight: pan(1, 0),
+    panUp: pan(0, -1),
+    panDown: pan(0, 1)
+  }
+}
 
 /** All of the image, as large as the stage allows. */
 export function fitted(image: Size, stage: Size): Zoom {

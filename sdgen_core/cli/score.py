@@ -1,0 +1,233 @@
+"""`sdgen score`, `sdgen report`: what images show of their values, and what was said of a session."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import SDGenError, nearest_names, shown
+from ..sessions.files import write_atomic
+from .output import (
+    counted,
+    fail,
+    print_error,
+    print_event,
+    print_json,
+    print_table,
+    progress_events,
+    reporting,
+    visible,
+)
+
+if TYPE_CHECKING:
+    from ..catalog.library import Library
+    from ..scoring.pipeline import Progress
+    from ..scoring.service import Scoring
+
+CatalogOption = Annotated[
+    Path | None, typer.Option("--catalog", help="Folder of the catalog's databases; see `sdgen catalog status`.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_WORST = 10
+_PICTURES = 8  # of each value that fails
+
+
+@reporting
+def score(
+    sessions: Annotated[
+        list[str],
+        typer.Argument(
+            help="Sessions: ids or names as `sdgen catalog sessions` shows them, or session folders, which are imported.",
+            metavar="SESSION...",
+        ),
+    ],
+    scorer: Annotated[
+        str,
+        typer.Option("--scorer", help="The model: demo, a file in a folder of scorers, or open_clip's name and tag."),
+    ] = "demo",
+    scorers: Annotated[
+        list[Path] | None, typer.Option("--scorers", help="Folder with weights for scoring. May be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    download: Annotated[
+        bool, typer.Option("--download", help="The weights may be fetched from open_clip's hub.")
+    ] = False,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=4096, help="Images that the model sees at once.")] = 32,
+    catalog: CatalogOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Score sessions: how sure is it that each image shows the values it was made with?
+
+    Images that were seen before are not read again. Exit code 1 when images could not be read; Ctrl+C loses a batch at most.
+    """
+    from ..scoring.models import load
+    from ..scoring.service import Scoring
+
+    failures = 0
+    with _library(catalog) as library:
+        slugs = [_slug(library, given) for given in sessions]
+        folder = library.folder / "scoring"
+        backend = load(scorer, scorers or [], device=device, download=download, memory=folder / "models.json")
+        scoring = Scoring(library.catalog, library.file, folder)
+        for slug in dict.fromkeys(slugs):
+            with _shown(json) as tell:
+                report = scoring.score(slug, backend, batch=batch, progress=tell)
+            failures += len(report["failures"])
+            if json:
+                print_event("done", report)
+            else:
+                _print(report)
+    if failures:
+        fail(1)
+
+
+@reporting
+def report(
+    session: Annotated[str, typer.Argument(help="The session: its id, its name, or its folder.")],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with figures and images to this file.", metavar="FILE")
+    ] = None,
+    catalog: CatalogOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What was last said of a session by `sdgen score`: classes, success of each value, values that fail, agreement with people."""
+    from ..scoring.service import Scoring
+
+    with _library(catalog) as library:
+        slug = _slug(library, session)
+        scoring = Scoring(library.catalog, library.file, library.folder / "scoring")
+        found = scoring.report(slug)
+        if html:
+            write_atomic(html, _page(library, scoring, found).encode("utf-8"))
+            print(f"written: {shown(html)}", file=sys.stderr)
+    if json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _page(library: Library, scoring: Scoring, found: dict[str, Any]) -> str:
+    from ..scoring.page import Picture, page
+
+    def pictures(placeholder: str, key: str) -> list[Picture]:
+        out = []
+        for thumb, file, score in scoring.weakest(found["session"], placeholder, key, _PICTURES):
+            made = library.thumbnail(thumb, 256)
+            out.append(Picture(made if isinstance(made, bytes) else made.read_bytes(), file, score))
+        return out
+
+    return page(found, pictures)
+
+
+@contextlib.contextmanager
+def _library(folder: Path | None) -> Iterator[Library]:
+    from ..catalog.library import Library
+    from ..catalog.scan.importer import default_catalog
+
+    library = Library(folder or default_catalog(), [])
+    try:
+        for said in library.catalog.remarks:
+            print(f"warning: {said}", file=sys.stderr)
+        yield library
+    finally:
+        library.stop()
+
+
+def _slug(library: Library, given: str) -> str:
+    """The session that is meant. A folder is looked through first. Raises ``unknown-session``."""
+    from ..catalog.scan.importer import Importer
+
+    store = library.catalog.index.store
+    folder = Path(given).resolve()
+    if folder.is_dir():
+        Importer(library.catalog.index).run([folder])
+        rows = store.rows("SELECT slug FROM session WHERE folder=? AND missing=0", (str(folder),))
+    else:
+        rows = store.rows("SELECT slug FROM session WHERE slug=?", (given,))
+        rows = rows or store.rows("SELECT slug FROM session WHERE name=? AND missing=0", (given,))
+    if len(rows) == 1:
+        return str(rows[0][0])
+    if rows:
+        ids = ", ".join(slug for (slug,) in rows[:5])
+        raise SDGenError(
+            "unknown-session", f"{counted(len(rows), 'session')} are called {given!r}: {ids}", hint="Give an id."
+        )
+    known = [name for row in store.rows("SELECT slug, name FROM session WHERE missing=0") for name in row]
+    near = nearest_names(given, known)
+    hint = "`sdgen catalog sessions` shows ids and names; a session's folder will do too."
+    raise SDGenError("unknown-session", f"there is no session {given!r}", hint=hint, nearest=near)
+
+
+@contextlib.contextmanager
+def _shown(json: bool) -> Iterator[Callable[[Progress], None]]:
+    """What shows the progress: lines of JSON, or a bar on a terminal."""
+    if json:
+        yield progress_events(vars)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("images"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("images", total=None, speed="")
+
+        def show(progress: Progress) -> None:
+            bar.update(task, total=progress.total, completed=progress.done, speed=f"{progress.per_second:.0f} a second")
+
+        yield show
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _print(found: dict[str, Any]) -> None:
+    """A report for people."""
+    for failure in found["failures"]:
+        print_error(SDGenError(failure["error"], f"{failure['file']}: {failure['message']}", hint=failure["hint"]))
+    seen = f"{counted(found['images'], 'image')}, {found['embedded']:,} new, by {found['scorer']} in {found['seconds']:.1f} s"
+    print(visible(f"{found['name']} ({found['session']}): {seen}"))
+    if "classes" not in found:
+        print("cancelled: what the model saw is kept")
+        return
+    classes = ", ".join(f"{n:,} {name}" for name, n in found["classes"].items() if n)
+    done = "complete" if found["complete"] else "not complete"
+    print(f"{classes}; {found['flagged']:,} flagged; mean {_percent(found['mean'])}, {done}")
+    rows = []
+    for each in found["placeholders"]:
+        basis = (
+            f"{counted(each['labels'], 'verdict')}, ECE {each['error']:.3f}" if each["calibrated"] else "uncalibrated"
+        )
+        rows.append([each["placeholder"], each["reason"] or basis, _percent(each["separation"]), _alike(each)])
+    print_table(["placeholder", "basis", "told apart", "not told apart"], _escaped(rows))
+    worst = [
+        [rate["placeholder"], rate["key"], f"{rate['matching']:,} of {rate['images']:,}", _interval(rate)]
+        for rate in found["failing"][:_WORST]
+    ]
+    if worst:
+        print_table(["weakest values", "", "shown in", "95 % interval"], _escaped(worst))
+
+
+def _interval(rate: dict[str, Any]) -> str:
+    return f"{_percent(rate['low'])} to {_percent(rate['high'])}"
+
+
+def _alike(each: dict[str, Any]) -> str:
+    return "; ".join(" = ".join(group["keys"]) for group in each["alike"])
+
+
+def _escaped(rows: list[list[Any]]) -> list[list[str]]:
+    return [[visible(str(cell)).replace("[", r"\[") for cell in row] for row in rows]

@@ -1,0 +1,247 @@
+"""Sessions that wait to be scored, and the thread that scores them while nobody renders.
+
+What is ordered is written down: a program that ends goes on where it was when it starts again. While ComfyUI renders, the model gives
+back the accelerator's memory and waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError
+from ..sessions.files import write_atomic
+from . import QUEUE
+from .models import ScorerModel, available, load
+from .service import Scoring
+from .settings import ScoringSettings
+
+if TYPE_CHECKING:
+    from ..catalog.library import Library
+    from .backends import Backend
+    from .pipeline import Progress
+
+log = logging.getLogger("sdgen")
+
+#: Seconds between two looks whether ComfyUI still renders, and between two words about how far it is.
+_LOOK, _TELL_EVERY = 0.5, 0.25
+#: What has gone wrong is kept of so many sessions.
+_KEPT = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """A session, by its slug, that is to be scored by the scorer of this name."""
+
+    session: str
+    scorer: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A session that could not be scored."""
+
+    session: str
+    error: str
+    message: str
+    hint: str
+
+
+class Jobs:
+    """The queue of a library. ``busy`` says whether ComfyUI renders, ``folders`` are those with scorers, ``folder`` is where embeddings,
+    reports and the queue are kept. Told is the kind "scoring" with what ``state`` gives, and "images" for those that have other scores.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        folder: Path,
+        folders: Sequence[Path],
+        *,
+        busy: Callable[[], bool] = lambda: False,
+        settings: Callable[[], ScoringSettings] | None = None,
+        loaded: Callable[[str], Backend] | None = None,
+    ) -> None:
+        self._settings = settings or ScoringSettings
+        self._library, self._folder, self._folders, self._busy = library, folder, tuple(folders), busy
+        self._loaded = loaded or (lambda name: load(name, self._folders, memory=folder / "models.json"))
+        self._wake = threading.Condition()
+        self._waiting: list[Job] = []
+        self._now: Job | None = None
+        self._progress: Progress | None = None
+        self._failed: list[Failed] = []
+        self._cancelled = self._stopping = self._held = False
+        self._told = 0.0
+        self._thread: threading.Thread | None = None
+
+    # ---- asked from anywhere -------------------------------------------------------------------------------------------------
+
+    def scorers(self) -> list[ScorerModel]:
+        """The scorers that are there, the demo's first."""
+        return available(self._folders)
+
+    def start(self) -> None:
+        """Go on with what was waiting when the program ended."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            self._add(Job(**one) for one in json.loads(self._file.read_text(encoding="utf-8")))
+
+    def order(self, sessions: Iterable[str], scorer: str) -> dict[str, Any]:
+        """Have sessions scored, behind those that wait already; gives ``state``. Raises ``unknown-session`` and ``scorer-missing`` before
+        anything is ordered."""
+        from .material import session_of
+
+        wanted = [Job(slug, scorer) for slug in dict.fromkeys(sessions)]
+        for job in wanted:
+            session_of(self._library.catalog, job.session)
+        self._check(scorer)
+        self._add(wanted)
+        return self.state()
+
+    def cancel(self, session: str | None = None) -> dict[str, Any]:
+        """Leave out a session, also while it is scored; without one, all. What was seen of it is kept."""
+        with self._wake:
+            self._waiting = [job for job in self._waiting if session is not None and job.session != session]
+            if self._now and session in (None, self._now.session):
+                self._cancelled = True
+            self._write()
+            self._wake.notify_all()
+        return self.state()
+
+    def state(self) -> dict[str, Any]:
+        """``running`` (slug or None), ``scorer``, ``done`` of ``total`` images, ``per_second``, ``left`` (s), ``held`` (ComfyUI renders),
+        ``waiting`` slugs, ``failed`` sessions of late."""
+        with self._wake:
+            now, progress = self._now, self._progress
+            return {
+                "running": now.session if now else None,
+                "scorer": now.scorer if now else None,
+                "done": progress.done if progress else 0,
+                "total": progress.total if progress else 0,
+                "per_second": progress.per_second if progress else 0.0,
+                "left": progress.left if progress else None,
+                "held": self._held,
+                "waiting": [job.session for job in self._waiting],
+                "failed": [asdict(one) for one in self._failed],
+            }
+
+    def report(self, session: str) -> dict[str, Any]:
+        """See ``Scoring.report``."""
+        return self._scoring().report(session)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End soon. What waits is written down."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    # ---- the queue -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / QUEUE
+
+    def _scoring(self) -> Scoring:
+        return Scoring(self._library.catalog, self._library.file, self._folder, self._settings())
+
+    def _check(self, scorer: str) -> None:
+        problems = {one.name: one.problem for one in self.scorers()}
+        if problems.get(scorer):
+            raise SDGenError("scorer-missing", f"{scorer}: {problems[scorer]}")
+
+    def _add(self, jobs: Iterable[Job]) -> None:
+        with self._wake:
+            for job in jobs:
+                if job not in self._waiting and (job != self._now or self._cancelled):
+                    self._waiting.append(job)
+                    self._failed = [one for one in self._failed if one.session != job.session]
+            self._write()
+            if self._waiting and self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="sdgen-scoring", daemon=True)
+                self._thread.start()
+            self._wake.notify_all()
+
+    def _write(self) -> None:
+        """Write the queue down, that which is being done first. A queue that cannot be written is still worked off."""
+        jobs = [*([self._now] if self._now and not self._cancelled else []), *self._waiting]
+        with contextlib.suppress(SDGenError, OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(self._file, json.dumps([asdict(job) for job in jobs]).encode("utf-8"), durable=False)
+
+    # ---- in the thread -------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                self._score(job)
+            except SDGenError as error:
+                self._fail(job, error)
+            except Exception as error:  # the other sessions are waiting
+                log.exception("SDGen: session %s was not scored", job.session)
+                self._fail(job, SDGenError("scorer-failed", f"{type(error).__name__}: {error}"))
+
+    def _next(self) -> Job | None:
+        with self._wake:
+            if self._now is not None and not self._stopping:
+                self._now, self._progress = None, None
+                self._write()
+                self._tell()
+            self._wake.wait_for(lambda: self._stopping or self._waiting)
+            if self._stopping:
+                return None
+            self._now, self._cancelled = self._waiting.pop(0), False
+            self._tell()
+            return self._now
+
+    def _score(self, job: Job) -> None:
+        self._hold(None)
+        if self._over():
+            return
+        backend = self._loaded(job.scorer)
+        self._scoring().score(
+            job.session,
+            backend,
+            cancelled=self._over,
+            progress=self._advance,
+            wait=lambda: self._hold(backend),
+            written=lambda ids: self._library.tell("images", added=[], changed=ids, session=job.session),
+        )
+
+    def _over(self) -> bool:
+        return self._cancelled or self._stopping
+
+    def _hold(self, backend: Backend | None) -> None:
+        """Come back when nobody renders, or when it is over."""
+        if not self._busy() or self._over():
+            return
+        if backend is not None:
+            backend.release()
+        with self._wake:
+            self._held = True
+            self._tell()
+            while self._busy() and not self._over():
+                self._wake.wait(_LOOK)
+            self._held = False
+            self._tell()
+
+    def _advance(self, progress: Progress) -> None:
+        with self._wake:
+            self._progress = progress
+            if time.monotonic() - self._told >= _TELL_EVERY:
+                self._tell()
+
+    def _fail(self, job: Job, error: SDGenError) -> None:
+        with self._wake:
+            self._failed = [*self._failed, Failed(job.session, error.code, str(error), error.advice)][-_KEPT:]
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        self._library.tell("scoring", **self.state())

@@ -1,0 +1,161 @@
+"""Probabilities before anybody has judged an image: how high each text stands by itself, and how far the value that is shown stands out.
+
+The percentile of an image among those that were asked for other values (``calibration.background``) orders images well, but it is no
+probability: images that all show something else are spread evenly over it, with a half in the middle. So what is around an image is
+described: the similarity of image i and value v is a_i + b_v + noise, and ``effect`` more if v is what the image shows. It shows the
+value it was asked for, one of the others, or none of them, in shares that are found together with the rest, by expectation maximisation
+(Dempster, Laird and Rubin, 1977). A column may stand for texts that name no value: it stands out in no image, and images that were asked
+for it are to show none. Few images move these numbers little from where a model's own temperature puts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+#: Images of which the numbers are found; more would change nothing.
+MOST_IMAGES = 2000
+#: As many images as these count what is believed before: how many show what was asked for, another value, none.
+_BEFORE = (20.0, 9.0, 1.0)
+#: And these: for the effect, the noise, and the level of a text.
+_EFFECT_WEIGHT, _NOISE_WEIGHT, _LEVEL_WEIGHT = 3.0, 20.0, 1.0
+#: The square of the effect in noises that is believed before.
+_CLEAR = 6.0
+_STEPS, _ENOUGH = 50, 1e-6
+#: An effect of less noise than this is none; so many images are needed to say so.
+UNSEEN, LEAST_IMAGES = 0.75, 20
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """``texts``: (k,), the b of each value, 0 on average; ``effect`` and ``noise`` in similarities; ``shares`` of images that show the
+    value asked for, another one, none; ``instead``: (k,), how often each value is that other one, 1 in all. ``fitted``: whether images
+    said so; otherwise it is what is believed before. ``absent``: the column of texts that name no value, None for no such column."""
+
+    texts: Floats
+    effect: float
+    noise: float
+    shares: tuple[float, float, float]
+    instead: Floats
+    fitted: bool
+    absent: int | None = None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no value stands out in the images that were looked at."""
+        return self.fitted and self.effect < UNSEEN * self.noise
+
+    def corrected(self, similarities: Floats) -> Floats:
+        """(n, k) similarities without what belongs to the texts. No value at all stands between those that are shown and the others."""
+        out = similarities - self.texts
+        if self.absent is not None:
+            out[:, self.absent] += self.effect / 2
+        return out
+
+    def probabilities(self, similarities: Floats, asked: Ints) -> Floats:
+        """(n,) probabilities that images show what they were asked for. Never lower for a higher similarity with that."""
+        import numpy as np
+
+        return _shown(self, similarities - self.texts, asked)[1][np.arange(len(asked)), asked]
+
+
+def believed(values: int, scale: float, absent: int | None = None) -> Levels:
+    """What is believed before any image: a value stands out so that ``scale``, the model's temperature, is right."""
+    import numpy as np
+
+    effect = _CLEAR / scale
+    shares = tuple(part / sum(_BEFORE) for part in _BEFORE)
+    return Levels(
+        np.zeros(values),
+        effect,
+        (effect / scale) ** 0.5,
+        (shares[0], shares[1], shares[2]),
+        np.full(values, 1 / values),
+        False,
+        absent,
+    )
+
+
+def estimate(similarities: Floats, asked: Ints, scale: float, absent: int | None = None) -> Levels:
+    """From (n, k) similarities and what (n,) images were asked for.
+
+    With one value asked for in all of them nothing can be said: that all show it, or that its text stands high, looks the same.
+    """
+    import numpy as np
+
+    n, k = similarities.shape
+    now = believed(k, scale, absent)
+    if n < 2 or (asked == asked[0]).all():
+        return now
+    if n > MOST_IMAGES:  # evenly over how much they look like what was asked for, so that their order does not matter
+        order = np.argsort(similarities[np.arange(n), asked] - similarities.mean(1), kind="stable")
+        some = order[np.linspace(0, n - 1, MOST_IMAGES).astype(np.int64)]
+        similarities, asked = similarities[some], asked[some]
+    around = similarities - similarities.mean(1, keepdims=True)
+    for _ in range(_STEPS):
+        new = _better(now, around, asked, scale)
+        done = abs(new.effect - now.effect) < _ENOUGH * now.noise and abs(new.shares[0] - now.shares[0]) < _ENOUGH
+        now = new
+        if done:
+            break
+    if len(asked) < LEAST_IMAGES and now.unseen:  # too few to say that
+        return replace(now, effect=UNSEEN * now.noise)
+    return now
+
+
+def _shown(levels: Levels, corrected: Floats, asked: Ints) -> tuple[Floats, Floats]:
+    """Similarities around the mean of their image, and (n, k) probabilities that each value is what the image shows."""
+    import numpy as np
+
+    k = corrected.shape[1]
+    around = corrected - corrected.mean(1, keepdims=True)
+    rows = np.arange(len(asked))
+    own, none = np.log(levels.shares[0]), np.log(levels.shares[2])
+    other = np.log(levels.shares[1] * levels.instead / (1 - levels.instead[asked])[:, None])
+    logs = (levels.effect * around - levels.effect**2 * (1 - 1 / k) / 2) / levels.noise**2
+    if levels.absent is not None:
+        logs[:, levels.absent] = 0.0  # as for none: nothing stands out
+    logs += other
+    logs[rows, asked] += own - other[rows, asked]
+    top = np.maximum(logs.max(1), none)
+    weights = np.exp(logs - top[:, None])
+    return around, weights / (weights.sum(1) + np.exp(none - top))[:, None]
+
+
+def _better(now: Levels, around: Floats, asked: Ints, scale: float) -> Levels:
+    """One step: numbers that make the images likelier. ``around``: (n, k), each row 0 on average."""
+    import numpy as np
+
+    n, k = around.shape
+    corrected, shown = _shown(now, around - now.texts, asked)
+    part = 1 - 1 / k  # what is left of the effect in a value when the mean of its image is taken away
+    rows = np.arange(n)
+    own, other = float(shown[rows, asked].sum()), float(shown.sum())
+    instead = shown.sum(0) - np.bincount(asked, shown[rows, asked], k) + _BEFORE[1] / k
+    if now.absent is not None:
+        shown[:, now.absent] = 0.0
+    some = float(shown.sum())
+    seen = float((shown * corrected).sum())
+    before = believed(k, scale)
+    effect = (seen / part + before.effect * _EFFECT_WEIGHT) / (some + _EFFECT_WEIGHT)
+    rest = float((corrected**2).sum()) - 2 * effect * seen + effect**2 * part * some
+    noise = (max(0.0, rest) + before.noise**2 * _NOISE_WEIGHT) / (n * (k - 1) + _NOISE_WEIGHT)
+    texts = (around - effect * (shown - shown.sum(1, keepdims=True) / k)).sum(0) / (n + _LEVEL_WEIGHT)
+    counts = np.array([own, other - own, n - other]) + _BEFORE
+    shares = (counts / counts.sum()).tolist()
+    return Levels(
+        texts - texts.mean(),
+        max(effect, 1e-9),
+        noise**0.5,
+        (shares[0], shares[1], shares[2]),
+        instead / instead.sum(),
+        True,
+        now.absent,
+    )

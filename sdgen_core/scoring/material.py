@@ -1,0 +1,123 @@
+"""What is known of a session before a model looks at it: its images, what each was asked to show, and what people said of that.
+
+Images and verdicts are those of the catalog; the values that could have been asked for are those of the manifest, for an image is held
+against what it might show instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..catalog.fields import VERDICTS
+from ..catalog.records import value_key, value_text
+from ..errors import SDGenError, nearest_names
+from ..sessions.reading import load_manifest
+from .values import Values
+
+if TYPE_CHECKING:
+    from ..catalog.catalog import Catalog
+    from ..catalog.store import Store
+
+#: Values of a placeholder that no image was asked for and that are looked for all the same: more would cost time and tell nothing new.
+MOST_UNUSED = 64
+_VERDICTS = (None, *VERDICTS)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A session of n images whose files are there, in the session's order.
+
+    ``ids`` in the index; ``keys``: ``image.thumb``, by which embeddings and scores are kept; ``prompts``: positive ones;
+    ``placeholders``; ``verdicts``: placeholder -> what people said of each image's value (one of ``fields.VERDICTS``, or None).
+    """
+
+    slug: str
+    name: str
+    ids: list[int]
+    keys: list[str]
+    prompts: list[str]
+    placeholders: tuple[Values, ...]
+    verdicts: Mapping[str, list[str | None]]
+
+    @property
+    def judged(self) -> bool:
+        """Whether people said anything about a value."""
+        return any(verdict for column in self.verdicts.values() for verdict in column)
+
+
+def read(catalog: Catalog, slug: str) -> Material:
+    """A session by its slug, as it is now. Raises ``unknown-session`` with the nearest slugs."""
+    store = catalog.index.store
+    session, name, folder = session_of(catalog, slug)
+    images = store.rows(
+        "SELECT image.id, thumb, coalesce(positive, '') FROM image LEFT JOIN prompt ON prompt.id = prompt"
+        " WHERE session=? AND missing=0 AND broken=0 ORDER BY number, batch, image.id",
+        (session,),
+    )
+    row = {image: n for n, (image, _, _) in enumerate(images)}
+    asked: dict[str, list[str | None]] = {}
+    verdicts: dict[str, list[str | None]] = {}
+    texts: dict[str, dict[str, str]] = {}
+    for image, placeholder, key, text, verdict in _values(store, session):
+        if image in row:
+            asked.setdefault(placeholder, [None] * len(row))[row[image]] = key
+            verdicts.setdefault(placeholder, [None] * len(row))[row[image]] = _VERDICTS[verdict]
+            texts.setdefault(placeholder, {})[key] = text
+    others = _available(Path(folder))
+    placeholders = [
+        Values.of(each, {**used, **_some(others.get(each, {}), used)}, asked[each]) for each, used in texts.items()
+    ]
+    ids, keys, prompts = (list(column) for column in zip(*images, strict=True)) if images else ([], [], [])
+    return Material(slug, name, ids, keys, prompts, tuple(placeholders), verdicts)
+
+
+def session_of(catalog: Catalog, slug: str) -> tuple[int, str, str]:
+    """A session's id in the index, its name and its folder. Raises ``unknown-session`` with the nearest slugs."""
+    store = catalog.index.store
+    rows = store.rows("SELECT id, coalesce(title, name), folder FROM session WHERE slug=?", (slug,))
+    if not rows:
+        near = nearest_names(slug, [known for (known,) in store.rows("SELECT slug FROM session")])
+        raise SDGenError("unknown-session", f"there is no session {slug!r}", nearest=near)
+    session, name, folder = rows[0]
+    return int(session), str(name), str(folder)
+
+
+def _values(store: Store, session: int) -> list[Any]:
+    return store.rows(
+        "SELECT image, placeholder.name, key, text, verdict FROM image JOIN image_value ON image = image.id"
+        " JOIN value ON value.id = value JOIN placeholder ON placeholder.id = placeholder"
+        " WHERE session=? AND missing=0 AND broken=0 ORDER BY placeholder.id, image",
+        (session,),
+    )
+
+
+def _available(folder: Path) -> dict[str, dict[str, str]]:
+    """Placeholder -> key -> text of all values that the session's record names; nothing where there is no record."""
+    try:
+        data = load_manifest(folder)
+    except (SDGenError, OSError):
+        return {}
+    own = data.snapshot.get("sdgen")
+    named = own.get("keys") if isinstance(own, Mapping) else None
+    out: dict[str, dict[str, str]] = {}
+    for placeholder, known in data.variations.items():
+        texts = [value_text(value) for value in known["available"]]
+        said = named.get(placeholder) if isinstance(named, Mapping) else None
+        keys = said.get("available_keys") if isinstance(said, Mapping) else None
+        if not isinstance(keys, list) or len(keys) != len(texts):
+            keys = [value_key(text) for text in texts]
+        out[placeholder] = dict(zip(map(str, keys), texts, strict=True))
+    return out
+
+
+def _some(available: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:
+    """Values that were not asked for; of very many always the same few."""
+    known = set(used.values())
+    left = [key for key, text in available.items() if key not in used and text not in known]
+    left.sort(key=lambda key: hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    chosen = set(left[:MOST_UNUSED])
+    return {key: text for key, text in available.items() if key in chosen}

@@ -1,0 +1,369 @@
+"""Sessions are scored: their images are embedded, held against the values they were asked for, and the catalog is told.
+
+What costs time is kept in ``folder``: embeddings of images and of texts, by model. All else is made anew each time, so that verdicts,
+other words for a value or other thresholds need no image. A report of each session lies beside its embeddings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..catalog.machine import Machine
+from ..catalog.score_columns import ImageScores, Scorer, ValueScores
+from ..errors import SDGenError, nearest_names
+from ..sessions.files import write_atomic
+from ..sessions.naming import safe_name
+from .calibration import Calibration
+from .cascade import CascadeSettings
+from .cascade_session import LookedAgain, look_again
+from .cascade_store import CascadeStore
+from .classes import Classes, classify, failing, value_rates
+from .decoding import decode
+from .embeddings import KEY_BYTES, EmbeddingFile, EmbeddingStore
+from .material import Material, read, session_of
+from .pipeline import BATCH, Failure, Progress, embed
+from .pipeline import Report as Embedded
+from .settings import ScoringSettings
+from .texts import cleaned
+from .values import (
+    Described,
+    PlaceholderScores,
+    Values,
+    calibrate,
+    describe,
+    prompt_scores,
+    score,
+    truths,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..catalog.catalog import Catalog
+    from .backends import Backend
+
+    Vectors = NDArray[np.float32]
+
+#: Of reports; those of another form are made anew.
+FORM = 1
+#: Sessions that a calibration is fitted to, those with most verdicts first: beyond them nothing changes any more.
+MOST_JUDGED = 40
+#: Texts that go through the model between two looks whether it is to end.
+_TEXTS = 32
+#: Where the embeddings of texts are, among those of sessions.
+_WORDS = "_texts"
+
+
+class _Cancelled(Exception):
+    """Somebody does not want to wait any longer."""
+
+
+class Scoring:
+    """Scores the sessions of a catalog. ``file`` gives an image's path by its id, ``folder`` is where embeddings and reports are kept.
+
+    Safe for many threads; two that score the same session do the work twice.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        file: Callable[[int], Path],
+        folder: Path,
+        settings: ScoringSettings | None = None,
+    ) -> None:
+        said = settings or ScoringSettings()
+        self._catalog, self._file, self._folder = catalog, file, folder
+        self._thresholds, self._wording, self._cascade = said.thresholds, said.wording, said.cascade
+        self._store, self._machine = EmbeddingStore(folder), Machine(catalog)
+
+    def score(
+        self,
+        slug: str,
+        backend: Backend,
+        *,
+        batch: int = BATCH,
+        threads: int | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        progress: Callable[[Progress], None] = lambda _: None,
+        wait: Callable[[], None] = lambda: None,
+        written: Callable[[list[int]], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Score a session, as far as its images can be read, and give its report (see ``report``).
+
+        ``written`` is called with the ids of the images that have other scores now; the other arguments are those of ``pipeline.embed``.
+        What was cancelled has its embeddings kept and says nothing about images yet.
+        Raises ``unknown-session``, ``nothing-to-score``, and what the model, the embeddings and the catalog raise.
+        """
+        begun = time.monotonic()
+        material = read(self._catalog, slug)
+        if not material.ids:
+            raise SDGenError("nothing-to-score", f"session {material.name} has no images")
+        file = self._store.file(backend.identity, backend.width, slug)
+        paths, gone = self._unseen(material, file)
+        embedded = embed(
+            paths, backend, file, batch=batch, threads=threads, cancelled=cancelled, progress=progress, wait=wait
+        )
+        embedded.failures += gone
+        embedded.known = len(material.ids) - len(paths) - len(gone)
+        try:
+            if embedded.cancelled:
+                raise _Cancelled
+            found, placeholders, prompts, described = self._looked_at(
+                material, backend, file, self._encoder(backend, cancelled, wait)
+            )
+            again, tiers = self._looked_again(found, placeholders, described, backend, cancelled)
+            placeholders = tuple(one.scores for one in again)
+        except _Cancelled:
+            return {**_report(material, backend, embedded, begun), "cancelled": True}
+        classes = classify(placeholders, len(found.ids), self._thresholds)
+        scorer = Scorer(backend.identity, backend.name)
+        written(self._machine.write(slug, scorer, _columns(found, again, classes, prompts)))
+        report = _report(material, backend, embedded, begun)
+        report |= self._said(slug, placeholders, classes, prompts)
+        report["cascade"] = tiers
+        write_atomic(self._report_path(backend.identity, slug), json.dumps(report, ensure_ascii=False).encode("utf-8"))
+        return report
+
+    def report(self, slug: str) -> dict[str, Any]:
+        """What was last said of a session: ``images`` of which ``embedded`` now and ``failures`` (file, error), ``classes``, ``mean``,
+        ``complete``, ``placeholders`` (``PlaceholderScores.summary``), ``rates`` of values and those ``failing``, ``agreement`` with
+        people. Raises ``not-scored``."""
+        paths = self._folder.glob(f"*/{self._report_path('', slug).name}")
+        found = [report for path in paths if (report := _read(path))]
+        if not found:
+            known = {path.name.removesuffix(".json") for path in self._folder.glob("*/*.json")}
+            raise SDGenError(
+                "not-scored",
+                f"session {slug!r} was not scored",
+                nearest=nearest_names(slug, sorted(known)),
+            )
+        return max(found, key=lambda report: int(report["at"]))
+
+    def weakest(self, slug: str, placeholder: str, key: str, limit: int) -> list[tuple[str, str, float]]:
+        """Images that least show a value that they were asked for, below ``match``: content key, file, score. The least first."""
+        session = session_of(self._catalog, slug)[0]
+        return self._catalog.index.store.rows(
+            "SELECT thumb, file, score FROM image JOIN image_value ON image = image.id JOIN value ON value.id = value"
+            " JOIN placeholder ON placeholder.id = placeholder"
+            " WHERE session=? AND placeholder.name=? AND key=? AND score<? ORDER BY score, number LIMIT ?",
+            (session, placeholder, key, self._thresholds.match, limit),
+        )
+
+    # ---- parts of it ---------------------------------------------------------------------------------------------------------
+
+    def _unseen(self, material: Material, file: EmbeddingFile) -> tuple[list[tuple[bytes, Path]], list[Failure]]:
+        """The files by key of the images without an embedding, and those that are not where they should be. The others need no file."""
+        keys = [bytes.fromhex(key) for key in material.keys]
+        found, gone = [], []
+        for image, key, seen in zip(material.ids, keys, file.vectors(keys)[1].tolist(), strict=True):
+            if seen:
+                continue
+            try:
+                found.append((key, self._file(image)))
+            except SDGenError as error:
+                gone.append(Failure(key, f"image {image}", error))
+        return found, gone
+
+    def _looked_at(
+        self, material: Material, backend: Backend, file: EmbeddingFile, encode: Callable[[Sequence[str]], Vectors]
+    ) -> tuple[Material, tuple[PlaceholderScores, ...], Any, list[Described]]:
+        """What is said of those images of a session that have embeddings."""
+        found, vectors = _embedded(material, file)
+        described = describe(found.placeholders, encode, self._wording)
+        calibrations = self._calibrate(backend, found, vectors, described, encode)
+        placeholders = score(vectors, described, backend.scale, calibrations)
+        words = [cleaned(prompt) for prompt in found.prompts]
+        distinct = {text: None for text in words if text}
+        if not distinct:
+            return found, placeholders, None, described
+        rows = {text: n for n, text in enumerate(distinct)}
+        texts = encode(list(distinct))
+        import numpy as np
+
+        said = np.full(len(words), np.nan)
+        some = np.array([text in rows for text in words], bool)
+        said[some] = prompt_scores(vectors[some], texts[[rows[text] for text in words if text in rows]])
+        return found, placeholders, said, described
+
+    def _looked_again(
+        self,
+        found: Material,
+        placeholders: Sequence[PlaceholderScores],
+        described: Sequence[Described],
+        backend: Backend,
+        cancelled: Callable[[], bool],
+    ) -> tuple[list[LookedAgain], list[dict[str, Any]]]:
+        """What the further tiers of the cascade say of what is unsure, and what became of each tier."""
+        ids = dict(zip(found.keys, found.ids, strict=True))
+        store = CascadeStore(self._folder / "cascade.db" if self._cascade else None)
+        try:
+            again, report = look_again(
+                placeholders,
+                described,
+                found.keys,
+                self._cascade or CascadeSettings(),
+                backend,
+                lambda key: decode(self._file(ids[key])),
+                store,
+                stop=cancelled,
+            )
+        finally:
+            store.close()
+        return again, [tier.to_dict() for tier in report.tiers]
+
+    def _encoder(
+        self, backend: Backend, cancelled: Callable[[], bool], wait: Callable[[], None]
+    ) -> Callable[[Sequence[str]], Vectors]:
+        """Texts -> vectors, through the model only those that it never saw."""
+        file = self._store.file(backend.identity, backend.width, _WORDS)
+
+        def encode(texts: Sequence[str]) -> Vectors:
+            keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=KEY_BYTES).digest() for text in texts]
+            known = file.vectors(keys)[1]
+            new = dict.fromkeys(n for n, there in enumerate(known) if not there)
+            todo = list({keys[n]: n for n in new}.values())
+            for at in range(0, len(todo), _TEXTS):
+                wait()
+                if cancelled():
+                    raise _Cancelled
+                some = todo[at : at + _TEXTS]
+                file.append([keys[n] for n in some], backend.encode_texts([texts[n] for n in some]))
+            return file.vectors(keys)[0]
+
+        return encode
+
+    def _calibrate(
+        self,
+        backend: Backend,
+        here: Material,
+        vectors: Vectors,
+        described: Sequence[Described],
+        encode: Callable[[Sequence[str]], Vectors],
+    ) -> Mapping[str, Calibration]:
+        """Calibrations of the placeholders of a session, from what people said about it and about others with the same placeholders."""
+        wanted = {each.name for each in here.placeholders}
+        judged = [(said, truths(here.verdicts[said.name])) for said in score(vectors, described, backend.scale)]
+        for slug in self._judged():
+            file = self._store.file(backend.identity, backend.width, slug)
+            if slug == here.slug or not len(file.keys()):
+                continue
+            other, others = _embedded(read(self._catalog, slug), file, wanted)
+            told = score(others, describe(other.placeholders, encode, self._wording), backend.scale)
+            judged += [(said, truths(other.verdicts[said.name])) for said in told]
+        found = calibrate(judged)
+        scorer = Scorer(backend.identity, backend.name)
+        for name in wanted:
+            fitted = found.get(name)
+            self._machine.save_calibration(scorer, name, fitted.to_dict() if fitted else None)
+        return found
+
+    def _judged(self) -> list[str]:
+        """Slugs of sessions with verdicts about values, most verdicts first."""
+        rows = self._catalog.index.store.rows(
+            "SELECT slug, sum(verdicts) FROM image_said JOIN session ON session.id = image_said.session"
+            " WHERE verdicts > 0 GROUP BY session ORDER BY 2 DESC LIMIT ?",
+            (MOST_JUDGED,),
+        )
+        return [slug for slug, _ in rows]
+
+    def _said(
+        self, slug: str, placeholders: Sequence[PlaceholderScores], classes: Classes, prompts: Any
+    ) -> dict[str, Any]:
+        rates = value_rates(placeholders, self._thresholds)
+        return {
+            "classes": classes.counts,
+            "mean": classes.mean,
+            "complete": classes.complete,
+            "flagged": int(classes.flagged.sum()),
+            "prompt_score": None if prompts is None else float(prompts[prompts == prompts].mean()),
+            "placeholders": [each.summary() for each in placeholders],
+            "rates": [asdict(rate) for rate in rates],
+            "failing": [asdict(rate) for rate in failing(rates)],
+            "agreement": [
+                one.to_dict() for one in self._machine.agreement(f'session:"{slug}"', self._thresholds.match)
+            ],
+        }
+
+    def _report_path(self, identity: str, slug: str) -> Path:
+        return self._folder / identity / f"{safe_name(slug)}.json"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A report; None for what is none, or of another form: the session is to be scored again."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and found.get("form") == FORM:
+            return found
+    return None
+
+
+def _embedded(material: Material, file: EmbeddingFile, only: set[str] | None = None) -> tuple[Material, Vectors]:
+    """A session without the images that have no embedding, and the embeddings of the others; ``only`` these placeholders."""
+    vectors, there = file.vectors([bytes.fromhex(key) for key in material.keys])
+    rows = there.nonzero()[0].tolist()
+
+    def those(column: Sequence[Any]) -> list[Any]:
+        return [column[n] for n in rows]
+
+    placeholders = tuple(
+        Values(each.name, each.texts, each.asked[there])
+        for each in material.placeholders
+        if only is None or each.name in only
+    )
+    found = Material(
+        material.slug,
+        material.name,
+        those(material.ids),
+        those(material.keys),
+        those(material.prompts),
+        placeholders,
+        {name: those(column) for name, column in material.verdicts.items()},
+    )
+    return found, vectors[there]
+
+
+def _columns(found: Material, again: Sequence[LookedAgain], classes: Classes, prompts: Any) -> ImageScores:
+    values = {
+        one.scores.name: ValueScores(
+            [one.scores.keys[n] if n >= 0 else None for n in one.scores.asked.tolist()],
+            one.scores.probabilities.tolist(),
+            one.methods,
+            one.calibrated,
+        )
+        for one in again
+    }
+    return ImageScores(
+        found.keys,
+        classes.classes.tolist(),
+        classes.scores.tolist(),
+        classes.flagged.tolist(),
+        None if prompts is None else prompts.tolist(),
+        None,
+        values,
+    )
+
+
+def _report(material: Material, backend: Backend, embedded: Embedded, begun: float) -> dict[str, Any]:
+    """What is said of any run, also of one that was cancelled."""
+    return {
+        "form": FORM,
+        "session": material.slug,
+        "name": material.name,
+        "scorer": backend.name,
+        "identity": backend.identity,
+        "at": int(time.time() * 1000),
+        "seconds": round(time.monotonic() - begun, 3),
+        "images": len(material.ids),
+        "known": embedded.known,
+        "embedded": embedded.made,
+        "cancelled": embedded.cancelled,
+        "failures": [{"file": one.name, **one.error.to_dict()} for one in embedded.failures],
+    }

@@ -1,0 +1,184 @@
+"""Sessions scored behind: in order, while nobody renders, cancelled, failed, and gone on with after a restart."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from sdgen_core.catalog.library import Library
+from sdgen_core.catalog.scan.importer import Importer
+from sdgen_core.errors import SDGenError
+from sdgen_core.scoring.jobs import Jobs
+
+from .colours import SeesColours, session
+
+COLOURS = ["Red", "Green", "Blue", "Red", "Green", "Blue"]
+
+
+class Gated(SeesColours):
+    """The fake, which encodes nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+        self.reached = threading.Event()
+        self.released = 0
+
+    def encode_images(self, batch):
+        self.reached.set()
+        assert self.open.wait(30)
+        return super().encode_images(batch)
+
+    def release(self):
+        self.released += 1
+
+
+@pytest.fixture
+def library(tmp_path):
+    root = tmp_path / "library"
+    for name in "abc":
+        session(root / f"20251120_100000-{name}", COLOURS)
+    library = Library(tmp_path / "catalog", [root])
+    Importer(library.catalog.index).run([root])
+    library.told = []
+    library.heard.append(lambda kind, data: library.told.append((kind, data)))
+    yield library
+    library.stop()
+
+
+@pytest.fixture
+def slugs(library):
+    return [slug for (slug,) in library.catalog.index.store.rows("SELECT slug FROM session ORDER BY folder")]
+
+
+@pytest.fixture
+def made(library, tmp_path):
+    every = []
+
+    def make(backend, **more):
+        every.append(Jobs(library, tmp_path / "scoring", [], loaded=lambda name: backend, **more))
+        return every[-1]
+
+    yield make
+    for one in every:
+        one.stop()
+
+
+def until(found):
+    deadline = time.monotonic() + 30
+    while not found():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def idle(jobs):
+    until(lambda: jobs.state()["running"] is None and not jobs.state()["waiting"])
+
+
+def test_sessions_are_scored_one_behind_the_other(library, slugs, made):
+    backend = Gated()
+    jobs = made(backend)
+    state = jobs.order([*slugs, slugs[0]], "demo")
+    assert len(state["waiting"]) + (state["running"] is not None) == 3
+    until(backend.reached.is_set)
+    assert jobs.state()["running"] == slugs[0] and jobs.state()["waiting"] == slugs[1:]
+    assert jobs.order([slugs[0], slugs[2]], "demo")["waiting"] == slugs[1:]  # nothing is done twice
+    backend.open.set()
+    idle(jobs)
+    assert backend.images == 18 and jobs.report(slugs[2])["classes"]["success"] == 6
+    scored = [data["running"] for kind, data in library.told if kind == "scoring" and data["running"]]
+    assert list(dict.fromkeys(scored)) == slugs
+    assert [data["session"] for kind, data in library.told if kind == "images"] == slugs
+    assert sum(len(data["changed"]) for kind, data in library.told if kind == "images") == 18
+    assert json.loads((jobs._folder / "queue.json").read_text()) == []
+
+
+def test_it_waits_while_comfyui_renders_and_gives_the_memory_back(slugs, made):
+    backend, busy = Gated(), threading.Event()
+    backend.open.set()
+    busy.set()
+    jobs = made(backend, busy=busy.is_set)
+    jobs.order(slugs[:1], "demo")
+    until(lambda: jobs.state()["held"])
+    assert backend.images == 0
+    busy.clear()
+    idle(jobs)
+    assert backend.images == 6 and not jobs.state()["held"]
+
+    # it begins while a session is scored: before the next batch
+    backend.open.clear()
+    backend.reached.clear()
+    jobs.order(slugs[1:2], "demo")
+    until(backend.reached.is_set)
+    busy.set()
+    backend.open.set()
+    idle_or_held = lambda: jobs.state()["held"] or jobs.state()["running"] is None  # noqa: E731
+    until(idle_or_held)
+    busy.clear()
+    idle(jobs)
+    assert backend.images == 12
+
+
+def test_one_is_left_out_or_all(slugs, made):
+    backend = Gated()
+    jobs = made(backend)
+    jobs.order(slugs, "demo")
+    until(backend.reached.is_set)
+    assert jobs.cancel(slugs[1])["waiting"] == [slugs[2]]
+    jobs.cancel()
+    backend.open.set()
+    idle(jobs)
+    with pytest.raises(SDGenError, match="not scored"):
+        jobs.report(slugs[0])
+    jobs.order(slugs[:1], "demo")  # what was seen is known
+    idle(jobs)
+    assert jobs.report(slugs[0])["known"] == 6 and backend.images == 6
+
+
+def test_what_fails_is_said_and_the_others_are_scored(library, slugs, made):
+    backend = SeesColours()
+    broken = {slugs[1]: SDGenError("scorer-out-of-memory", "too little memory"), slugs[2]: RuntimeError("odd")}
+    jobs = made(backend)
+    scoring = jobs._scoring()
+    real = scoring.score
+
+    def score(slug, *rest, **more):
+        if slug in broken:
+            raise broken[slug]
+        return real(slug, *rest, **more)
+
+    scoring.score = score
+    jobs._scoring = lambda: scoring
+    state = jobs.order(slugs, "demo")
+    idle(jobs)
+    failed = {one["session"]: one["error"] for one in jobs.state()["failed"]}
+    assert failed == {slugs[1]: "scorer-out-of-memory", slugs[2]: "scorer-failed"}
+    assert jobs.report(slugs[0])["images"] == 6
+    broken.clear()
+    jobs.order(slugs[1:], "demo")
+    idle(jobs)
+    assert jobs.state()["failed"] == [] and jobs.report(slugs[2])["images"] == 6
+    with pytest.raises(SDGenError) as caught:
+        jobs.order([slugs[0], "nobody"], "demo")
+    assert caught.value.code == "unknown-session" and state
+
+
+def test_it_goes_on_after_a_restart(slugs, made, tmp_path):
+    backend = Gated()
+    jobs = made(backend)
+    jobs.order(slugs, "demo")
+    until(backend.reached.is_set)
+    stopping = threading.Thread(target=jobs.stop)
+    stopping.start()
+    backend.open.set()
+    stopping.join(30)
+    assert [one["session"] for one in json.loads((tmp_path / "scoring" / "queue.json").read_text())] == slugs
+    again = made(backend)
+    again.start()
+    idle(again)
+    assert backend.images == 18 and again.report(slugs[2])["images"] == 6
+    (tmp_path / "scoring" / "queue.json").write_text("torn", encoding="utf-8")
+    made(backend).start()  # a queue that cannot be read is none

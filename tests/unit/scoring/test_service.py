@@ -1,0 +1,204 @@
+"""Whole sessions scored: what the catalog is told, what is kept, what is said of what cannot be scored."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from sdgen_core.catalog.library import Library
+from sdgen_core.catalog.machine import Machine
+from sdgen_core.catalog.scan.importer import Importer
+from sdgen_core.errors import SDGenError
+from sdgen_core.scoring.classes import Thresholds
+from sdgen_core.scoring.page import Picture, page
+from sdgen_core.scoring.service import Scoring
+from sdgen_core.scoring.settings import ScoringSettings
+from sdgen_core.scoring.texts import Wording
+
+from .colours import SeesColours, session
+
+#: The last two were to be red and green.
+SHOWN = ["Red"] * 5 + ["Green"] * 5 + ["Blue"] * 6
+ASKED = ["Red"] * 5 + ["Green"] * 5 + ["Blue"] * 4 + ["Red", "Green"]
+
+
+@pytest.fixture
+def library(tmp_path):
+    root = tmp_path / "library"
+    session(root / "20251120_100000-coats", SHOWN, ASKED)
+    library = Library(tmp_path / "catalog", [root])
+    Importer(library.catalog.index).run([root])
+    yield library
+    library.stop()
+
+
+def scoring(library, **settings):
+    return Scoring(library.catalog, library.file, library.folder / "scoring", ScoringSettings(**settings))
+
+
+def slug_of(library, folder="coats"):
+    [(slug,)] = library.catalog.index.store.rows("SELECT slug FROM session WHERE folder LIKE ?", (f"%{folder}",))
+    return slug
+
+
+def scores(library):
+    rows = library.catalog.index.store.rows(
+        "SELECT file, score FROM image JOIN image_value ON image = image.id JOIN value ON value.id = value"
+        " JOIN placeholder ON placeholder.id = placeholder WHERE name='Colour' ORDER BY file"
+    )
+    return [score for _, score in rows]
+
+
+def test_the_catalog_is_told_what_images_show(library):
+    report = scoring(library).score(slug_of(library), SeesColours())
+    found = scores(library)
+    assert all(score > 0.8 for score in found[:14]) and all(score < 0.5 for score in found[14:])
+    assert report["classes"] == {"success": 14, "partial": 0, "failed": 2, "none": 0}
+    assert report["flagged"] == 2 and report["complete"] and report["failures"] == []
+    catalog = library.catalog
+    assert len(catalog.snapshot.find(_query("class:failed"))[0]) == 2
+    assert len(catalog.snapshot.find(_query("score:Colour<0.5 is:flagged"))[0]) == 2
+    assert [rate["matching"] for rate in report["failing"]] == [5, 5]  # of red and green six each were asked for
+    [colour, quality] = report["placeholders"]
+    assert (colour["reason"], colour["calibrated"], quality["reason"]) == (None, False, "quality")
+    assert scoring(library).report(slug_of(library)) == report
+
+
+def _query(text):
+    from sdgen_core.catalog.query import parse
+
+    return parse(text)
+
+
+def test_what_was_seen_is_not_looked_at_again(library):
+    backend = SeesColours()
+    first = scoring(library).score(slug_of(library), backend)
+    seen = (backend.images, backend.texts)
+    again = scoring(library, thresholds=Thresholds(success=0.3, partial=0.2)).score(slug_of(library), backend)
+    assert (backend.images, backend.texts) == seen == (16, seen[1])
+    assert (first["embedded"], again["embedded"], again["known"]) == (16, 0, 16)
+    # other words for a value are new texts, and nothing else is
+    scoring(library, wording=Wording({"Colour": ["somebody in a {}"]})).score(slug_of(library), backend)
+    assert backend.images == 16 and backend.texts > seen[1]
+
+
+def test_verdicts_of_people_make_probabilities_and_are_held_against_them(library, tmp_path):
+    root = tmp_path / "library"
+    for n in range(3):
+        session(root / f"20251121_10000{n}-more{n}", SHOWN, ASKED)
+    Importer(library.catalog.index).run([root])
+    backend, work = SeesColours(), scoring(library)
+    for n in range(3):
+        work.score(slug_of(library, f"more{n}"), backend)
+    more = library.catalog.index.store.rows(
+        "SELECT image.id, file FROM image JOIN session ON session.id = session WHERE folder LIKE '%more%'"
+    )
+    for verdict, those in (("ok", lambda n: n < 14), ("ko", lambda n: n >= 14)):
+        images = [image for image, file in more if those(int(file[6:10]))]
+        library.catalog.judge(images, "value/Colour", verdict)
+    report = work.score(slug_of(library), backend)
+    colour = report["placeholders"][0]
+    assert colour["calibrated"] and colour["labels"] == 48 and colour["error"] <= 0.15 and colour["auc"] > 0.95
+    found = scores(library)
+    assert Machine(library.catalog).calibrations(backend.identity)["Colour"]["labels"] == 48
+    assert len(found) == 64
+    judged = work.score(slug_of(library, "more0"), backend)
+    [overall, *_] = judged["agreement"]
+    assert overall["ok_seen"] == 14 and overall["ko_unseen"] == 2
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_scored(library, tmp_path):
+    [folder] = (tmp_path / "library").iterdir()
+    (folder / "image_0003.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (folder / "image_0004.png").unlink()
+    report = scoring(library).score(slug_of(library), SeesColours())
+    assert len(report["failures"]) == 2 and report["embedded"] == 14
+    assert sum(report["classes"].values()) == 14
+    assert {failure["error"] for failure in report["failures"]} >= {"missing-file"}
+
+
+def test_scoring_can_be_cancelled_and_goes_on_where_it_was(library):
+    backend, asked = SeesColours(), iter([False, False] + [True] * 99)
+    report = scoring(library).score(slug_of(library), backend, batch=4, threads=1, cancelled=lambda: next(asked))
+    assert report["cancelled"] and "classes" not in report and 0 < backend.images < 16
+    assert scores(library) == [None] * 16
+    before = backend.images
+    report = scoring(library).score(slug_of(library), backend)
+    assert report["known"] == before and report["embedded"] == 16 - before and not report["cancelled"]
+
+
+def test_sessions_that_cannot_be_scored(library, tmp_path):
+    with pytest.raises(SDGenError) as caught:
+        scoring(library).score("coat", SeesColours())
+    assert caught.value.code == "unknown-session"
+    with pytest.raises(SDGenError) as caught:
+        scoring(library).report(slug_of(library))
+    assert caught.value.code == "not-scored"
+    with library.catalog.index.store.write() as db:
+        db.execute("UPDATE image SET missing=1")  # as after the trash was emptied of all of them
+    with pytest.raises(SDGenError) as caught:
+        scoring(library).score(slug_of(library), SeesColours())
+    assert caught.value.code == "nothing-to-score"
+
+
+def test_images_that_were_seen_once_need_no_files(library, tmp_path):
+    work, backend = scoring(library), SeesColours()
+    first = work.score(slug_of(library), backend)
+    shutil.rmtree(next((tmp_path / "library").iterdir()))
+    again = work.score(slug_of(library), backend)
+    assert (again["known"], again["failures"], again["classes"]) == (16, [], first["classes"])
+    unseen = work.score(slug_of(library), SeesColours("d" * 16))
+    assert len(unseen["failures"]) == 16 and unseen["mean"] is None and not unseen["complete"]
+
+
+def test_two_models_do_not_mix(library):
+    one, other = SeesColours(), SeesColours("d" * 16)
+    work = scoring(library)
+    work.score(slug_of(library), one)
+    report = work.score(slug_of(library), other)
+    assert other.images == 16 and report["identity"] == "d" * 16
+    assert set(Machine(library.catalog).scored(slug_of(library)).values()) == {"d" * 16}
+
+
+def test_a_report_is_a_page_of_its_own(library, tmp_path):
+    [folder] = (tmp_path / "library").iterdir()
+    library.catalog.judge_sessions([slug_of(library)], "name", "<b>coats</b>")
+    (folder / "image_0001.png").write_bytes(b"broken")
+    work = scoring(library)
+    work.score(slug_of(library), SeesColours())
+    asked = []
+
+    def pictures(placeholder, key):
+        found = work.weakest(slug_of(library), placeholder, key, 8)
+        asked.append((placeholder, [file for _, file, _ in found]))
+        return [Picture(b"webp", file, score) for _, file, score in found]
+
+    html = page(work.report(slug_of(library)), pictures)
+    assert sorted(asked) == [("Colour", ["image_0014.png"]), ("Colour", ["image_0015.png"])]
+    assert "&lt;b&gt;coats&lt;/b&gt;" in html and "<b>coats" not in html
+    assert html.count("data:image/webp;base64,d2VicA==") == 2 and "image_0001.png" in html
+    assert "http" not in html.replace("http-equiv", "")  # nothing is fetched from anywhere
+
+
+def test_a_report_of_another_version_is_none(library):
+    work = scoring(library)
+    work.score(slug_of(library), SeesColours())
+    [path] = library.folder.glob("scoring/*/*.json")
+    path.write_text(path.read_text(encoding="utf-8").replace('"form": 1', '"form": 0'), encoding="utf-8")
+    with pytest.raises(SDGenError) as caught:
+        work.report(slug_of(library))
+    assert caught.value.code == "not-scored"
+
+
+def test_settings_are_checked_by_their_names():
+    said = {"thresholds": {"success": 0.9}, "wording": {"Mood": "not assessable"}, "cascade": {"tiers": ["crops"]}}
+    read = ScoringSettings.read(said, "settings.json")
+    assert (read.thresholds.success, read.cascade.tiers) == (0.9, ["crops"])
+    for wrong, name in (
+        ({"thresholds": {"success": 2}}, "scoring.thresholds.success"),
+        ({"threshold": {}}, "scoring.threshold"),
+    ):
+        with pytest.raises(SDGenError) as caught:
+            ScoringSettings.read(wrong, "settings.json")
+        assert caught.value.code == "bad-settings" and name in str(caught.value)

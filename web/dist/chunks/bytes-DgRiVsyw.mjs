@@ -1,1 +1,0 @@
-function a(e,i){const t=e<1e6?"kilobyte":e<1e9?"megabyte":"gigabyte",b={kilobyte:1e3,megabyte:1e6,gigabyte:1e9}[t];return new Intl.NumberFormat(i,{style:"unit",unit:t,maximumSignificantDigits:3}).format(e/b)}export{a as b};

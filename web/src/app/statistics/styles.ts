@@ -1,0 +1,4 @@
+import { addStyles } from '../styles'
+import css from './statistics.css?inline'
+
+addStyles(css)

@@ -1,0 +1,127 @@
+import { percent } from '../../numbers'
+
+const n = (value: number): string => value.toLocaleString('en')
+
+const FLAGS: Record<string, string> = {
+  favourite: 'Favourite', interesting: 'Interesting', trash: 'Trash', marked: 'Any mark', failed: 'Failed', judged: 'Values judged', tagged: 'Tagged',
+  noted: 'With a note', missing: 'File is gone', broken: 'Cannot be shown', landscape: 'Landscape', portrait: 'Portrait', square: 'Square',
+  duplicate: 'Near-duplicate', flagged: 'Flagged by a model'
+}
+const GROUPS: Record<string, string> = {
+  mark: 'Marks', state: 'State', rating: 'Rating', tag: 'Tags', model: 'Model', sampler: 'Sampler', scheduler: 'Scheduler', theme: 'Theme',
+  style: 'Style', template: 'Template', session: 'Session', seed: 'Seed', class: 'Shows its values'
+}
+const CLASSES: Record<string, string> = { success: 'Yes', partial: 'In part', failed: 'No', none: 'Not known' }
+const SORTS: Record<string, string> = {
+  created: 'Date', number: 'Place in the session', file: 'File name', seed: 'Seed', rating: 'Rating', mark: 'Mark', judged: 'Values judged',
+  bytes: 'File size', pixels: 'Pixels', steps: 'Steps', cfg: 'CFG', model: 'Model', sampler: 'Sampler', session: 'Session', random: 'Shuffled',
+  match: 'Shows its values', promptscore: 'Fits the prompt', aesthetic: 'Aesthetic score', contradicts: 'Contradicts verdicts'
+}
+const VERDICTS: Record<string, string> = { ok: 'OK', partial: 'Partly', ko: 'KO', 'no-effect': 'No effect', unintended: 'Unintended' }
+const NAMES: Record<string, string> = { file: 'The files’ own names', number: 'Numbers in this order', values: 'Values and seed' }
+
+const FOUND = {
+  clear: 'Clear',
+  clearSearch: 'Clear the search',
+  suggestions: 'Suggestions',
+  column: (column: number) => `At column ${String(column)}:`,
+  failed: 'Failed',
+  starCount: (stars: number) => (stars === 1 ? '1 star' : `${String(stars)} stars`),
+  noStars: 'No rating',
+  cellSize: 'Size of the images',
+  sortBy: 'Sort by',
+  sortName: (name: string) => SORTS[name] ?? name,
+  bestFirst: 'Newest first',
+  turnRound: 'Turn the order round',
+  shuffle: 'Shuffle again',
+  queryHint: 'Type a letter or two to see what can be asked for; words of the prompt go without a colon.',
+  didYouMean: 'Did you mean',
+  notCounted: 'Values are counted once the search can be read.',
+  queries: 'Saved searches',
+  saveQuery: 'Save this search',
+  queryName: 'Name',
+  forgetQuery: (name: string) => `Forget the search “${name}”`,
+  noQueries: 'No search is saved yet. Type or choose one, then give it a name here.',
+  filters: 'Filters',
+  hideFilters: 'Hide the filters',
+  showFilters: 'Show the filters',
+  activeFilters: 'Active filters',
+  clearFilters: 'Clear all filters',
+  clearOne: (name: string) => `Clear ${name}`,
+  exclude: (name: string) => `Exclude ${name}`,
+  excludeHint: 'Click: only this. With Alt: not this.',
+  excludeKo: 'Without KO',
+  onlyUnjudged: 'Not judged yet',
+  searchValues: (name: string) => `Search in ${name}`,
+  moreValues: (count: number) => `${n(count)} more`,
+  fewerValues: 'Fewer',
+  noValues: 'Nothing fits.',
+  success: (ok: number, judged: number) => `${percent(ok / judged, 'en')} OK of ${n(judged)} judged`,
+  notJudged: 'Not judged yet',
+  group: (name: string) => GROUPS[name] ?? name,
+  flag: (name: string) => FLAGS[name] ?? name,
+  machineClass: (name: string) => CLASSES[name] ?? name,
+  seedHint: '42, 100..199, >=5000',
+  selection: 'Selection',
+  selectedCount: (count: number) => `${n(count)} selected`,
+  selectAll: 'Select all',
+  invert: 'Invert',
+  selectNone: 'Select none',
+  mark: 'Mark',
+  unmark: 'Take the mark away',
+  rate: 'Rating',
+  markFailed: 'Mark as failed',
+  notFailed: 'Not failed',
+  more: 'More',
+  tagThem: 'Add tag',
+  untagThem: 'Remove tag',
+  tagName: 'Tag',
+  noteThem: 'Write note',
+  note: 'Note',
+  noteHint: 'An empty note takes the old one away.',
+  valueVerdict: 'Verdict about a value',
+  placeholder: 'Placeholder',
+  verdict: (name: string) => VERDICTS[name] ?? name,
+  noVerdict: 'No verdict',
+  said: (label: string) => label,
+  exportThem: 'Export …',
+  exportTitle: (count: number) => `Export ${count === 1 ? '1 image' : `${n(count)} images`}`,
+  clean: 'Clean copies: without prompt, workflow and any other metadata',
+  names: 'Names of the files',
+  namesOf: (way: string) => NAMES[way] ?? way,
+  manifestToo: 'A table of seeds, values and verdicts (manifest.csv) comes with them.',
+  tooManyToExport: (most: number) => `At most ${n(most)} images go into one file: choose fewer.`,
+  makeZip: 'Make the zip',
+  making: (done: number, total: number) => `${n(done)} of ${n(total)} images packed`,
+  zipReady: (size: string) => `Ready: ${size}. The download begins by itself.`,
+  download: 'Download',
+  cancel: 'Cancel',
+  openOnCanvas: 'Open its workflow on the canvas',
+  noWorkflow: 'This image has no workflow in its file.',
+  toNode: 'Send to a Load Image node',
+  sent: (name: string, node: string) => (node ? `“${name}” is in the node “${node}”.` : `“${name}” is in ComfyUI’s input folder.`),
+  sentTitle: 'Sent to the canvas',
+  notSent: 'This image could not be sent to the canvas',
+  emptyTrash: 'Empty trash …',
+  emptyTrashTitle: 'Empty the trash',
+  trashHolds: (images: number, size: string) => `${images === 1 ? '1 image' : `${n(images)} images`}, ${size}, go into the system’s trash.`,
+  trashEmpty: 'The trash is empty.',
+  trashRefused: (count: number) => `${n(count)} cannot be removed:`,
+  emptyIt: 'Empty it',
+  emptying: 'Emptying …',
+  emptied: (files: number, size: string) => `${n(files)} ${files === 1 ? 'file' : 'files'} removed, ${size}`,
+  arrived: (count: number) => (count === 1 ? '1 new image' : `${n(count)} new images`)
+}
+
+export const images = {
+  search: 'Search',
+  searchHint: 'Hair:Red -is:failed "wet street" date:7d',
+  noImages: 'No image is found.',
+  noImagesHint: 'Take a filter away, or look in another session.',
+  emptyLibrary: 'There are no images yet. Run a session, or import the folders of older ones.',
+  imageNumber: (number: number, seed: string) => `Image ${String(number)}, seed ${seed}`,
+  gone: 'The file is gone.',
+  broken: 'The file cannot be shown.',
+  allImages: 'All images',
+  found: FOUND
+}

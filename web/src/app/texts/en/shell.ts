@@ -1,0 +1,41 @@
+import { step } from './steps'
+
+const number = (value: number): string => value.toLocaleString('en')
+
+export const shell = {
+  language: 'en',
+  gallery: 'Gallery',
+  sessions: 'Sessions',
+  images: 'Images',
+  compare: 'Compare',
+  statistics: 'Statistics',
+  close: 'Close',
+  back: 'Back',
+  loading: 'Loading …',
+  count: (n: number) => number(n),
+  imageCount: (n: number) => `${number(n)} ${n === 1 ? 'image' : 'images'}`,
+  sessionCount: (n: number) => `${number(n)} ${n === 1 ? 'session' : 'sessions'}`,
+  notSaved: 'This could not be saved',
+  noServer: 'The server does not answer',
+  problem: (_code: string, message: string) => message,
+  problemHint: (_code: string, _message: string, hint: string) => hint,
+  tryAgain: 'Try again',
+  step,
+  undo: (label: string) => `Undo: ${label}`,
+  redo: (label: string) => `Redo: ${label}`,
+  undone: (label: string) => `Undone: ${label}`,
+  redone: (label: string) => `Done again: ${label}`,
+  nothingToUndo: 'There is nothing to undo.',
+  undoName: 'Undo',
+  redoName: 'Redo',
+  mainParts: 'Parts of the gallery',
+  wholeLibrary: 'Whole library',
+  theme: 'Colours',
+  themeName: (theme: string) => ({ auto: 'As the system', light: 'Light', dark: 'Dark' })[theme] ?? theme,
+  showSessions: 'Show the sessions',
+  hideSessions: 'Hide the sessions',
+  openGallery: 'Open the gallery',
+  running: 'Running',
+  recent: 'Recent sessions',
+  newest: 'Newest image'
+}

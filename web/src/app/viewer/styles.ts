@@ -1,0 +1,4 @@
+import { addStyles } from '../styles'
+import css from './viewer.css?inline'
+
+addStyles(css)
