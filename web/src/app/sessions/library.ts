@@ -65,8 +65,8 @@ export const useLibrary = defineStore('library', () => {
 
   /** Look through the folders for new sessions. */
   async function importNow(): Promise<void> {
-    asked.value = true
     await ask('/sdgen/import')
+    asked.value = true // not before: how the last import ended is no answer to this
   }
 
   const cancelImport = (): Promise<void> => ask('/sdgen/import/cancel')
