@@ -26,7 +26,7 @@ from .output import (
 
 if TYPE_CHECKING:
     from ..catalog.library import Library
-    from ..scoring.pipeline import Progress
+    from ..scoring.embedding.pipeline import Progress
     from ..scoring.service import Scoring
 
 CatalogOption = Annotated[

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..catalog.fields import CLASSES, NO_CLASS
 from ..catalog.stats.formulas import wilson
-from .values import PlaceholderScores
+from .estimates.values import PlaceholderScores
 
 if TYPE_CHECKING:
     import numpy as np

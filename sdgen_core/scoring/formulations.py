@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..catalog.stats.formulas import wilson
-from .values import PlaceholderScores
+from .estimates.values import PlaceholderScores
 
 #: A difference that chance alone makes less often than this is taken for real; the sample size is for finding it in 80 of 100 tries.
 LEVEL = 0.05

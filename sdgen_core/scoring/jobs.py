@@ -25,8 +25,8 @@ from .settings import ScoringSettings
 
 if TYPE_CHECKING:
     from ..catalog.library import Library
-    from .backends import Backend
-    from .pipeline import Progress
+    from .backends.interface import Backend
+    from .embedding.pipeline import Progress
 
 log = logging.getLogger("sdgen")
 

@@ -16,7 +16,7 @@ from ..catalog.fields import VERDICTS
 from ..catalog.records import value_key, value_text
 from ..errors import SDGenError, nearest_names
 from ..sessions.reading import load_manifest
-from .values import Values
+from .estimates.values import Values
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SDGenError, nearest_names, shown
-from . import architectures, sources, weights
-from .backends import Backend
-from .open_clip import Precision, load_path
+from .backends import architectures, sources, weights
+from .backends.interface import Backend
+from .backends.open_clip import Precision, load_path
 
 DEMO = "demo"
 DEMO_WEIGHTS = Path(__file__).resolve().parents[2] / "examples" / "demo" / "sdgen-demo-scorer.safetensors"

@@ -20,19 +20,16 @@ from ..catalog.score_columns import ImageScores, Scorer, ValueScores
 from ..errors import SDGenError, nearest_names
 from ..sessions.files import write_atomic
 from ..sessions.naming import safe_name
-from .calibration import Calibration
-from .cascade import CascadeSettings
-from .cascade_session import LookedAgain, look_again
-from .cascade_store import CascadeStore
+from .cascade.rules import CascadeSettings
+from .cascade.session import LookedAgain, look_again
+from .cascade.store import CascadeStore
 from .classes import Classes, classify, failing, value_rates
-from .decoding import decode
-from .embeddings import KEY_BYTES, EmbeddingFile, EmbeddingStore
-from .material import Material, read, session_of
-from .pipeline import BATCH, Failure, Progress, embed
-from .pipeline import Report as Embedded
-from .settings import ScoringSettings
-from .texts import cleaned
-from .values import (
+from .embedding.decoding import decode
+from .embedding.files import KEY_BYTES, EmbeddingFile, EmbeddingStore
+from .embedding.pipeline import BATCH, Failure, Progress, embed
+from .embedding.pipeline import Report as Embedded
+from .estimates.calibration import Calibration
+from .estimates.values import (
     Described,
     PlaceholderScores,
     Values,
@@ -42,13 +39,16 @@ from .values import (
     score,
     truths,
 )
+from .material import Material, read, session_of
+from .settings import ScoringSettings
+from .texts.wording import cleaned
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ..catalog.catalog import Catalog
-    from .backends import Backend
+    from .backends.interface import Backend
 
     Vectors = NDArray[np.float32]
 

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import Place, SDGenError
-from .cascade import CascadeSettings
+from .cascade.rules import CascadeSettings
 from .classes import Thresholds
-from .texts import Wording
+from .texts.wording import Wording
 
 
 class ScoringSettings(BaseModel):

@@ -33,9 +33,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from sdgen_core.scoring import models
-from sdgen_core.scoring.embeddings import EmbeddingFile
-from sdgen_core.scoring.open_clip import load_path
-from sdgen_core.scoring.pipeline import Report, embed
+from sdgen_core.scoring.backends.open_clip import load_path
+from sdgen_core.scoring.embedding.files import EmbeddingFile
+from sdgen_core.scoring.embedding.pipeline import Report, embed
 
 ARCHITECTURE = "ViT-B-32"
 IMAGES = int(os.environ.get("SDGEN_BENCH_IMAGES", "16"))

@@ -7,7 +7,7 @@ import hashlib
 
 import numpy as np
 
-from sdgen_core.scoring.values import Values, describe, normalised, score
+from sdgen_core.scoring.estimates.values import Values, describe, normalised, score
 
 WIDTH, SCALE = 256, 100.0
 #: Words that say nothing about an image here.

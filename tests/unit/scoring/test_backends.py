@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.scoring import architectures, sources, weights
-from sdgen_core.scoring.backends import Backend
-from sdgen_core.scoring.open_clip import load_path
+from sdgen_core.scoring.backends import architectures, sources, weights
+from sdgen_core.scoring.backends.interface import Backend
+from sdgen_core.scoring.backends.open_clip import load_path
 
 torch = pytest.importorskip("torch")
 open_clip = pytest.importorskip("open_clip")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdgen_core.scoring.calibration import (
+from sdgen_core.scoring.estimates.calibration import (
     Calibration,
     auc,
     background,

@@ -15,18 +15,20 @@ from PIL import Image, ImageColor
 from pydantic import ValidationError
 
 from sdgen_core.errors import CODES, SDGenError
-from sdgen_core.scoring import cascade as module
-from sdgen_core.scoring import cascade_store, cascade_tiers, vlm_client
-from sdgen_core.scoring.calibration import fit
-from sdgen_core.scoring.cascade import Answer, CascadeSettings, Claim, cascade, is_unsure
-from sdgen_core.scoring.cascade_classifier import ClassifierTier, beats
-from sdgen_core.scoring.cascade_session import claims_of, contrast_of, look_again
-from sdgen_core.scoring.cascade_store import CascadeStore, Crop, Said
-from sdgen_core.scoring.cascade_tiers import Contrast, CropTier, VlmTier
-from sdgen_core.scoring.crops import Box
-from sdgen_core.scoring.detectors import DetectorSettings
-from sdgen_core.scoring.values import Values, describe, score
-from sdgen_core.scoring.vlm_settings import VlmSettings
+from sdgen_core.scoring.cascade import rules as module
+from sdgen_core.scoring.cascade import store as cascade_store
+from sdgen_core.scoring.cascade import tiers as cascade_tiers
+from sdgen_core.scoring.cascade.classifier import ClassifierTier, beats
+from sdgen_core.scoring.cascade.crops import Box
+from sdgen_core.scoring.cascade.detectors import DetectorSettings
+from sdgen_core.scoring.cascade.rules import Answer, CascadeSettings, Claim, cascade, is_unsure
+from sdgen_core.scoring.cascade.session import claims_of, contrast_of, look_again
+from sdgen_core.scoring.cascade.store import CascadeStore, Crop, Said
+from sdgen_core.scoring.cascade.tiers import Contrast, CropTier, VlmTier
+from sdgen_core.scoring.estimates.calibration import fit
+from sdgen_core.scoring.estimates.values import Values, describe, score
+from sdgen_core.scoring.vlm import client as vlm_client
+from sdgen_core.scoring.vlm.settings import VlmSettings
 from tests.unit.scoring.vlm_server import FakeVlmServer, Reply, chat, error, yes
 
 COLOURS = {"Red": "red", "Green": "lime", "Blue": "blue"}

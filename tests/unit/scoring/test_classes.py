@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sdgen_core.scoring.classes import Thresholds, classify, failing, percent, value_rates
-from sdgen_core.scoring.values import PlaceholderScores
+from sdgen_core.scoring.estimates.values import PlaceholderScores
 
 from .simulated import scored, session
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.scoring.crops import LEAST_BOX, LEAST_SIDE, REGIONS, Area, Box, cut, find, what_is
-from sdgen_core.scoring.detectors import DetectorSettings, decode, load
-from sdgen_core.scoring.kinds import KINDS
+from sdgen_core.scoring.cascade.crops import LEAST_BOX, LEAST_SIDE, REGIONS, Area, Box, cut, find, what_is
+from sdgen_core.scoring.cascade.detectors import DetectorSettings, decode, load
+from sdgen_core.scoring.texts.kinds import KINDS
 
 FACE = Box("FACE_FEMALE", 0.9, 450, 100, 550, 220)
 PERSON = Box("person", 0.8, 350, 40, 650, 1000)
@@ -364,6 +364,6 @@ def test_a_yolo_model_through_a_fake_ultralytics_that_sends_nothing_home(monkeyp
 
 def test_no_heavy_library_is_imported_by_itself():
     heavy = ("torch", "numpy", "aiohttp", "onnxruntime", "ultralytics")
-    code = f"import sys, sdgen_core.scoring.cascade_tiers as _; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, sdgen_core.scoring.cascade.tiers as _; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.scoring import embeddings
-from sdgen_core.scoring.embeddings import EmbeddingFile, EmbeddingStore
+from sdgen_core.scoring.embedding import files as embeddings
+from sdgen_core.scoring.embedding.files import EmbeddingFile, EmbeddingStore
 
 MODEL = "0123456789abcdef"
 WIDTH = 4

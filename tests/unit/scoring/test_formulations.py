@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sdgen_core.scoring.estimates.values import PlaceholderScores
 from sdgen_core.scoring.formulations import bootstrap, compare, mcnemar, more_pairs, outcomes
-from sdgen_core.scoring.values import PlaceholderScores
 
 
 def pairs(rng, n, first, second):

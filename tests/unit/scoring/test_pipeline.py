@@ -16,9 +16,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.scoring.decoding import decode
-from sdgen_core.scoring.embeddings import EmbeddingFile
-from sdgen_core.scoring.pipeline import embed, embed_pictures
+from sdgen_core.scoring.embedding.decoding import decode
+from sdgen_core.scoring.embedding.files import EmbeddingFile
+from sdgen_core.scoring.embedding.pipeline import embed, embed_pictures
 
 MODEL, WIDTH, SIDE = "0123456789abcdef", 6, 8
 
@@ -317,8 +317,8 @@ KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
 from tests.unit.scoring.test_pipeline import FakeBackend, key, MODEL, WIDTH
-from sdgen_core.scoring.embeddings import EmbeddingFile
-from sdgen_core.scoring.pipeline import embed
+from sdgen_core.scoring.embedding.files import EmbeddingFile
+from sdgen_core.scoring.embedding.pipeline import embed
 
 folder, count, batches, later = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 

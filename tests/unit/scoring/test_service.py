@@ -14,7 +14,7 @@ from sdgen_core.scoring.classes import Thresholds
 from sdgen_core.scoring.page import Picture, page
 from sdgen_core.scoring.service import Scoring
 from sdgen_core.scoring.settings import ScoringSettings
-from sdgen_core.scoring.texts import Wording
+from sdgen_core.scoring.texts.wording import Wording
 
 from .colours import SeesColours, session
 

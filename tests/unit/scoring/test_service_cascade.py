@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sdgen_core.catalog.machine import Machine
-from sdgen_core.scoring.cascade import CascadeSettings
-from sdgen_core.scoring.vlm_settings import VlmSettings
+from sdgen_core.scoring.cascade.rules import CascadeSettings
+from sdgen_core.scoring.vlm.settings import VlmSettings
 
 from .colours import SeesColours
 from .test_service import library, scores, scoring, slug_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sdgen_core.catalog.records import value_text
-from sdgen_core.scoring.texts import (
+from sdgen_core.scoring.texts.wording import (
     KINDS,
     Wording,
     cleaned,

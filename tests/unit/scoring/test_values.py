@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring.aesthetic import load_head
-from sdgen_core.scoring.calibration import Calibration, auc, calibration_error, features
-from sdgen_core.scoring.levels import believed, estimate
-from sdgen_core.scoring.texts import Wording
-from sdgen_core.scoring.values import Values, calibrate, describe, normalised, prompt_scores, score, truths
+from sdgen_core.scoring.estimates.calibration import Calibration, auc, calibration_error, features
+from sdgen_core.scoring.estimates.levels import believed, estimate
+from sdgen_core.scoring.estimates.values import Values, calibrate, describe, normalised, prompt_scores, score, truths
+from sdgen_core.scoring.texts.wording import Wording
 
 from .simulated import SCALE, WIDTH, encode, meaning, scored, session
 from .test_calibration import world
@@ -143,7 +143,7 @@ def test_probabilities_keep_to_their_bounds_and_rise(k, n, seed, size, data):
 @given(st.integers(0, 10**6), st.floats(-3, 3))
 def test_calibrated_probabilities_rise_too(seed, slope):
     """Even when verdicts say the opposite of the model."""
-    from sdgen_core.scoring.calibration import fit
+    from sdgen_core.scoring.estimates.calibration import fit
 
     rng = np.random.default_rng(seed)
     similarities = rng.normal(0.2, 0.03, (60, 4))

@@ -18,11 +18,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.scoring import vlm, vlm_client, vlm_http
-from sdgen_core.scoring.vlm import Ask, ask_all, data_url, model_name
-from sdgen_core.scoring.vlm_address import base_url, is_near
-from sdgen_core.scoring.vlm_answers import LEAST_MASS, after_thinking, mass, read
-from sdgen_core.scoring.vlm_settings import VlmSettings
+from sdgen_core.scoring.vlm import ask as vlm
+from sdgen_core.scoring.vlm import client as vlm_client
+from sdgen_core.scoring.vlm import http as vlm_http
+from sdgen_core.scoring.vlm.address import base_url, is_near
+from sdgen_core.scoring.vlm.answers import LEAST_MASS, after_thinking, mass, read
+from sdgen_core.scoring.vlm.ask import Ask, ask_all, data_url, model_name
+from sdgen_core.scoring.vlm.settings import VlmSettings
 from tests.unit.scoring.vlm_server import FakeVlmServer, Reply, chat, error, yes
 
 

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .cascade import FIRST, CascadeReport, CascadeSettings, Claim, Tier, cascade
-from .cascade_store import CascadeStore
-from .cascade_tiers import Contrast, CropTier, VlmTier
-from .kinds import named
-from .texts import cleaned
+from ..texts.kinds import named
+from ..texts.wording import cleaned
+from .rules import FIRST, CascadeReport, CascadeSettings, Claim, Tier, cascade
+from .store import CascadeStore
+from .tiers import Contrast, CropTier, VlmTier
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .backends import Backend
-    from .values import Described, PlaceholderScores
+    from ..backends.interface import Backend
+    from ..estimates.values import Described, PlaceholderScores
 
 
 #: Reasons why tier 1 says nothing of a placeholder that a closer look may answer.

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..errors import SDGenError
-from .vlm_address import check_literal, near_resolver
+from ...errors import SDGenError
+from .address import check_literal, near_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

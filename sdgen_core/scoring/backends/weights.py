@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Place, SDGenError, shown
+from ...errors import Place, SDGenError, shown
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 """Endings of files that may hold weights."""

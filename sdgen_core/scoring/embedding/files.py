@@ -26,9 +26,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError, shown
-from ..sessions.files import atomic_file, make_folder, raise_write_error
-from ..sessions.naming import safe_name
+from ...errors import SDGenError, shown
+from ...sessions.files import atomic_file, make_folder, raise_write_error
+from ...sessions.naming import safe_name
 
 if TYPE_CHECKING:
     import numpy as np

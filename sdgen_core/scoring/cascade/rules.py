@@ -3,7 +3,7 @@
 Tier 1 is the model that saw the whole image; its probabilities are given. What lies in the unsure band, or is nearly as like another
 value, goes on to tier 2 (crops), what is still unsure to tier 3 (a vision-language model) and to tier 4 (the user's own classifier).
 ``method`` says which tier a probability is from. A tier that fails, for one image or as a whole, leaves the result of the one before;
-the report counts and names its failures. Tiers themselves are in ``cascade_tiers``.
+the report counts and names its failures. Tiers themselves are in ``tiers``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..errors import SDGenError
+from ...errors import SDGenError
+from ..vlm.settings import VlmSettings
 from .detectors import DetectorSettings
-from .vlm_settings import VlmSettings
 
 TierName = Literal["crops", "vlm", "classifier"]
 #: The method of tier 1.

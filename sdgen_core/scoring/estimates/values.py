@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..catalog.stats.formulas import POINTS
+from ...catalog.stats.formulas import POINTS
+from ..texts.wording import Texts, Wording, in_words
 from .calibration import Calibration, background, features, fit
 from .confusion import Alike, alike
 from .levels import MOST_IMAGES, Levels, estimate
-from .texts import Texts, Wording, in_words
 
 if TYPE_CHECKING:
     import numpy as np

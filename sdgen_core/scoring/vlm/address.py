@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..errors import SDGenError
+from ...errors import SDGenError
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver

@@ -8,10 +8,10 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError, nearest_names
-from .vlm_answers import Verdict, read
-from .vlm_http import VlmError, exchange
-from .vlm_settings import FEW_TOKENS, VlmSettings
+from ...errors import SDGenError, nearest_names
+from .answers import Verdict, read
+from .http import VlmError, exchange
+from .settings import FEW_TOKENS, VlmSettings
 
 if TYPE_CHECKING:
     import aiohttp

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import Place, SDGenError, shown
+from ...errors import Place, SDGenError, shown
 from .weights import Shapes, WeightsFile
 
 Config = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from ..errors import SDGenError
-from ..sessions.prompt_text import parse_prompt_text
+from ...errors import SDGenError
+from ...sessions.prompt_text import parse_prompt_text
 from .kinds import kind_of, listed, plain
 
 #: Why a value is not judged.

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from .calibration import LEAST_LABELS
-from .cascade import Answer, Claim, Run, TierName
+from ..estimates.calibration import LEAST_LABELS
+from .rules import Answer, Claim, Run, TierName
 
 _ONE_SIDED = 1.645  # standard errors: 5 % of chance
 _BATCH = 64  # claims between two looks at whether to stop

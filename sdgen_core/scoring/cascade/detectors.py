@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import Place, SDGenError, shown
+from ...errors import Place, SDGenError, shown
 from .crops import Box
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..catalog.pictures.shrink import DAMAGED, eight_bit
-from ..catalog.pictures.thumbs import FORMATS, MAX_PIXELS
-from ..errors import SDGenError, shown
+from ...catalog.pictures.shrink import DAMAGED, eight_bit
+from ...catalog.pictures.thumbs import FORMATS, MAX_PIXELS
+from ...errors import SDGenError, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image

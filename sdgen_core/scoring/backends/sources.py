@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Place, SDGenError, shown
+from ...errors import Place, SDGenError, shown
 from . import architectures, weights
 from .architectures import Config
 

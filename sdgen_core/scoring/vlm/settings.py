@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ..errors import SDGenError
-from .vlm_address import base_url, is_near
-from .vlm_http import VlmError, Wire
+from ...errors import SDGenError
+from .address import base_url, is_near
+from .http import VlmError, Wire
 
 #: Tokens of an answer that needs no thinking.
 FEW_TOKENS = 16

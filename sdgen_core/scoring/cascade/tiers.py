@@ -7,24 +7,24 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import SDGenError
-from .calibration import features
-from .cascade import Answer, Claim, Run, TierName
-from .cascade_store import CascadeStore, Crop, Said
+from ...errors import SDGenError
+from ..estimates.calibration import features
+from ..estimates.levels import estimate
+from ..vlm.answers import Verdict
+from ..vlm.ask import Ask, ask_all, model_name
+from ..vlm.settings import VlmSettings
 from .crops import REGIONS, Area, cut, find
 from .detectors import Detector, DetectorSettings, load
-from .levels import estimate
-from .vlm import Ask, ask_all, model_name
-from .vlm_answers import Verdict
-from .vlm_settings import VlmSettings
+from .rules import Answer, Claim, Run, TierName
+from .store import CascadeStore, Crop, Said
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
-    from .backends import Backend
-    from .calibration import Calibration
+    from ..backends.interface import Backend
+    from ..estimates.calibration import Calibration
 
     Floats = NDArray[np.float32]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import Place, SDGenError, shown
+from ...errors import Place, SDGenError, shown
 from . import sources, weights
 from .architectures import Architecture
 

@@ -19,11 +19,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import SDGenError
-from .vlm_answers import Verdict
-from .vlm_client import VlmClient
-from .vlm_http import VlmError
-from .vlm_settings import VlmSettings
+from ...errors import SDGenError
+from .answers import Verdict
+from .client import VlmClient
+from .http import VlmError
+from .settings import VlmSettings
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError, shown
+from ...errors import SDGenError, shown
 from .decoding import decode, upright
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from .backends import Backend
-    from .embeddings import EmbeddingFile
+    from ..backends.interface import Backend
+    from .files import EmbeddingFile
 
     Floats = NDArray[np.float32]
     # key, name, and what the model is to see, or why there is nothing

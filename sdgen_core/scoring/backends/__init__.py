@@ -1,0 +1,1 @@
+"""Models that see: any open_clip model from local files, behind one small interface."""

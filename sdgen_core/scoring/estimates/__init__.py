@@ -1,0 +1,1 @@
+"""From similarities to probabilities, with people's verdicts where there are some."""

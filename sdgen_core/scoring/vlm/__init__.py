@@ -1,0 +1,1 @@
+"""A vision-language model over an OpenAI-compatible URL: yes or no by token probability."""
