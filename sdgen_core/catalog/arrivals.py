@@ -35,6 +35,17 @@ class _Saved:
     over: bool = False
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """What is in the index now: images of the session ``slug`` in ``folder``, as (content key, entry of the manifest). ``over``: nothing
+    more comes for now."""
+
+    slug: str
+    folder: Path
+    images: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    over: bool = False
+
+
 @dataclass
 class _Followed:
     session: int
@@ -45,7 +56,8 @@ class _Followed:
 class Arrivals:
     """Takes in what is saved, in a thread of its own. ``root_of`` gives the root that a folder is in.
 
-    ``tell`` as of ``Library``; ``pictured(key, image)`` is called with each image that came. What fails is left to the next scan.
+    ``tell`` as of ``Library``; ``pictured(key, image)`` is called with each image that came, ``arrived`` when the index has it, and when
+    a session is over. What fails is left to the next scan.
     """
 
     def __init__(
@@ -54,8 +66,10 @@ class Arrivals:
         root_of: Callable[[Path], Path],
         pictured: Callable[[str, Image], None],
         tell: Callable[..., None],
+        arrived: Callable[[Arrived], None] = lambda _: None,
     ) -> None:
         self._index, self._root_of, self._pictured, self._tell = index, root_of, pictured, tell
+        self._arrived = arrived
         self._waiting: queue.SimpleQueue[_Saved | None] = queue.SimpleQueue()
         self._followed: OrderedDict[Path, _Followed] = OrderedDict()
         self._thread: threading.Thread | None = None
@@ -115,6 +129,7 @@ class Arrivals:
             self._tell("sessions", sessions=[followed.slug])
         if what.over:
             del self._followed[what.folder]
+            self._arrived(Arrived(followed.slug, what.folder, over=True))
         if not what.entries:
             return
         records = [followed.facts.entered(entry) for entry in what.entries]
@@ -122,6 +137,8 @@ class Arrivals:
         self._tell("images", added=ids, changed=[], session=followed.slug)
         for record, image in zip(records, what.images, strict=True):
             self._pictured(record.thumb, image)
+        keys = [record.thumb for record in records]
+        self._arrived(Arrived(followed.slug, what.folder, list(zip(keys, what.entries, strict=True))))
 
     def _follow(self, folder: Path) -> _Followed | None:
         """Read the session as a whole, once; what comes later is added."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
-from .arrivals import Arrivals
+from .arrivals import Arrivals, Arrived
 from .background import Background
 from .pictures.maker import Pictures
 from .pictures.thumbs import Thumbs
@@ -57,13 +57,15 @@ class Library:
     ) -> None:
         self.folder = folder
         self.heard: list[Listener] = []
+        #: Called, in a thread of its own, with what has been saved and is in the index now.
+        self.arrived: list[Callable[[Arrived], None]] = []
         self._given = [Path(os.path.realpath(root)) for root in roots]
         self._lock = threading.Lock()
         self._catalog: Catalog | None = None
         self._ledger: Ledger | None = None
         self._states: dict[str, tuple[object, ...]] = {}
         self.pictures = Pictures(self._index, Thumbs(folder / "thumbs"), self.file, max_bytes=max_thumbs)
-        self._arrivals = Arrivals(self._index, self._root_of, self.pictures.saved, self.tell)
+        self._arrivals = Arrivals(self._index, self._root_of, self.pictures.saved, self.tell, self._has_arrived)
         self._background = Background(
             lambda: self.catalog,
             self.pictures,
@@ -111,6 +113,10 @@ class Library:
         """Tell all listeners."""
         for listener in self.heard:
             listener(kind, data)
+
+    def _has_arrived(self, what: Arrived) -> None:
+        for listener in self.arrived:
+            listener(what)
 
     # ---- files -----------------------------------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ def read(catalog: Catalog, slug: str) -> Material:
             texts.setdefault(placeholder, {})[key] = text
     others = _available(Path(folder))
     placeholders = [
-        Values.of(each, {**used, **_some(others.get(each, {}), used)}, asked[each]) for each, used in texts.items()
+        Values.of(each, {**used, **unused(others.get(each, {}), used)}, asked[each]) for each, used in texts.items()
     ]
     ids, keys, prompts = (list(column) for column in zip(*images, strict=True)) if images else ([], [], [])
     return Material(slug, name, ids, keys, prompts, tuple(placeholders), verdicts)
@@ -114,8 +114,8 @@ def _available(folder: Path) -> dict[str, dict[str, str]]:
     return out
 
 
-def _some(available: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:
-    """Values that were not asked for; of very many always the same few."""
+def unused(available: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:
+    """The values, key -> text, that were not asked for; of very many always the same few."""
     known = set(used.values())
     left = [key for key, text in available.items() if key not in used and text not in known]
     left.sort(key=lambda key: hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -98,8 +98,8 @@ def load(
     """
     global _kept
     with _lock:
-        path, known = _find(name, folders, download)
-        key = (path, known, tuple(_stamp(file) for file in _files_of(path)), device, precision)
+        path, known = find(name, folders, download=download)
+        key = (path, known, stamp(path), device, precision)
         if _kept is None or _kept[0] != key:
             if _kept is not None:
                 # the old one goes first: both may not fit
@@ -119,8 +119,13 @@ def release_loaded() -> None:
             _kept = None
 
 
-def _files_of(path: Path) -> list[Path]:
-    return [path, path.with_suffix(".json")] if path.is_file() else sorted(path.iterdir())
+def stamp(path: Path) -> tuple[tuple[int, int], ...]:
+    """Times of change in nanoseconds and sizes of a scorer's files; noughts for one that is not there. Other files, other numbers."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".json")]
+    except OSError:
+        files = []
+    return tuple(_stamp(file) for file in files)
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -131,8 +136,10 @@ def _stamp(file: Path) -> tuple[int, int]:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _find(name: str, folders: Sequence[Path], download: bool) -> tuple[Path, architectures.Architecture | None]:
-    """Where a scorer is, and its architecture if that is told by more than the file."""
+def find(
+    name: str, folders: Sequence[Path], *, download: bool = False
+) -> tuple[Path, architectures.Architecture | None]:
+    """Where a scorer is, and its architecture if that is told by more than the file. Names and errors as of ``load``."""
     there = {model.name: model for model in available(folders)}
     if name in there:
         return there[name].path, None

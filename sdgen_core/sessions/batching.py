@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SDGenError
-from .compile import SAVER, CompiledGraph, Prompt, is_link
+from .compile import SAVER, SCORE_IMAGE, CompiledGraph, Prompt, is_link
 from .prompt_text import parse_prompt_text
 from .samplers import DETERMINISTIC
 
@@ -50,7 +50,7 @@ _IMAGE_BY_IMAGE: Mapping[str, str | None] = {
             "LatentUpscale", "LatentUpscaleBy", "LatentFlip", "LatentRotate", "LatentCrop",
             "VAEDecode", "VAEDecodeTiled", "VAEEncode", "VAEEncodeTiled",
             "ImageScale", "ImageScaleBy", "ImageScaleToTotalPixels", "ImageUpscaleWithModel", "ImageInvert", "ImageBlur", "ImageSharpen",
-            "ImageQuantize", "ImageCrop", "ImagePadForOutpaint", "ImageToMask", "MaskToImage", "PreviewImage", SAVER,
+            "ImageQuantize", "ImageCrop", "ImagePadForOutpaint", "ImageToMask", "MaskToImage", "PreviewImage", SAVER, SCORE_IMAGE,
         )
     ),
     "SetLatentNoiseMask": "samples", "LatentComposite": "samples_to", "LatentCompositeMasked": "destination", "LatentBlend": "samples1",

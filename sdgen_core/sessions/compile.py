@@ -25,6 +25,8 @@ PLANNER = "SDGenSessionPlan"
 SAVER = "SDGenSessionSave"
 TEMPLATE = "SDGenTemplate"
 SEED_SWEEP = "SDGenSeedSweep"
+LOAD_SCORER = "SDGenLoadScorer"
+SCORE_IMAGE = "SDGenScoreImage"
 
 #: The planner's outputs in slot order; the node's schema and the slots of compiled graphs both follow it.
 PLAN_OUTPUTS = (
@@ -95,14 +97,15 @@ def descendants(prompt: Prompt, start: str) -> set[str]:
 @dataclass(frozen=True)
 class CompiledGraph:
     """A graph ready for filling: ``nodes`` without planner, ``slots`` (node, input, planner output), save node, the
-    checkpoint written in it (None: there is none, or the planner gives it), and ``texts`` (node, input, text) that are written
-    in it with placeholders."""
+    checkpoint written in it (None: there is none, or the planner gives it), ``texts`` (node, input, text) that are written
+    in it with placeholders, and the nodes that score the item's image."""
 
     nodes: Prompt
     slots: tuple[tuple[str, str, str], ...]
     saver: str
     checkpoint: str | None
     texts: tuple[tuple[str, str, str], ...] = ()
+    scorers: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> frozenset[str]:
@@ -111,14 +114,15 @@ class CompiledGraph:
 
     def child(self, literals: Mapping[str, Any], token: str = "") -> Prompt:
         """The API prompt of one item. ``literals``: planner output → value, and ``values``, name → text, for ``texts``;
-        ``token`` names the attempt to the save node.
+        ``token`` names the attempt to the save node, and to those that score.
 
         Only nodes with a slot are copied; the others are shared between children and must not be changed.
         """
         out = dict(self.nodes)
         fresh: set[str] = set()
         given = ((node_id, name, literals[output]) for node_id, name, output in self.slots)
-        for node_id, name, value in (*given, *self.filled(literals), (self.saver, "item", token)):
+        told = ((node_id, "item", token) for node_id in (self.saver, *self.scorers))
+        for node_id, name, value in (*given, *self.filled(literals), *told):
             if node_id not in fresh:
                 fresh.add(node_id)
                 node = out[node_id]
@@ -181,7 +185,8 @@ def compile_graph(prompt: Prompt, planner: str) -> CompiledGraph:
         (n, _FILLED[k], nodes[n]["inputs"].get(_FILLED[k])) for n in nodes if (k := nodes[n]["class_type"]) in _FILLED
     )
     texts = tuple(sorted((n, name, text) for n, name, text in found if isinstance(text, str) and "{" in text))
-    return CompiledGraph(nodes, tuple(sorted(slots)), savers[0], checkpoint_name(nodes, savers[0]), texts)
+    checkpoint = checkpoint_name(nodes, savers[0])
+    return CompiledGraph(nodes, tuple(sorted(slots)), savers[0], checkpoint, texts, tuple(nodes_of(nodes, SCORE_IMAGE)))
 
 
 def checkpoint_name(prompt: Prompt, saver: str) -> str | None:
@@ -222,9 +227,10 @@ def _first_sampler(prompt: Prompt, saver: str) -> str:
 
 
 def standalone(prompt: Mapping[str, Mapping[str, Any]]) -> Prompt:
-    """A child prompt as it is stored in the PNG: save nodes replaced by core SaveImage, so that it runs without SDGen."""
+    """A child prompt as it is stored in the PNG: save nodes replaced by core SaveImage, nodes that score left out, so that it runs
+    without SDGen."""
     out: Prompt = {}
-    for node_id, node in prompt.items():
+    for node_id, node in _unscored(prompt).items():
         node = {key: value for key, value in node.items() if key != "is_changed"}
         if node["class_type"] == SAVER:
             inputs = node["inputs"]
@@ -233,6 +239,33 @@ def standalone(prompt: Mapping[str, Mapping[str, Any]]) -> Prompt:
             node = {"class_type": "SaveImage", "inputs": {"images": inputs["images"], "filename_prefix": prefix}}
         out[node_id] = node
     return out
+
+
+def _unscored(prompt: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """A prompt without the nodes that score, and without what only reads scores. What the saved image depends on stays."""
+    scoring = {node_id for node_id, node in prompt.items() if node["class_type"] == SCORE_IMAGE}
+    if not scoring:
+        return prompt
+
+    def passed(value: Any) -> Any:
+        while is_link(value) and value[0] in scoring and value[1] == 0:
+            value = prompt[value[0]]["inputs"].get("image")
+        return value
+
+    out: Prompt = {
+        node_id: {**node, "inputs": {name: passed(value) for name, value in node["inputs"].items()}}
+        for node_id, node in prompt.items()
+    }
+    needed, todo = set[str](), nodes_of(out, SAVER)
+    while todo:
+        node_id = todo.pop()
+        if node_id in out and node_id not in needed:
+            needed.add(node_id)
+            todo += [value[0] for value in out[node_id]["inputs"].values() if is_link(value)]
+    gone = {reader for node_id in scoring for reader in (node_id, *descendants(out, node_id))} - needed
+    out = {node_id: node for node_id, node in out.items() if node_id not in gone}
+    unread = [node_id for node_id in nodes_of(out, LOAD_SCORER) if not descendants(out, node_id)]
+    return {node_id: node for node_id, node in out.items() if node_id not in unread}
 
 
 def pinned_literals(item: object) -> dict[str, Any] | None:

@@ -242,10 +242,12 @@ class LoadedSession:
         extra_pnginfo: Mapping[str, Any],
         model_hash: str | None,
         seconds: float,
+        scores: Sequence[Mapping[str, Any] | None] = (),
     ) -> list[dict[str, Any]]:
         """Write the files of an item's images; gives their manifest entries. Raises ``not-saved``, ``disk-full``, …
 
         What the files say comes from the stored plan; of ``extra_pnginfo`` only further chunks such as the workflow are taken.
+        ``scores``: what a model said of each image (see ``scoring.live``), where one did.
         """
         if not images:
             raise SDGenError("not-saved", f"item {item.idx} of session {self.id} came with no image")
@@ -262,17 +264,36 @@ class LoadedSession:
             chunks["prompt"] = strict_json(standalone(prompt))
             chunks |= {name: strict_json(value) for name, value in extra_pnginfo.items() if name != "sdgen"}
         hashes: dict[int, str] = {}
+        said = [*scores, *[None] * (len(images) - len(scores))]
         # The image with the plain name comes last: where it is whole, the rest of its batch is too.
         for n in reversed(range(len(images))):
             if self._host.metadata:
-                chunks["sdgen"] = strict_json({**record, "filename": names[n], "batch_index": n})
+                own = {"filename": names[n], "batch_index": n, **_scored(said[n])}
+                chunks["sdgen"] = strict_json({**record, **own})
             data = encode_png(images[n], chunks)
             path = self.folder / names[n]
             if path.parent != self.folder:
                 make_folder(path.parent)
             write_atomic(path, data)
             hashes[n] = hashlib.sha256(data).hexdigest()
-        return [self._entry(name, part, planned, item.idx, hashes[n], seconds, n) for n, name in enumerate(names)]
+        return [
+            self._entry(name, part, planned, item.idx, hashes[n], seconds, n, said[n]) for n, name in enumerate(names)
+        ]
+
+    def asked(self, item: ItemRow) -> PlanItem:
+        """What an item's image is to show: keys and values of its placeholders, and its prompt."""
+        return self.parts[item.part].plan.item(item.n)
+
+    def choices(self) -> dict[str, tuple[dict[str, Any], list[str]]]:
+        """Placeholder → values by key that the session could ask for, and the keys of those that it does."""
+        out: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        for part in self.parts:
+            used = part.plan.used()
+            for name in part.plan.names:
+                values, keys = out.setdefault(name, ({}, []))
+                values.update(part.plan.resolved.values[name])
+                keys += [key for key in used[name] if key not in keys]
+        return out
 
     def found(self, item: ItemRow) -> list[dict[str, Any]]:
         """Manifest entries of an item whose files are there already, whole and its own; empty when they are not."""
@@ -287,13 +308,23 @@ class LoadedSession:
             record = read_sdgen_chunk(path) or {}
             if self._host.metadata and (record.get("session"), record.get("index")) != (self.id, item.idx):
                 return entries
-            entries.append(self._entry(name, part, planned, item.idx, sha256_file(path), 0.0, len(entries)))
+            n, scores = len(entries), record.get("scores")
+            entries.append(self._entry(name, part, planned, item.idx, sha256_file(path), 0.0, n, scores))
 
     def _entry(
-        self, name: str, part: LoadedPart, planned: PlanItem, idx: int, sha256: str, seconds: float, batch_index: int
+        self,
+        name: str,
+        part: LoadedPart,
+        planned: PlanItem,
+        idx: int,
+        sha256: str,
+        seconds: float,
+        batch_index: int,
+        scores: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         """An image's entry in the manifest."""
         extra: dict[str, Any] = {"batch_index": batch_index} if batch_index else {}
+        extra |= _scored(scores)
         resolved = part.plan.resolved
         if resolved.theme or resolved.style not in (None, "default"):  # others may be added to the session later
             extra |= {"theme": resolved.theme, "style": resolved.style}
@@ -309,6 +340,10 @@ class LoadedSession:
             seconds=seconds,
             extra=extra,
         )
+
+
+def _scored(scores: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"scores": scores} if scores else {}
 
 
 def parse_token(token: str) -> tuple[str, list[int]]:

@@ -261,7 +261,7 @@ def entries_from_images(
             own_name = record.get("filename") == name or (parsed is not None and parsed.index == record["index"])
             if not own_name or (session is not None and record.get("session") != session):
                 continue
-            extra = {"batch_index": record["batch_index"]} if record.get("batch_index") else {}
+            extra = {name: record[name] for name in ("batch_index", "scores") if record.get(name)}
             entries.append(
                 image_entry(
                     filename=name,

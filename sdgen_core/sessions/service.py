@@ -62,6 +62,8 @@ class Sessions:
         self.changed: list[Callable[[str], None]] = []
         #: Called with the session's folder, the manifest's entries and the decoded images of each item that was saved.
         self.saved: list[Callable[[Path, list[dict[str, Any]], list[Image]], None]] = []
+        #: Called with the session's folder, an attempt's token and its images: what a model said of each, where one did.
+        self.scores_of: Callable[[Path, str, list[Image]], Sequence[Mapping[str, Any] | None]] = lambda *_: ()
         self._loaded: OrderedDict[str, LoadedSession] = OrderedDict()
         self._saves: dict[str, deque[float]] = {}
         self.credentials: dict[str, Mapping[str, str]] = {}
@@ -112,9 +114,11 @@ class Sessions:
             )
         try:
             items = [self.ledger.item(session_id, idx) for idx in indexes]
+            pictures = list(images)
+            scores = self.scores_of(loaded.folder, token, pictures)
             if len(items) == 1:
-                return self._save(loaded, items[0], list(images), prompt, extra_pnginfo, time.monotonic())
-            return self._save_group(loaded, items, list(images), extra_pnginfo)
+                return self._save(loaded, items[0], pictures, prompt, extra_pnginfo, time.monotonic(), scores)
+            return self._save_group(loaded, items, pictures, extra_pnginfo, scores)
         except SDGenError as error:
             if error.code in _MACHINE_ERRORS:
                 # The ledger may be on the full disk too; then the feeder waits until it can write again.
@@ -124,7 +128,12 @@ class Sessions:
             raise
 
     def _save_group(
-        self, loaded: LoadedSession, items: list[ItemRow], images: list[Image], extra_pnginfo: Mapping[str, Any]
+        self,
+        loaded: LoadedSession,
+        items: list[ItemRow],
+        images: list[Image],
+        extra_pnginfo: Mapping[str, Any],
+        scores: Sequence[Mapping[str, Any] | None],
     ) -> list[Path]:
         if len(images) != len(items):
             raise SDGenError("not-batchable", f"a batch of {len(items)} items came with {len(images)} images")
@@ -132,11 +141,17 @@ class Sessions:
         begun, now = loaded.last_saved, time.monotonic()
         share = (now - begun) / len(items)
 
-        def write(item: ItemRow, image: Image, own: Child, model_hash: str | None) -> list[dict[str, Any]]:
+        def write(
+            item: ItemRow, image: Image, own: Child, model_hash: str | None, said: Mapping[str, Any] | None
+        ) -> list[dict[str, Any]]:
             chunks = {**extra_pnginfo, **own.extra_data["extra_pnginfo"]}
-            return loaded.write(item, [image], own.prompt, chunks, model_hash, round(share, 4))
+            return loaded.write(item, [image], own.prompt, chunks, model_hash, round(share, 4), [said])
 
-        own = [(loaded.child(item, item.attempts), self._model_hash(loaded, item)) for item in items]
+        every = [*scores, *[None] * (len(items) - len(scores))]
+        own = [
+            (loaded.child(item, item.attempts), self._model_hash(loaded, item), said)
+            for item, said in zip(items, every, strict=True)
+        ]
         # Most of writing is waiting for the disk: that is done for all at once.
         with ThreadPoolExecutor(len(items), "sdgen-save") as pool:
             written = [pool.submit(write, i, image, *what) for i, image, what in zip(items, images, own, strict=True)]
@@ -156,10 +171,11 @@ class Sessions:
         prompt: Mapping[str, Any],
         extra_pnginfo: Mapping[str, Any],
         now: float,
+        scores: Sequence[Mapping[str, Any] | None],
     ) -> list[Path]:
         """Save one item that was ready at ``now``, in seconds of the monotonic clock."""
         model_hash, seconds = self._model_hash(loaded, item), now - loaded.last_saved
-        entries = loaded.write(item, images, prompt, extra_pnginfo, model_hash, round(seconds, 4))
+        entries = loaded.write(item, images, prompt, extra_pnginfo, model_hash, round(seconds, 4), scores)
         return self._record(loaded, item, entries, images, seconds, now)
 
     def _model_hash(self, loaded: LoadedSession, item: ItemRow) -> str | None:

@@ -53,6 +53,8 @@ class OpenClipBackend:
     dtype: Any
     most: int | None = None
     """Largest batch that fits, as far as that had to be found out."""
+    bring: Callable[[], None] | None = None
+    """Takes the weights to ``device`` before each use, where somebody else looks after the memory: then ``release`` does nothing."""
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _away: bool = False
 
@@ -87,7 +89,7 @@ class OpenClipBackend:
     def release(self) -> None:
         """Move the weights to main memory; the next call takes them back to the accelerator."""
         with self._lock:
-            if self.device != "cpu" and not self._away:
+            if self.device != "cpu" and not self._away and self.bring is None:
                 self.model.to("cpu")
                 self._away = True
                 _empty_cache(self.device)
@@ -116,6 +118,8 @@ class OpenClipBackend:
 
         try:
             with torch.inference_mode():
+                if self.bring is not None:
+                    self.bring()
                 if self._away:
                     self.model.to(self.device)
                     self._away = False
