@@ -26,13 +26,19 @@ if TYPE_CHECKING:
 #: Who said so, in the log of ``user.db``.
 WHO = "machine"
 _THESE = "IN (SELECT value FROM json_each(?))"
-_FAILED = Clause(field="class", any=("failed",))
-#: Images about which people said that they are worth something stay, whatever a machine says; so do those that are staged already.
+#: What may be staged: what a machine says, and how the step is called.
+STAGED = {
+    "failed": (Clause(field="class", any=("failed",)), "of class failed"),
+    "partial": (Clause(field="class", any=("failed", "partial")), "of class failed or partial"),
+    "flagged": (Clause(field="is", any=("flagged",)), "flagged"),
+}
+#: Images about which people said that they are worth something stay, whatever a machine says.
 _SPARED = (
-    Clause(field="is", any=("marked", "missing"), negate=True),
+    Clause(field="is", any=("marked",), negate=True),
     Clause(field="rating", any=("0",)),
     Clause(field="verdict", any=("ok",), negate=True),
 )
+_THERE = Clause(field="is", any=("trash", "missing"), negate=True)
 _CLASSES = (NO_CLASS, *CLASSES)
 
 
@@ -67,7 +73,7 @@ class StagedValue:
 @dataclass(frozen=True)
 class Staging:
     """What ``stage`` would put into the trash. ``ids`` in the query's order; ``bytes`` of their files; ``values`` most images first;
-    ``spared`` are images of class failed that stay, for people marked or rated them, or said ok to a value."""
+    ``spared`` are images of that kind that stay, for people marked or rated them, or said ok to a value."""
 
     ids: list[int]
     bytes: int
@@ -198,13 +204,16 @@ class Machine:
 
     # ---- what failed, into the trash -------------------------------------------------------------------------------------
 
-    def preview(self, query: str | Query = "") -> Staging:
-        """What ``stage`` would do. Raises ``bad-query``."""
+    def preview(self, query: str | Query = "", which: str = "failed", spare: bool = True) -> Staging:
+        """What ``stage`` would do. ``which``: a name of ``STAGED``; without ``spare`` also what people said something for is staged.
+
+        Raises ``bad-query``.
+        """
         import numpy as np
 
         asked = _asked(query)
-        failed = Query(clauses=(*asked.clauses, _FAILED), sort=asked.sort).with_defaults()
-        wanted = failed.model_copy(update={"clauses": (*failed.clauses, *_SPARED)})
+        failed = asked.model_copy(update={"clauses": (*asked.clauses, STAGED[which][0], _THERE)})
+        wanted = failed.model_copy(update={"clauses": (*failed.clauses, *(_SPARED if spare else ()))})
         snapshot = self._catalog.snapshot
         with snapshot.still():
             ids, resolved = snapshot.find(wanted)
@@ -227,15 +236,17 @@ class Machine:
         found = [StagedValue(name, key, text, counts[value]) for value, name, key, text in rows]
         return sorted(found, key=lambda one: -one.images)
 
-    def stage(self, query: str | Query = "", only: Collection[int] | None = None) -> Done:
+    def stage(
+        self, query: str | Query = "", only: Collection[int] | None = None, which: str = "failed", spare: bool = True
+    ) -> Done:
         """Mark as trash what ``preview`` finds, as one step that can be undone. ``only``: at most these, as somebody has seen them.
 
         Nothing is deleted before the trash is emptied. Raises ``bad-query``.
         """
-        found: Iterable[int] = self.preview(query).ids
+        found: Iterable[int] = self.preview(query, which, spare).ids
         wanted = None if only is None else set(only)
         images = [image for image in found if wanted is None or image in wanted]
-        label = f"machine: mark: trash, {len(images)} image{'s' * (len(images) != 1)} of class failed"
+        label = f"machine: mark: trash, {len(images)} image{'s' * (len(images) != 1)} {STAGED[which][1]}"
         return self._catalog.judge(images, "mark", "trash", label, who=WHO)
 
 

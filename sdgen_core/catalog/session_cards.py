@@ -15,13 +15,25 @@ from .store import Store
 THUMBS = 4
 
 
+@dataclass
+class SessionScores:
+    """What machines said of a session's images: ``scored`` of them, so many in each class, ``flagged``, and the ``mean`` score, 0 to 1."""
+
+    scored: int
+    success: int
+    partial: int
+    failed: int
+    flagged: int
+    mean: float | None
+
+
 @dataclass  # not frozen: that takes three times as long to make, and a page has hundreds
 class SessionCard:
     """What a list shows of a session. ``name`` is its title where somebody gave it one, ``original_name`` what it was made as.
 
     ``started`` in Unix milliseconds. ``completion``: share of the planned images that are there, or were until they were thrown away
     (``removed``); None when nothing is known to be planned. ``missing`` files are gone without anybody having said so. ``seeds`` are
-    the least and the greatest, ``thumbs`` keys of thumbnails, the last images first.
+    the least and the greatest, ``thumbs`` keys of thumbnails, the last images first. ``scores``: None where no machine said anything.
     """
 
     slug: str
@@ -59,6 +71,7 @@ class SessionCard:
     problems: int
     folder_missing: bool
     thumbs: list[str]
+    scores: SessionScores | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; seeds are numbers of up to 64 bits."""
@@ -68,7 +81,8 @@ class SessionCard:
 _CARD = (
     "SELECT id, slug, coalesce(title, name), name, started, status, planned, found_planned, images, gone - removed, removed, bytes,"
     " favourites, interesting, trash, failed, judged, theme, style, template, model, sampler, sweep, seed_min, seed_max, width, height,"
-    " favourite, rating, test, complete, note, json_array_length(problems), missing FROM session"
+    " favourite, rating, test, complete, note, json_array_length(problems), missing,"
+    " machine_images, machine_success, machine_partial, machine_failed, machine_flagged, machine_points FROM session"
     " WHERE id IN (SELECT value FROM json_each(?))"
 )
 _TAGS = (
@@ -96,7 +110,7 @@ def session_cards(store: Store, ids: Sequence[int]) -> list[SessionCard]:
 def _card(row: Sequence[Any], tags: list[str], thumbs: list[str]) -> SessionCard:
     slug, name, original, started, status, planned, found, images, missing, removed, size, *rest = row
     favourites, interesting, trash, failed, judged, theme, style, template, model, sampler, sweep, *rest = rest
-    low, high, width, height, favourite, rating, test, complete, note, problems, folder_missing = rest
+    low, high, width, height, favourite, rating, test, complete, note, problems, folder_missing, *scores = rest
     return SessionCard(
         slug=slug,
         name=name,
@@ -133,4 +147,10 @@ def _card(row: Sequence[Any], tags: list[str], thumbs: list[str]) -> SessionCard
         problems=problems,
         folder_missing=bool(folder_missing),
         thumbs=thumbs,
+        scores=_scores(*scores) if scores[0] else None,
     )
+
+
+def _scores(scored: int, success: int, partial: int, failed: int, flagged: int, points: int) -> SessionScores:
+    known = success + partial + failed
+    return SessionScores(scored, success, partial, failed, flagged, points / 1e6 / known if known else None)

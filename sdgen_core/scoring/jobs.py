@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError
 from ..sessions.files import write_atomic
 from . import QUEUE
+from .instead import looks_like
 from .models import ScorerModel, available, load
 from .service import Scoring
 from .settings import ScoringSettings
@@ -26,12 +27,15 @@ from .settings import ScoringSettings
 if TYPE_CHECKING:
     from ..catalog.library import Library
     from .backends.interface import Backend
+    from .classes import Thresholds
     from .embedding.pipeline import Progress
 
 log = logging.getLogger("sdgen")
 
 #: Seconds between two looks whether ComfyUI still renders, and between two words about how far it is.
 _LOOK, _TELL_EVERY = 0.5, 0.25
+#: And between two looks of somebody who waits for it.
+_ATTEND = 0.1
 #: What has gone wrong is kept of so many sessions.
 _KEPT = 50
 
@@ -77,7 +81,8 @@ class Jobs:
         self._now: Job | None = None
         self._progress: Progress | None = None
         self._failed: list[Failed] = []
-        self._cancelled = self._stopping = self._held = False
+        self._cancelled = self._stopping = self._held = self._put_back = False
+        self._attended: tuple[frozenset[Job], Backend | None] = frozenset(), None
         self._told = 0.0
         self._thread: threading.Thread | None = None
 
@@ -95,14 +100,47 @@ class Jobs:
     def order(self, sessions: Iterable[str], scorer: str) -> dict[str, Any]:
         """Have sessions scored, behind those that wait already; gives ``state``. Raises ``unknown-session`` and ``scorer-missing`` before
         anything is ordered."""
-        from .material import session_of
-
-        wanted = [Job(slug, scorer) for slug in dict.fromkeys(sessions)]
-        for job in wanted:
-            session_of(self._library.catalog, job.session)
         self._check(scorer)
-        self._add(wanted)
+        self._add(self._wanted(sessions, scorer))
         return self.state()
+
+    def attend(
+        self,
+        sessions: Iterable[str],
+        scorer: str,
+        backend: Backend,
+        look: Callable[[dict[str, Any], int], bool],
+    ) -> dict[str, dict[str, Any] | Failed | None]:
+        """Have sessions scored by ``backend`` before all others, and wait for it: for somebody in a prompt that ComfyUI executes, which
+        the work does not wait for then. Gives their reports by slug, or why there is none; None for what was cancelled.
+
+        ``look(state, left)`` is called some times a second with how many sessions are left, in the caller's thread; it ends the work by
+        giving False, or by raising. When this returns nobody uses ``backend`` any more. Raises ``unknown-session``.
+        """
+        wanted = self._wanted(sessions, scorer)
+        begun = int(time.time() * 1000)
+        with self._wake:
+            self._attended = frozenset(wanted), backend
+            others = [job for job in self._waiting if job not in wanted]
+            if self._now is not None and self._now not in wanted:
+                others.insert(0, self._now)
+                self._put_back = True
+            self._waiting = [*(job for job in wanted if job != self._now), *others]
+            self._failed = [one for one in self._failed if Job(one.session, scorer) not in wanted]
+            self._add(())
+        try:
+            while (left := self._left(wanted)) and look(self.state(), left):
+                with self._wake:
+                    self._wake.wait(_ATTEND)
+        finally:
+            with self._wake:
+                self._waiting = [job for job in self._waiting if job not in wanted]
+                self._cancelled = self._cancelled or self._now in wanted
+                self._add(())
+                while self._now in wanted and not self._stopping:
+                    self._wake.wait(_ATTEND)
+                self._attended = frozenset(), None
+        return {job.session: self._outcome(job, begun) for job in wanted}
 
     def cancel(self, session: str | None = None) -> dict[str, Any]:
         """Leave out a session, also while it is scored; without one, all. What was seen of it is kept."""
@@ -131,6 +169,15 @@ class Jobs:
                 "failed": [asdict(one) for one in self._failed],
             }
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """From where on a value is seen, an image a success, and so on. Raises ``bad-settings``."""
+        return self._settings().thresholds
+
+    def looks_like(self, session: str, identity: str) -> dict[str, dict[str, str]]:
+        """See ``instead.looks_like``."""
+        return looks_like(self._library.catalog, self._folder, identity, session, self._settings().wording)
+
     def report(self, session: str) -> dict[str, Any]:
         """See ``Scoring.report``."""
         return self._scoring().report(session)
@@ -148,6 +195,26 @@ class Jobs:
     @property
     def _file(self) -> Path:
         return self._folder / QUEUE
+
+    def _wanted(self, sessions: Iterable[str], scorer: str) -> list[Job]:
+        from .material import session_of
+
+        wanted = [Job(slug, scorer) for slug in dict.fromkeys(sessions)]
+        for job in wanted:
+            session_of(self._library.catalog, job.session)
+        return wanted
+
+    def _left(self, jobs: Sequence[Job]) -> int:
+        with self._wake:
+            there = {*self._waiting, self._now} if not self._stopping else set()
+            return sum(job in there for job in jobs)
+
+    def _outcome(self, job: Job, begun: int) -> dict[str, Any] | Failed | None:
+        with contextlib.suppress(SDGenError):
+            report = self.report(job.session)
+            if report["at"] >= begun:
+                return report
+        return next((one for one in self._failed if one.session == job.session), None)
 
     def _scoring(self) -> Scoring:
         return Scoring(self._library.catalog, self._library.file, self._folder, self._settings())
@@ -197,7 +264,7 @@ class Jobs:
             self._wake.wait_for(lambda: self._stopping or self._waiting)
             if self._stopping:
                 return None
-            self._now, self._cancelled = self._waiting.pop(0), False
+            self._now, self._cancelled, self._put_back = self._waiting.pop(0), False, False
             self._tell()
             return self._now
 
@@ -205,29 +272,38 @@ class Jobs:
         self._hold(None)
         if self._over():
             return
-        backend = self._loaded(job.scorer)
-        self._scoring().score(
-            job.session,
-            backend,
-            cancelled=self._over,
-            progress=self._advance,
-            wait=lambda: self._hold(backend),
-            written=lambda ids: self._library.tell("images", added=[], changed=ids, session=job.session),
-        )
+        attended, lent = self._attended
+        backend = lent if lent is not None and job in attended else self._loaded(job.scorer)
+        try:
+            self._scoring().score(
+                job.session,
+                backend,
+                cancelled=self._over,
+                progress=self._advance,
+                wait=lambda: self._hold(backend),
+                written=lambda ids: self._library.tell("images", added=[], changed=ids, session=job.session),
+            )
+        finally:
+            if not self._waiting:
+                backend.release()
 
     def _over(self) -> bool:
-        return self._cancelled or self._stopping
+        return self._cancelled or self._stopping or self._put_back
+
+    def _rendering(self) -> bool:
+        """Whether ComfyUI does something that the work has to wait for."""
+        return self._busy() and self._now not in self._attended[0]
 
     def _hold(self, backend: Backend | None) -> None:
         """Come back when nobody renders, or when it is over."""
-        if not self._busy() or self._over():
+        if not self._rendering() or self._over():
             return
         if backend is not None:
             backend.release()
         with self._wake:
             self._held = True
             self._tell()
-            while self._busy() and not self._over():
+            while self._rendering() and not self._over():
                 self._wake.wait(_LOOK)
             self._held = False
             self._tell()

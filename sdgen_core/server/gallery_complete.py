@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ..catalog.fields import VERDICTS
+from ..catalog.fields import CLASSES, NO_CLASS, VERDICTS
 from ..catalog.naming import sort_key
 from ..catalog.query import FIELDS, FLAGS, NO_VERDICT, SORTS, Clause, Query, placeholder_field, write
 from ..errors import SDGenError, nearest_names
@@ -77,6 +77,10 @@ def _all(catalog: Catalog, field: str, text: str) -> Iterator[_Candidate]:
     elif field == "verdict":
         for verdict in (*VERDICTS, NO_VERDICT):
             yield _Candidate("verdict:", verdict, verdict, "verdict")
+    elif field == "class":
+        counts = _counted(catalog)["class"]
+        for name in (*CLASSES, NO_CLASS):
+            yield _Candidate("class:", name, name, "word", counts.get(name, 0))
     elif field in _NAMED:
         titles = "SELECT slug, coalesce(title, name) FROM session"
         shown = dict(catalog.index.store.rows(titles)) if field == "session" else {}

@@ -57,4 +57,5 @@ def session(engine: Engine, call: Call) -> SessionDetails:
 
 def _card(card: Known) -> dict[str, Any]:
     seeds = None if card.seeds is None else {"least": str(card.seeds[0]), "greatest": str(card.seeds[1])}
-    return {**vars(card), "seeds": seeds, "thumbs": [thumb_urls(key) for key in card.thumbs]}
+    scores = None if card.scores is None else vars(card.scores)
+    return {**vars(card), "seeds": seeds, "thumbs": [thumb_urls(key) for key in card.thumbs], "scores": scores}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .model import MOST_NAMED, Answer, Body, Found, ImageId, QueryText, Slug
+from .model import MOST_NAMED, Answer, Body, Found, ImageId, Moment, QueryText, Slug, Version
+
+Staged = Literal["failed", "partial", "flagged"]
+_STAGED = "Images of class failed, of class failed or partial, or flagged ones."
+_SPARE = "Leave out images that people marked or rated, or said ok to a value of."
 
 ScorerName = Annotated[str, Field(min_length=1, max_length=300, description="One of `/sdgen/scorers`.")]
 
@@ -85,6 +89,82 @@ class ScoreReport(Answer):
     cascade: list[dict[str, Any]] = Field(description="What became of the further tiers.")
 
 
+class Basis(Answer):
+    """What a model's probabilities of a placeholder's values rest on: people's verdicts, as soon as there are enough of them."""
+
+    calibrated: bool = Field(description="Whether the model that scored last has a calibration from verdicts.")
+    labels: int = Field(description="Verdicts (ok, partial, ko) about images that were scored.")
+    more: int = Field(
+        description="How many more verdicts it takes before a calibration is made; 0: scoring again makes one."
+    )
+    more_ok: int = Field(description="How many of them have to be ok, at least.")
+    more_ko: int = Field(description="How many of them have to be ko, at least.")
+    error: float | None = Field(description="Expected calibration error on verdicts that were held out, 0 to 1.")
+    auc: float | None = Field(description="Area under the ROC curve on verdicts that were held out.")
+
+
+class MachineValue(Answer):
+    """What a model says of the value that an image was asked for."""
+
+    probability: float | None = Field(description="That the image shows it; null where that cannot be said.")
+    seen: bool | None = Field(description="Whether that is enough to say that it is there.")
+    calibrated: bool
+    method: str = Field(description="clip, crop:…, vlm, classifier.")
+    reason: str | None = Field(description="Why nothing can be said.")
+    instead: str | None = Field(description="Text of the value that the image looks more like.")
+    alike: list[str] = Field(description="Texts of values that the model does not tell from it.")
+    basis: Basis
+
+
+class ImageMachine(Answer):
+    """What a model said of an image."""
+
+    scorer: str
+    at: Moment
+    image_class: Literal["success", "partial", "failed", "none"]
+    score: float | None = Field(description="Mean of the values' probabilities.")
+    flagged: bool = Field(description="Too few of its values are there.")
+    prompt_score: float | None = Field(description="How well the whole prompt fits: no probability.")
+    aesthetic: float | None
+    staged: bool = Field(description="It is in the trash because a model said that it failed.")
+    values: dict[str, MachineValue] = Field(description="By placeholder.")
+
+
+class ImageScored(Answer):
+    """What was last said of an image by a model."""
+
+    machine: ImageMachine | None = Field(description="null: nothing.")
+    version: Version
+
+
+class ValueRateRow(Answer):
+    """How a value comes out for a model, and for people; see also `/sdgen/statistics/values`."""
+
+    placeholder: str
+    key: str
+    text: str
+    images: int = Field(description="Images with a probability.")
+    matching: int = Field(description="Images in which the model sees it.")
+    rate: float
+    low: float = Field(description="The rate's 95 % interval.")
+    high: float
+    mean: float = Field(description="Of the probabilities.")
+    judged: int = Field(description="Verdicts (ok, partial, ko) of people.")
+    people: float | None = Field(description="People's success rate; null: nobody judged it.")
+    people_low: float
+    people_high: float
+
+
+class ValueRates(Answer):
+    """The values that a model judged, in what a query finds."""
+
+    rows: list[ValueRateRow]
+    match: float = Field(description="A model sees a value from this probability on.")
+    complete_above: float = Field(description="A session is complete when its images' mean score is above this.")
+    bases: dict[str, Basis] = Field(description="By placeholder.")
+    version: Version
+
+
 class AgreementRow(Answer):
     """How often people and a machine say the same about a placeholder's values; null: about all."""
 
@@ -96,19 +176,33 @@ class AgreementRow(Answer):
     labels: int
     agree: float | None
     kappa: float | None = Field(description="Cohen's; null where chance leaves nothing open.")
+    basis: Basis | None = Field(default=None, description="Of a placeholder.")
 
 
 class AgreementTable(Answer):
     """People against machines."""
 
     rows: list[AgreementRow]
+    match: float
     version: str
 
 
 class AgreementAsked(Found):
     """Of what is found."""
 
-    match: float = Field(default=0.5, ge=0, le=1, description="A machine sees a value from this probability on.")
+    match: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="A machine sees a value from this probability on; null: as the settings say.",
+    )
+
+
+class FailedAsked(Found):
+    """Which images, and what of them."""
+
+    which: Annotated[Staged, Field(description=_STAGED)] = "failed"
+    spare: Annotated[bool, Field(description=_SPARE)] = True
 
 
 class StagedValueRow(Answer):
@@ -136,6 +230,8 @@ class StageBody(Body):
     """Which failed images to mark as trash."""
 
     q: QueryText = ""
+    which: Staged = Field(default="failed", description=_STAGED)
+    spare: bool = Field(default=True, description=_SPARE)
     ids: Annotated[list[ImageId], Field(max_length=MOST_NAMED)] | None = Field(
         default=None, description="At most these, as somebody has seen them; null: all that are found."
     )

@@ -15,6 +15,17 @@ class SeedRange(Answer):
     greatest: SeedText
 
 
+class SessionScores(Answer):
+    """What a model said of a session's images, those that were thrown away, too: they were seen."""
+
+    scored: int
+    success: int
+    partial: int
+    failed: int
+    flagged: int
+    mean: float | None = Field(description="Of the images' scores, 0 to 1.")
+
+
 class SessionCard(Answer):
     """What a list shows of a session."""
 
@@ -57,6 +68,7 @@ class SessionCard(Answer):
     problems: int = Field(description="How many things in its records could not be read.")
     folder_missing: bool
     thumbs: list[ThumbUrls] = Field(description="Of its last images.")
+    scores: SessionScores | None = Field(default=None, description="null where no model has looked at it.")
 
 
 class SessionBounds(Answer):

@@ -94,3 +94,88 @@ def test_what_failed_is_shown_and_then_marked_as_one_step(gallery, slug):
     assert done["changed"] == 1 and gallery.catalog.find("is:trash")[0] == preview["ids"]
     gallery.ask("POST", "/sdgen/undo")
     assert gallery.catalog.find("is:trash")[0] == []
+
+
+def test_what_was_said_of_an_image_with_what_it_looks_like_instead(gallery, slug):
+    ids = gallery.catalog.find("sort:number")[0]
+    nothing = gallery.ask("GET", f"/sdgen/images/{ids[8]}/scores")
+    assert nothing["machine"] is None
+    scored(gallery, slug)
+    told = gallery.ask("GET", f"/sdgen/images/{ids[8]}/scores")["machine"]
+    colour, quality = told["values"]["Colour"], told["values"]["Quality"]
+    assert told["image_class"] == "failed" and told["flagged"] and not told["staged"]
+    assert colour["probability"] < 0.5 and colour["seen"] is False and colour["method"] == "clip"
+    assert colour["instead"] == "blue coat" and colour["reason"] is None
+    assert (quality["probability"], quality["seen"], quality["reason"]) == (None, None, "quality")
+    assert (
+        colour["basis"] | {"calibrated": False, "labels": 0, "more": 20, "more_ok": 4, "more_ko": 4} == colour["basis"]
+    )
+    good = gallery.ask("GET", f"/sdgen/images/{ids[0]}/scores")["machine"]
+    assert good["image_class"] == "success" and good["values"]["Colour"]["instead"] is None
+    assert refused(gallery, "GET", "/sdgen/images/4711/scores").code == "unknown-item"
+
+
+def test_values_of_machines_beside_those_of_people(gallery, slug):
+    scored(gallery, slug)
+    ids = gallery.catalog.find("sort:number")[0]
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids[:3], "field": "value/Colour", "value": "ok"})
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids[8:], "field": "value/Colour", "value": "partial"})
+    answer = gallery.ask("GET", "/sdgen/scoring/values")
+    rows = {one["text"]: one for one in answer["rows"]}
+    assert set(rows) == {"red coat", "blue coat"} and answer["match"] == 0.5
+    red = rows["red coat"]
+    assert (red["images"], red["matching"], red["judged"]) == (5, 4, 4)
+    assert red["rate"] == 0.8 and red["people"] == 3.5 / 4 and red["low"] < 0.8 < red["high"]
+    assert rows["blue coat"]["people"] is None
+    missed = gallery.ask("GET", "/sdgen/images", q=f'@Colour:"{red["key"]}" score:Colour<{answer["match"]:g}')
+    assert missed["total"] == red["images"] - red["matching"]
+    assert answer["bases"]["Colour"]["labels"] == 4 and answer["bases"]["Colour"]["more"] == 16
+    assert refused(gallery, "GET", "/sdgen/scoring/values", q="nothing:").code == "bad-query"
+
+
+def test_enough_verdicts_make_a_calibration_when_it_is_scored_again(gallery):
+    wanted = ["Red", "Green", "Blue"] * 10
+    shown = [("Red", "Green", "Blue")[(n + (n % 5 == 0)) % 3] for n in range(30)]
+    session(gallery.root / "20251121_100000-many", shown, wanted)
+    Importer(gallery.catalog.index).run([gallery.root])
+    [(many,)] = gallery.catalog.index.store.rows("SELECT slug FROM session WHERE name LIKE '%many%'")
+    scored(gallery, many)
+    ids = gallery.catalog.find(f'session:"{many}" sort:number')[0]
+    for verdict, some in (("ko", ids[::5]), ("ok", [one for n, one in enumerate(ids) if n % 5])):
+        gallery.ask("POST", "/sdgen/judge", {"ids": some, "field": "value/Colour", "value": verdict})
+    basis = gallery.ask("GET", "/sdgen/scoring/agreement")["rows"][1]["basis"]
+    assert (basis["labels"], basis["more"], basis["calibrated"], basis["error"]) == (30, 0, False, None)
+    scored(gallery, many)
+    overall, colour = gallery.ask("GET", "/sdgen/scoring/agreement")["rows"]
+    assert overall["basis"] is None and colour["basis"]["calibrated"] and 0 <= colour["basis"]["error"] < 0.2
+
+
+def test_what_is_staged_is_chosen_and_what_people_spoke_for_stays_unless_it_is_wanted(gallery, slug):
+    scored(gallery, slug)
+    [failing] = gallery.catalog.find("class:failed")[0]
+    gallery.ask("POST", "/sdgen/judge", {"ids": [failing], "field": "mark", "value": "favourite"})
+    spared = gallery.ask("GET", "/sdgen/scoring/failed", which="flagged")
+    assert (spared["ids"], spared["spared"]) == ([], 1)
+    every = gallery.ask("GET", "/sdgen/scoring/failed", which="partial", spare="false")
+    assert (every["ids"], every["spared"]) == ([failing], 0)
+    body = {"ids": every["ids"], "which": "flagged", "spare": False}
+    done = gallery.ask("POST", "/sdgen/scoring/failed", body)
+    assert (done["label"], done["changed"]) == ("machine: mark: trash, 1 image flagged", 1)
+    gallery.ask("POST", "/sdgen/undo")
+    assert gallery.catalog.find("is:favourite")[0] == [failing]
+
+
+def test_cards_of_sessions_say_what_was_scored(gallery, slug):
+    assert gallery.ask("GET", "/sdgen/library/sessions")["sessions"][0]["scores"] is None
+    scored(gallery, slug)
+    told = gallery.ask("GET", "/sdgen/library/sessions")["sessions"][0]["scores"]
+    assert told.pop("mean") > 0.75
+    assert told == {"scored": 9, "success": 8, "partial": 0, "failed": 1, "flagged": 1}
+
+
+def test_classes_are_offered_behind_their_field(gallery, slug):
+    scored(gallery, slug)
+    offered = gallery.ask("GET", "/sdgen/complete", field="class")["suggestions"]
+    assert {one["text"]: one["images"] for one in offered} == {
+        "class:success": 8, "class:failed": 1, "class:none": 0, "class:partial": 0,
+    }  # fmt: skip

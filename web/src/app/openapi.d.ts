@@ -943,6 +943,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/images/{id}/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was last said of an image by a model */
+        get: operations["get_images_id_scores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/scoring/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How values come out for models, and beside it for people */
+        get: operations["get_scoring_values"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/scoring/agreement": {
         parameters: {
             query?: never;
@@ -1092,6 +1126,11 @@ export interface components {
              * @description Cohen's; null where chance leaves nothing open.
              */
             kappa: number | null;
+            /**
+             * @description Of a placeholder.
+             * @default null
+             */
+            basis: components["schemas"]["Basis"] | null;
         };
         /**
          * AgreementTable
@@ -1100,6 +1139,8 @@ export interface components {
         AgreementTable: {
             /** Rows */
             rows: components["schemas"]["AgreementRow"][];
+            /** Match */
+            match: number;
             /** Version */
             version: string;
         };
@@ -1112,6 +1153,47 @@ export interface components {
             axes: {
                 [key: string]: string[];
             };
+        };
+        /**
+         * Basis
+         * @description What a model's probabilities of a placeholder's values rest on: people's verdicts, as soon as there are enough of them.
+         */
+        Basis: {
+            /**
+             * Calibrated
+             * @description Whether the model that scored last has a calibration from verdicts.
+             */
+            calibrated: boolean;
+            /**
+             * Labels
+             * @description Verdicts (ok, partial, ko) about images that were scored.
+             */
+            labels: number;
+            /**
+             * More
+             * @description How many more verdicts it takes before a calibration is made; 0: scoring again makes one.
+             */
+            more: number;
+            /**
+             * More Ok
+             * @description How many of them have to be ok, at least.
+             */
+            more_ok: number;
+            /**
+             * More Ko
+             * @description How many of them have to be ko, at least.
+             */
+            more_ko: number;
+            /**
+             * Error
+             * @description Expected calibration error on verdicts that were held out, 0 to 1.
+             */
+            error: number | null;
+            /**
+             * Auc
+             * @description Area under the ROC curve on verdicts that were held out.
+             */
+            auc: number | null;
         };
         /**
          * Card
@@ -2062,6 +2144,66 @@ export interface components {
             };
         };
         /**
+         * ImageMachine
+         * @description What a model said of an image.
+         */
+        ImageMachine: {
+            /** Scorer */
+            scorer: string;
+            /**
+             * At
+             * @description Unix time in milliseconds
+             */
+            at: number;
+            /**
+             * Image Class
+             * @enum {string}
+             */
+            image_class: "success" | "partial" | "failed" | "none";
+            /**
+             * Score
+             * @description Mean of the values' probabilities.
+             */
+            score: number | null;
+            /**
+             * Flagged
+             * @description Too few of its values are there.
+             */
+            flagged: boolean;
+            /**
+             * Prompt Score
+             * @description How well the whole prompt fits: no probability.
+             */
+            prompt_score: number | null;
+            /** Aesthetic */
+            aesthetic: number | null;
+            /**
+             * Staged
+             * @description It is in the trash because a model said that it failed.
+             */
+            staged: boolean;
+            /**
+             * Values
+             * @description By placeholder.
+             */
+            values: {
+                [key: string]: components["schemas"]["MachineValue"];
+            };
+        };
+        /**
+         * ImageScored
+         * @description What was last said of an image by a model.
+         */
+        ImageScored: {
+            /** @description null: nothing. */
+            machine: components["schemas"]["ImageMachine"] | null;
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
+        };
+        /**
          * ImageValue
          * @description The value that an image has of a placeholder.
          */
@@ -2354,6 +2496,45 @@ export interface components {
             sessions: number;
             /** Images */
             images: number;
+        };
+        /**
+         * MachineValue
+         * @description What a model says of the value that an image was asked for.
+         */
+        MachineValue: {
+            /**
+             * Probability
+             * @description That the image shows it; null where that cannot be said.
+             */
+            probability: number | null;
+            /**
+             * Seen
+             * @description Whether that is enough to say that it is there.
+             */
+            seen: boolean | null;
+            /** Calibrated */
+            calibrated: boolean;
+            /**
+             * Method
+             * @description clip, crop:…, vlm, classifier.
+             */
+            method: string;
+            /**
+             * Reason
+             * @description Why nothing can be said.
+             */
+            reason: string | null;
+            /**
+             * Instead
+             * @description Text of the value that the image looks more like.
+             */
+            instead: string | null;
+            /**
+             * Alike
+             * @description Texts of values that the model does not tell from it.
+             */
+            alike: string[];
+            basis: components["schemas"]["Basis"];
         };
         /**
          * Metadata
@@ -3146,6 +3327,11 @@ export interface components {
              * @description Of its last images.
              */
             thumbs: components["schemas"]["ThumbUrls"][];
+            /**
+             * @description null where no model has looked at it.
+             * @default null
+             */
+            scores: components["schemas"]["SessionScores"] | null;
         };
         /**
          * SessionDetails
@@ -3266,6 +3452,11 @@ export interface components {
              * @description Of its last images.
              */
             thumbs: components["schemas"]["ThumbUrls"][];
+            /**
+             * @description null where no model has looked at it.
+             * @default null
+             */
+            scores: components["schemas"]["SessionScores"] | null;
             /**
              * Folder
              * @description Name of its folder.
@@ -3440,6 +3631,27 @@ export interface components {
             planned: number | null;
             /** Found Planned */
             found_planned: number;
+        };
+        /**
+         * SessionScores
+         * @description What a model said of a session's images, those that were thrown away, too: they were seen.
+         */
+        SessionScores: {
+            /** Scored */
+            scored: number;
+            /** Success */
+            success: number;
+            /** Partial */
+            partial: number;
+            /** Failed */
+            failed: number;
+            /** Flagged */
+            flagged: number;
+            /**
+             * Mean
+             * @description Of the images' scores, 0 to 1.
+             */
+            mean: number | null;
         };
         /**
          * SessionValue
@@ -3691,6 +3903,19 @@ export interface components {
              * @default
              */
             q: string;
+            /**
+             * Which
+             * @description Images of class failed, of class failed or partial, or flagged ones.
+             * @default failed
+             * @enum {string}
+             */
+            which: "failed" | "partial" | "flagged";
+            /**
+             * Spare
+             * @description Leave out images that people marked or rated, or said ok to a value of.
+             * @default true
+             */
+            spare: boolean;
             /**
              * Ids
              * @description At most these, as somebody has seen them; null: all that are found.
@@ -4198,6 +4423,86 @@ export interface components {
             table: "dead" | "impact-values";
             /** Rows */
             rows: components["schemas"]["ValueImpactRow"][];
+        };
+        /**
+         * ValueRateRow
+         * @description How a value comes out for a model, and for people; see also `/sdgen/statistics/values`.
+         */
+        ValueRateRow: {
+            /** Placeholder */
+            placeholder: string;
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /**
+             * Images
+             * @description Images with a probability.
+             */
+            images: number;
+            /**
+             * Matching
+             * @description Images in which the model sees it.
+             */
+            matching: number;
+            /** Rate */
+            rate: number;
+            /**
+             * Low
+             * @description The rate's 95 % interval.
+             */
+            low: number;
+            /** High */
+            high: number;
+            /**
+             * Mean
+             * @description Of the probabilities.
+             */
+            mean: number;
+            /**
+             * Judged
+             * @description Verdicts (ok, partial, ko) of people.
+             */
+            judged: number;
+            /**
+             * People
+             * @description People's success rate; null: nobody judged it.
+             */
+            people: number | null;
+            /** People Low */
+            people_low: number;
+            /** People High */
+            people_high: number;
+        };
+        /**
+         * ValueRates
+         * @description The values that a model judged, in what a query finds.
+         */
+        ValueRates: {
+            /** Rows */
+            rows: components["schemas"]["ValueRateRow"][];
+            /**
+             * Match
+             * @description A model sees a value from this probability on.
+             */
+            match: number;
+            /**
+             * Complete Above
+             * @description A session is complete when its images' mean score is above this.
+             */
+            complete_above: number;
+            /**
+             * Bases
+             * @description By placeholder.
+             */
+            bases: {
+                [key: string]: components["schemas"]["Basis"];
+            };
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
         };
         /**
          * Values
@@ -6395,12 +6700,85 @@ export interface operations {
             503: components["responses"]["Error503"];
         };
     };
+    get_images_id_scores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageScored"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_scoring_values: {
+        parameters: {
+            query?: {
+                /** @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValueRates"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
     get_scoring_agreement: {
         parameters: {
             query?: {
                 /** @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them. */
                 q?: string;
-                /** @description A machine sees a value from this probability on. */
+                /** @description A machine sees a value from this probability on; null: as the settings say. */
                 match?: number;
             };
             header?: never;
@@ -6439,6 +6817,10 @@ export interface operations {
             query?: {
                 /** @description What to find, as one types it: `Hair:Red,Blue -is:failed "wet street" sort:-rating`. Nothing finds everything; images in the trash and files that are gone are left out unless the query speaks of them. */
                 q?: string;
+                /** @description Images of class failed, of class failed or partial, or flagged ones. */
+                which?: "failed" | "partial" | "flagged";
+                /** @description Leave out images that people marked or rated, or said ok to a value of. */
+                spare?: boolean;
             };
             header?: never;
             path?: never;

@@ -1,0 +1,109 @@
+"""What an image that does not show a value looks like instead: another value of the same placeholder.
+
+It comes from what is kept of a session, and needs neither the model nor an image: the embeddings of its images and of the texts that
+they were compared with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SDGenError
+from ..sessions.naming import safe_name
+from .embedding.files import KEY_BYTES, EmbeddingStore
+from .estimates.values import Described, describe
+from .material import read
+from .texts.wording import Wording
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..catalog.catalog import Catalog
+
+    Vectors = NDArray[np.float32]
+
+#: Where the embeddings of texts are, among those of sessions.
+_TEXTS = "_texts"
+#: Where the width of its vectors stands in a file of embeddings (see ``embedding.files``).
+_WIDTH = struct.Struct("<I")
+_WIDTH_AT = 12
+
+
+class _Unknown(Exception):
+    """A text that the model was never asked about: the words of a value have changed."""
+
+
+def looks_like(
+    catalog: Catalog, folder: Path, identity: str, slug: str, wording: Wording | None = None
+) -> dict[str, dict[str, str]]:
+    """Content key -> placeholder -> key of the value that an image looks most like, where it was asked for another one.
+
+    ``folder`` with embeddings, ``identity`` of the model. Nothing where nothing is kept, or values have other words now. Raises
+    ``unknown-session``, and what the files of embeddings raise.
+    """
+    material, store = read(catalog, slug), EmbeddingStore(folder)
+    width = _width(folder / identity / f"{safe_name(slug)}.emb")
+    if not width:
+        return {}
+    words = store.file(identity, width, _TEXTS)
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=KEY_BYTES).digest() for text in texts]
+        vectors, known = words.vectors(keys)
+        if not known.all():
+            raise _Unknown
+        return vectors
+
+    vectors, there = store.file(identity, width, slug).vectors([bytes.fromhex(key) for key in material.keys])
+    out: dict[str, dict[str, str]] = {}
+    for each in material.placeholders:
+        try:
+            [described] = describe([each], encode, wording)
+        except _Unknown:
+            continue
+        for row, key in _nearest(vectors, there, described).items():
+            out.setdefault(material.keys[row], {})[each.name] = key
+    return out
+
+
+def _nearest(vectors: Vectors, there: NDArray[np.bool_], of: Described) -> Mapping[int, str]:
+    """Row of an image -> the value it looks most like, where that is not the one it was asked for.
+
+    A text that stands high by itself would be what all images look like: each is measured from where it stands, on average, in the
+    images that were not asked for it.
+    """
+    import numpy as np
+
+    keys = list(of.values.texts)
+    real = [n for n, key in enumerate(keys) if of.words.values[key].phrases]
+    rows = np.flatnonzero(there & np.isin(of.values.asked, real))
+    if len(real) < 2 or not len(rows):
+        return {}
+    asked = np.searchsorted(real, of.values.asked[rows])
+    similarities = (vectors[rows] @ of.vectors[real].T).astype(np.float64)
+    similarities -= similarities.mean(1, keepdims=True)
+    others = asked[:, None] != np.arange(len(real))
+    levels = (similarities * others).sum(0) / np.maximum(1, others.sum(0))
+    nearest = (similarities - levels).argmax(1)
+    return {
+        int(row): keys[real[best]]
+        for row, best, own in zip(rows, nearest.tolist(), asked.tolist(), strict=True)
+        if best != own
+    }
+
+
+def _width(path: Path) -> int:
+    """Numbers in a vector of this file; 0 where there is none."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_WIDTH_AT + _WIDTH.size)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise SDGenError("unreadable-file", f"{path.name}: {error.strerror or error}") from error
+    return int(_WIDTH.unpack_from(header, _WIDTH_AT)[0]) if len(header) == _WIDTH_AT + _WIDTH.size else 0
