@@ -26,6 +26,7 @@ from .output import (
 
 if TYPE_CHECKING:
     from ..catalog.library import Library
+    from ..comfy.settings import Settings
     from ..scoring.embedding.pipeline import Progress
     from ..scoring.service import Scoring
 
@@ -33,6 +34,14 @@ CatalogOption = Annotated[
     Path | None, typer.Option("--catalog", help="Folder of the catalog's databases; see `sdgen catalog status`.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="SDGen's settings, as in ComfyUI: `scoring` and `scorer_folders` are used. Else settings.json beside the catalog's folder.",
+        metavar="FILE",
+    ),
+]
 _WORST = 10
 _PICTURES = 8  # of each value that fails
 
@@ -58,6 +67,28 @@ def score(
         bool, typer.Option("--download", help="The weights may be fetched from open_clip's hub.")
     ] = False,
     batch: Annotated[int, typer.Option("--batch", min=1, max=4096, help="Images that the model sees at once.")] = 32,
+    prompt_scores: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt-scores",
+            help="Hold images against whole prompts: on, off, or auto (the default), when that takes a minute at most.",
+            metavar="MODE",
+        ),
+    ] = None,
+    aesthetic: Annotated[
+        Path | None,
+        typer.Option("--aesthetic", help="An aesthetic head (.pth, .safetensors): a score of its own.", metavar="FILE"),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Another setting of `scoring`: thresholds.success=0.9, cascade.vlm.url=http://127.0.0.1:11434/v1, "
+            "'wording.Mood=not assessable'. May be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    settings: SettingsOption = None,
     catalog: CatalogOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -67,13 +98,19 @@ def score(
     """
     from ..scoring.models import load
     from ..scoring.service import Scoring
+    from ..scoring.settings import ScoringSettings
 
     failures = 0
     with _library(catalog) as library:
+        said = settings_of(library.folder, settings)
+        more = [f"prompt_scores={prompt_scores}"] if prompt_scores is not None else []
+        more += [f"aesthetic_head={aesthetic}"] if aesthetic is not None else []
+        wanted = ScoringSettings.given(said.scoring, [*more, *(change or [])])
         slugs = [_slug(library, given) for given in sessions]
         folder = library.folder / "scoring"
-        backend = load(scorer, scorers or [], device=device, download=download, memory=folder / "models.json")
-        scoring = Scoring(library.catalog, library.file, folder)
+        folders = [*(scorers or []), *(Path(text).expanduser() for text in said.scorer_folders)]
+        backend = load(scorer, folders, device=device, download=download, memory=folder / "models.json")
+        scoring = Scoring(library.catalog, library.file, folder, wanted)
         for slug in dict.fromkeys(slugs):
             with _shown(json) as tell:
                 report = scoring.score(slug, backend, batch=batch, progress=tell)
@@ -116,12 +153,25 @@ def _page(library: Library, scoring: Scoring, found: dict[str, Any]) -> str:
 
     def pictures(placeholder: str, key: str) -> list[Picture]:
         out = []
-        for thumb, file, score in scoring.weakest(found["session"], placeholder, key, _PICTURES):
+        for thumb, file, score in scoring.weakest(found, placeholder, key, _PICTURES):
             made = library.thumbnail(thumb, 256)
             out.append(Picture(made if isinstance(made, bytes) else made.read_bytes(), file, score))
         return out
 
     return page(found, pictures)
+
+
+def settings_of(catalog: Path, given: Path | None) -> Settings:
+    """SDGen's settings for a catalog: in ComfyUI's user folder they lie beside it. Raises ``missing-file`` and ``bad-settings``."""
+    from ..comfy.settings import Settings
+    from ..scoring.settings import ScoringSettings
+
+    if given is not None and not given.is_file():
+        raise SDGenError("missing-file", f"there is no file {shown(given)}", hint="Name SDGen's settings.json.")
+    path = given or catalog.parent / "settings.json"
+    found = Settings.load(path)
+    ScoringSettings.read(found.scoring, shown(path))
+    return found
 
 
 @contextlib.contextmanager
@@ -206,6 +256,10 @@ def _print(found: dict[str, Any]) -> None:
     classes = ", ".join(f"{n:,} {name}" for name, n in found["classes"].items() if n)
     done = "complete" if found["complete"] else "not complete"
     print(f"{classes}; {found['flagged']:,} flagged; mean {_percent(found['mean'])}, {done}")
+    print(_prompts(found))
+    if (pleasing := found["aesthetic"]) is not None:
+        numbers = f"{pleasing['mean']:.2f} ({pleasing['lowest']:.2f} to {pleasing['highest']:.2f})"
+        print(visible(f"aesthetic score: mean {numbers}, by {pleasing['head']}"))
     rows = []
     for each in found["placeholders"]:
         basis = (
@@ -219,6 +273,21 @@ def _print(found: dict[str, Any]) -> None:
     ]
     if worst:
         print_table(["weakest values", "", "shown in", "95 % interval"], _escaped(worst))
+
+
+def _prompts(found: dict[str, Any]) -> str:
+    """What is said of whole prompts; what was not read is no score of nought."""
+    said, mean = found["prompts"], found["prompt_score"]
+    if not said["distinct"]:
+        return "prompt score: the images have no prompts"
+    from ..sessions.service import duration
+
+    text = "prompt score: not computed" if mean is None else f"prompt score (CLIPScore, no per cent): mean {mean:.3f}"
+    left = said["distinct"] - said["read"]
+    if not left:
+        return text
+    takes = "" if said["seconds"] is None else f" and would take about {duration(said['seconds'])}"
+    return f"{text}; {counted(left, 'prompt')} of {said['distinct']:,} not read{takes}: --prompt-scores on"
 
 
 def _interval(rate: dict[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 Two kinds of files are read, both as LAION publishes them (https://github.com/LAION-AI/aesthetic-predictor and
 https://github.com/christophschuhmann/improved-aesthetic-predictor): one linear layer, and a row of linear layers with nothing but dropout
-between them. In use both are one linear map.
+between them. In use both are one linear map. A row with ReLUs between its layers has no names for them, but leaves out their numbers.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,9 @@ def load_head(path: Path, width: int) -> AestheticHead:
         layer[match[2] or match[3]] = tensor.detach().float().numpy().astype(np.float64)
     if not layers:
         raise _bad(path, "holds nothing")
+    order = sorted(layers)
+    if any(after - before > 2 for before, after in itertools.pairwise(order)):
+        raise _bad(path, f"has more than dropout between its layers {', '.join(map(str, order))}: it is no linear map")
     weights, bias = np.eye(width), np.zeros(width)
     for number, layer in sorted(layers.items()):
         weight = layer.get("weight", np.empty(0))

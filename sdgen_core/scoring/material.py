@@ -17,6 +17,7 @@ from ..catalog.records import value_key, value_text
 from ..errors import SDGenError, nearest_names
 from ..sessions.reading import load_manifest
 from .estimates.values import Values
+from .texts.wording import not_shown
 
 if TYPE_CHECKING:
     from ..catalog.catalog import Catalog
@@ -67,9 +68,10 @@ def read(catalog: Catalog, slug: str) -> Material:
             asked.setdefault(placeholder, [None] * len(row))[row[image]] = key
             verdicts.setdefault(placeholder, [None] * len(row))[row[image]] = _VERDICTS[verdict]
             texts.setdefault(placeholder, {})[key] = text
-    others = _available(Path(folder))
+    others, prompt, negative = _recorded(Path(folder))
     placeholders = [
-        Values.of(each, {**used, **unused(others.get(each, {}), used)}, asked[each]) for each, used in texts.items()
+        Values.of(each, {**used, **unused(others.get(each, {}), used)}, asked[each], not_shown(each, prompt, negative))
+        for each, used in texts.items()
     ]
     ids, keys, prompts = (list(column) for column in zip(*images, strict=True)) if images else ([], [], [])
     return Material(slug, name, ids, keys, prompts, tuple(placeholders), verdicts)
@@ -95,12 +97,15 @@ def _values(store: Store, session: int) -> list[Any]:
     )
 
 
-def _available(folder: Path) -> dict[str, dict[str, str]]:
-    """Placeholder -> key -> text of all values that the session's record names; nothing where there is no record."""
+def _recorded(folder: Path) -> tuple[dict[str, dict[str, str]], str, str]:
+    """Placeholder -> key -> text of all values that the session's record names, and its template's prompt and negative prompt; nothing
+    where there is no record."""
     try:
         data = load_manifest(folder)
     except (SDGenError, OSError):
-        return {}
+        return {}, "", ""
+    template = data.snapshot.get("resolved_template")
+    prompts = template if isinstance(template, Mapping) else {}
     own = data.snapshot.get("sdgen")
     named = own.get("keys") if isinstance(own, Mapping) else None
     out: dict[str, dict[str, str]] = {}
@@ -111,7 +116,7 @@ def _available(folder: Path) -> dict[str, dict[str, str]]:
         if not isinstance(keys, list) or len(keys) != len(texts):
             keys = [value_key(text) for text in texts]
         out[placeholder] = dict(zip(map(str, keys), texts, strict=True))
-    return out
+    return out, str(prompts.get("prompt") or ""), str(prompts.get("negative") or "")
 
 
 def unused(available: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:

@@ -7,11 +7,10 @@ other words for a value or other thresholds need no image. A report of each sess
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,16 @@ from ..catalog.score_columns import ImageScores, Scorer, ValueScores
 from ..errors import SDGenError, nearest_names
 from ..sessions.files import write_atomic
 from ..sessions.naming import safe_name
+from .aesthetic import AestheticHead, load_head
 from .cascade.rules import CascadeSettings
 from .cascade.session import LookedAgain, look_again
 from .cascade.store import CascadeStore
 from .classes import Classes, classify, failing, value_rates
 from .embedding.decoding import decode
-from .embedding.files import KEY_BYTES, EmbeddingFile, EmbeddingStore
+from .embedding.files import EmbeddingFile, EmbeddingStore
 from .embedding.pipeline import BATCH, Failure, Progress, embed
 from .embedding.pipeline import Report as Embedded
+from .embedding.texts import Cancelled, TextVectors
 from .estimates.calibration import Calibration
 from .estimates.values import (
     Described,
@@ -35,13 +36,12 @@ from .estimates.values import (
     Values,
     calibrate,
     describe,
-    prompt_scores,
     score,
     truths,
 )
 from .material import Material, read, session_of
+from .prompts import Prompts, hold
 from .settings import ScoringSettings
-from .texts.wording import cleaned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,19 +51,26 @@ if TYPE_CHECKING:
     from .backends.interface import Backend
 
     Vectors = NDArray[np.float32]
+    Floats = NDArray[np.float64]
 
 #: Of reports; those of another form are made anew.
-FORM = 1
+FORM = 2
 #: Sessions that a calibration is fitted to, those with most verdicts first: beyond them nothing changes any more.
 MOST_JUDGED = 40
-#: Texts that go through the model between two looks whether it is to end.
-_TEXTS = 32
 #: Where the embeddings of texts are, among those of sessions.
-_WORDS = "_texts"
+TEXTS = "_texts"
 
 
-class _Cancelled(Exception):
-    """Somebody does not want to wait any longer."""
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A session's images that have embeddings, ``vectors`` (n, width), and what one look at them says; ``aesthetic``: (n,)."""
+
+    material: Material
+    vectors: Vectors
+    described: list[Described]
+    placeholders: tuple[PlaceholderScores, ...]
+    prompts: Prompts
+    aesthetic: Floats | None
 
 
 class Scoring:
@@ -79,7 +86,7 @@ class Scoring:
         folder: Path,
         settings: ScoringSettings | None = None,
     ) -> None:
-        said = settings or ScoringSettings()
+        self._settings = said = settings or ScoringSettings()
         self._catalog, self._file, self._folder = catalog, file, folder
         self._thresholds, self._wording, self._cascade = said.thresholds, said.wording, said.cascade
         self._store, self._machine = EmbeddingStore(folder), Machine(catalog)
@@ -106,6 +113,7 @@ class Scoring:
         material = read(self._catalog, slug)
         if not material.ids:
             raise SDGenError("nothing-to-score", f"session {material.name} has no images")
+        head = self._head(backend)
         file = self._store.file(backend.identity, backend.width, slug)
         paths, gone = self._unseen(material, file)
         embedded = embed(
@@ -115,19 +123,17 @@ class Scoring:
         embedded.known = len(material.ids) - len(paths) - len(gone)
         try:
             if embedded.cancelled:
-                raise _Cancelled
-            found, placeholders, prompts, described = self._looked_at(
-                material, backend, file, self._encoder(backend, cancelled, wait)
-            )
-            again, tiers = self._looked_again(found, placeholders, described, backend, cancelled)
+                raise Cancelled
+            seen = self._looked_at(material, backend, file, head, cancelled, wait)
+            again, tiers = self._looked_again(seen, backend, cancelled)
             placeholders = tuple(one.scores for one in again)
-        except _Cancelled:
+        except Cancelled:
             return {**_report(material, backend, embedded, begun), "cancelled": True}
-        classes = classify(placeholders, len(found.ids), self._thresholds)
+        classes = classify(placeholders, len(seen.material.ids), self._thresholds)
         scorer = Scorer(backend.identity, backend.name)
-        written(self._machine.write(slug, scorer, _columns(found, again, classes, prompts)))
+        written(self._machine.write(slug, scorer, _columns(seen, again, classes)))
         report = _report(material, backend, embedded, begun)
-        report |= self._said(slug, placeholders, classes, prompts)
+        report |= self._said(slug, placeholders, classes, seen)
         report["cascade"] = tiers
         write_atomic(self._report_path(backend.identity, slug), json.dumps(report, ensure_ascii=False).encode("utf-8"))
         return report
@@ -135,7 +141,8 @@ class Scoring:
     def report(self, slug: str) -> dict[str, Any]:
         """What was last said of a session: ``images`` of which ``embedded`` now and ``failures`` (file, error), ``classes``, ``mean``,
         ``complete``, ``placeholders`` (``PlaceholderScores.summary``), ``rates`` of values and those ``failing``, ``agreement`` with
-        people. Raises ``not-scored``."""
+        people, ``prompts`` (``Prompts.summary``) and their mean ``prompt_score``, ``aesthetic`` (None without a head), ``thresholds``.
+        Raises ``not-scored``."""
         paths = self._folder.glob(f"*/{self._report_path('', slug).name}")
         found = [report for path in paths if (report := _read(path))]
         if not found:
@@ -147,17 +154,23 @@ class Scoring:
             )
         return max(found, key=lambda report: int(report["at"]))
 
-    def weakest(self, slug: str, placeholder: str, key: str, limit: int) -> list[tuple[str, str, float]]:
-        """Images that least show a value that they were asked for, below ``match``: content key, file, score. The least first."""
-        session = session_of(self._catalog, slug)[0]
+    def weakest(self, report: dict[str, Any], placeholder: str, key: str, limit: int) -> list[tuple[str, str, float]]:
+        """Images of a reported session that least show a value that they were asked for, below ``match``: content key, file, score. The
+        least first."""
+        session = session_of(self._catalog, report["session"])[0]
         return self._catalog.index.store.rows(
             "SELECT thumb, file, score FROM image JOIN image_value ON image = image.id JOIN value ON value.id = value"
             " JOIN placeholder ON placeholder.id = placeholder"
             " WHERE session=? AND placeholder.name=? AND key=? AND score<? ORDER BY score, number LIMIT ?",
-            (session, placeholder, key, self._thresholds.match, limit),
+            (session, placeholder, key, report["thresholds"]["match"], limit),
         )
 
     # ---- parts of it ---------------------------------------------------------------------------------------------------------
+
+    def _head(self, backend: Backend) -> AestheticHead | None:
+        """The aesthetic head that is set. Raises what ``load_head`` raises."""
+        path = self._settings.aesthetic_head
+        return load_head(Path(path).expanduser(), backend.width) if path else None
 
     def _unseen(self, material: Material, file: EmbeddingFile) -> tuple[list[tuple[bytes, Path]], list[Failure]]:
         """The files by key of the images without an embedding, and those that are not where they should be. The others need no file."""
@@ -173,41 +186,35 @@ class Scoring:
         return found, gone
 
     def _looked_at(
-        self, material: Material, backend: Backend, file: EmbeddingFile, encode: Callable[[Sequence[str]], Vectors]
-    ) -> tuple[Material, tuple[PlaceholderScores, ...], Any, list[Described]]:
+        self,
+        material: Material,
+        backend: Backend,
+        file: EmbeddingFile,
+        head: AestheticHead | None,
+        cancelled: Callable[[], bool],
+        wait: Callable[[], None],
+    ) -> _Seen:
         """What is said of those images of a session that have embeddings."""
         found, vectors = _embedded(material, file)
-        described = describe(found.placeholders, encode, self._wording)
-        calibrations = self._calibrate(backend, found, vectors, described, encode)
+        words = self._store.file(backend.identity, backend.width, TEXTS)
+        texts = TextVectors(words, backend, cancelled, wait)
+        described = describe(found.placeholders, texts, self._wording)
+        calibrations = self._calibrate(backend, found, vectors, described, texts)
         placeholders = score(vectors, described, backend.scale, calibrations)
-        words = [cleaned(prompt) for prompt in found.prompts]
-        distinct = {text: None for text in words if text}
-        if not distinct:
-            return found, placeholders, None, described
-        rows = {text: n for n, text in enumerate(distinct)}
-        texts = encode(list(distinct))
-        import numpy as np
-
-        said = np.full(len(words), np.nan)
-        some = np.array([text in rows for text in words], bool)
-        said[some] = prompt_scores(vectors[some], texts[[rows[text] for text in words if text in rows]])
-        return found, placeholders, said, described
+        prompts = hold(vectors, found.prompts, texts, self._settings.prompt_scores, self._settings.prompt_seconds)
+        return _Seen(found, vectors, described, placeholders, prompts, head.scores(vectors) if head else None)
 
     def _looked_again(
-        self,
-        found: Material,
-        placeholders: Sequence[PlaceholderScores],
-        described: Sequence[Described],
-        backend: Backend,
-        cancelled: Callable[[], bool],
+        self, seen: _Seen, backend: Backend, cancelled: Callable[[], bool]
     ) -> tuple[list[LookedAgain], list[dict[str, Any]]]:
         """What the further tiers of the cascade say of what is unsure, and what became of each tier."""
+        found = seen.material
         ids = dict(zip(found.keys, found.ids, strict=True))
         store = CascadeStore(self._folder / "cascade.db" if self._cascade else None)
         try:
             again, report = look_again(
-                placeholders,
-                described,
+                seen.placeholders,
+                seen.described,
                 found.keys,
                 self._cascade or CascadeSettings(),
                 backend,
@@ -219,34 +226,13 @@ class Scoring:
             store.close()
         return again, [tier.to_dict() for tier in report.tiers]
 
-    def _encoder(
-        self, backend: Backend, cancelled: Callable[[], bool], wait: Callable[[], None]
-    ) -> Callable[[Sequence[str]], Vectors]:
-        """Texts -> vectors, through the model only those that it never saw."""
-        file = self._store.file(backend.identity, backend.width, _WORDS)
-
-        def encode(texts: Sequence[str]) -> Vectors:
-            keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=KEY_BYTES).digest() for text in texts]
-            known = file.vectors(keys)[1]
-            new = dict.fromkeys(n for n, there in enumerate(known) if not there)
-            todo = list({keys[n]: n for n in new}.values())
-            for at in range(0, len(todo), _TEXTS):
-                wait()
-                if cancelled():
-                    raise _Cancelled
-                some = todo[at : at + _TEXTS]
-                file.append([keys[n] for n in some], backend.encode_texts([texts[n] for n in some]))
-            return file.vectors(keys)[0]
-
-        return encode
-
     def _calibrate(
         self,
         backend: Backend,
         here: Material,
         vectors: Vectors,
         described: Sequence[Described],
-        encode: Callable[[Sequence[str]], Vectors],
+        encode: TextVectors,
     ) -> Mapping[str, Calibration]:
         """Calibrations of the placeholders of a session, from what people said about it and about others with the same placeholders."""
         wanted = {each.name for each in here.placeholders}
@@ -275,7 +261,7 @@ class Scoring:
         return [slug for slug, _ in rows]
 
     def _said(
-        self, slug: str, placeholders: Sequence[PlaceholderScores], classes: Classes, prompts: Any
+        self, slug: str, placeholders: Sequence[PlaceholderScores], classes: Classes, seen: _Seen
     ) -> dict[str, Any]:
         rates = value_rates(placeholders, self._thresholds)
         return {
@@ -283,7 +269,10 @@ class Scoring:
             "mean": classes.mean,
             "complete": classes.complete,
             "flagged": int(classes.flagged.sum()),
-            "prompt_score": None if prompts is None else float(prompts[prompts == prompts].mean()),
+            "thresholds": self._thresholds.model_dump(),
+            "prompt_score": seen.prompts.mean,
+            "prompts": seen.prompts.summary(),
+            "aesthetic": self._pleasing(seen.aesthetic),
             "placeholders": [each.summary() for each in placeholders],
             "rates": [asdict(rate) for rate in rates],
             "failing": [asdict(rate) for rate in failing(rates)],
@@ -291,6 +280,12 @@ class Scoring:
                 one.to_dict() for one in self._machine.agreement(f'session:"{slug}"', self._thresholds.match)
             ],
         }
+
+    def _pleasing(self, scores: Floats | None) -> dict[str, Any] | None:
+        if scores is None or not len(scores):
+            return None
+        numbers = {"mean": scores.mean(), "lowest": scores.min(), "highest": scores.max()}
+        return {"head": Path(self._settings.aesthetic_head).name} | {name: float(n) for name, n in numbers.items()}
 
     def _report_path(self, identity: str, slug: str) -> Path:
         return self._folder / identity / f"{safe_name(slug)}.json"
@@ -314,7 +309,7 @@ def _embedded(material: Material, file: EmbeddingFile, only: set[str] | None = N
         return [column[n] for n in rows]
 
     placeholders = tuple(
-        Values(each.name, each.texts, each.asked[there])
+        Values(each.name, each.texts, each.asked[there], each.avoided)
         for each in material.placeholders
         if only is None or each.name in only
     )
@@ -330,7 +325,7 @@ def _embedded(material: Material, file: EmbeddingFile, only: set[str] | None = N
     return found, vectors[there]
 
 
-def _columns(found: Material, again: Sequence[LookedAgain], classes: Classes, prompts: Any) -> ImageScores:
+def _columns(seen: _Seen, again: Sequence[LookedAgain], classes: Classes) -> ImageScores:
     values = {
         one.scores.name: ValueScores(
             [one.scores.keys[n] if n >= 0 else None for n in one.scores.asked.tolist()],
@@ -341,12 +336,12 @@ def _columns(found: Material, again: Sequence[LookedAgain], classes: Classes, pr
         for one in again
     }
     return ImageScores(
-        found.keys,
+        seen.material.keys,
         classes.classes.tolist(),
         classes.scores.tolist(),
         classes.flagged.tolist(),
-        None if prompts is None else prompts.tolist(),
-        None,
+        seen.prompts.scores.tolist(),
+        None if seen.aesthetic is None else seen.aesthetic.tolist(),
         values,
     )
 

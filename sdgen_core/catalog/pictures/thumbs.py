@@ -21,20 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import SDGenError, shown
+from ...errors import SDGenError
 from ...sessions.files import make_folder, raise_write_error, remove_leftovers, write_atomic
-from .shrink import DAMAGED, LARGE, SIZES, SMALL, fitted, placeholder, thumbnails, webp
+from .reading import MAX_PIXELS, opened
+from .shrink import LARGE, SIZES, SMALL, fitted, placeholder, thumbnails, webp
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 log = logging.getLogger(__name__)
 
-MAX_PIXELS = 1 << 27
-"""Images with more pixels are not decoded: 134 million are 512 MiB in memory."""
-
-# Not all that Pillow knows: some of its formats start other programs (EPS), none of those is a picture of a session.
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 _KEY = re.compile(r"[0-9a-f]{16,64}")
 _NAME = re.compile(r"([0-9a-f]{14,62})-(?:512|256)\.webp")
 
@@ -85,25 +81,10 @@ class Thumbs:
         return Made(key, width, height, phash(small))
 
     def _from_file(self, path: Path, key: str, max_pixels: int) -> tuple[tuple[int, int], Image]:
-        from PIL import Image as images
-
-        images.init()
-        try:
-            with images.open(path, formats=[name for name in FORMATS if name in images.OPEN]) as image:
-                own = image.size
-                if own[0] * own[1] > max_pixels:
-                    raise SDGenError(
-                        "broken-image", f"{shown(path)} has {own[0]} × {own[1]} pixels, too many to decode."
-                    )
-                image.draft(None, fitted(own, 2 * LARGE))  # JPEG decodes a half, a quarter or an eighth for less
-                made = thumbnails(image, own if image.size != own else None)
-        except FileNotFoundError as error:
-            raise SDGenError("missing-file", f"There is no file {shown(path)}.") from error
-        except PermissionError as error:
-            raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror}.") from error
-        # Pillow's own limit (MAX_IMAGE_PIXELS) is the whole process's: it is left as it is, and may be the lower one
-        except (*DAMAGED, images.DecompressionBombError, images.DecompressionBombWarning) as error:
-            raise SDGenError("broken-image", f"{shown(path)} cannot be decoded: {error}") from error
+        with opened(path, max_pixels) as image:
+            own = image.size
+            image.draft(None, fitted(own, 2 * LARGE))  # JPEG decodes a half, a quarter or an eighth for less
+            made = thumbnails(image, own if image.size != own else None)
         return self._write(key, *made)
 
     def _write(self, key: str, own: tuple[int, int], made: dict[int, Image]) -> tuple[tuple[int, int], Image]:

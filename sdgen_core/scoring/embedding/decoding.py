@@ -12,9 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...catalog.pictures.reading import opened
 from ...catalog.pictures.shrink import DAMAGED, eight_bit
-from ...catalog.pictures.thumbs import FORMATS, MAX_PIXELS
-from ...errors import SDGenError, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,23 +27,8 @@ def decode(path: Path) -> Image:
     Raises ``missing-file``, ``unreadable-file``, and ``broken-image`` for a file that is no image, is damaged or cut off, or has more
     pixels than are ever decoded.
     """
-    from PIL import Image as images
-
-    images.init()
-    try:
-        with images.open(path, formats=[name for name in FORMATS if name in images.OPEN]) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise SDGenError(
-                    "broken-image", f"{shown(path)} has {image.width} × {image.height} pixels, too many to decode."
-                )
-            return upright(image)
-    except FileNotFoundError as error:
-        raise SDGenError("missing-file", f"There is no file {shown(path)}.") from error
-    except PermissionError as error:
-        raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror}.") from error
-    # Pillow's own limit (MAX_IMAGE_PIXELS) is the whole process's: it is left as it is, and may be the lower one
-    except (*DAMAGED, images.DecompressionBombError, images.DecompressionBombWarning) as error:
-        raise SDGenError("broken-image", f"{shown(path)} cannot be decoded: {error}") from error
+    with opened(path) as image:
+        return upright(image)
 
 
 def upright(image: Image) -> Image:

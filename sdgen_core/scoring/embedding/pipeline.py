@@ -1,5 +1,8 @@
 """From image files to stored embeddings: threads decode while the model works on the batch before.
 
+A single thread would gain nothing where the model has the processor's cores, and cost: its threads wait for each other without sleeping,
+and one that the decoder keeps from its core holds up all. Then the caller's thread decodes too, between two batches.
+
 Nobody waits for a certain image: what is decoded first is in the next batch. Each batch is added to the file of embeddings before the
 next one is begun, so that whatever ends the work costs a batch at most, and who begins again goes on where it ended.
 """
@@ -93,9 +96,10 @@ def embed(
 ) -> Report:
     """Embed the images of files, by key, that have no embedding yet.
 
-    ``threads`` decode, as many as there are cores if it is not said. ``wait`` is called before each batch and comes back when the model
-    may work (ComfyUI renders nothing); ``cancelled`` is asked at least as often. An image that cannot be embedded is among the failures
-    of the report. Raises what the model and the file of embeddings raise; batches before that are stored.
+    ``threads`` decode, as many as there are cores if it is not said; with one, nothing is done beside the model's work. ``wait`` is
+    called before each batch and comes back when the model may work (ComfyUI renders nothing); ``cancelled`` is asked at least as often.
+    An image that cannot be embedded is among the failures of the report. Raises what the model and the file of embeddings raise; batches
+    before that are stored.
     """
     work = _Work(backend, store_file, decode, shown)
     return work.run(images, batch, threads, cancelled, progress, wait)
@@ -124,6 +128,7 @@ class _Work:
         self._todo: deque[tuple[bytes, Any]] = deque()
         self._ready: SimpleQueue[_Prepared] = SimpleQueue()
         self._stopping = False
+        self._alone = False
 
     def run(
         self,
@@ -139,6 +144,8 @@ class _Work:
         left = len(self._todo)
         self._room = threading.Semaphore(_AHEAD * batch)
         count = min(threads or _cores(), left)
+        self._alone = count == 1
+        count -= self._alone
         workers = [threading.Thread(target=self._prepare, name="sdgen-decode", daemon=True) for _ in range(count)]
         recent = deque([(0.0, left)], _RECENT)
         try:
@@ -181,15 +188,17 @@ class _Work:
                 key, item = self._todo.popleft()
             except IndexError:
                 return
-            name = self._name(item) if self._name else key.hex()
-            out: Floats | SDGenError
-            try:
-                out = self._backend.prepare(self._load(item))
-            except SDGenError as error:
-                out = error
-            except Exception as error:  # whatever an image does to a decoder, the others go on
-                out = SDGenError("broken-image", f"{name} cannot be prepared: {type(error).__name__}: {error}")
-            self._ready.put((key, name, out))
+            self._ready.put(self._prepared(key, item))
+
+    def _prepared(self, key: bytes, item: Any) -> _Prepared:
+        name = self._name(item) if self._name else key.hex()
+        try:
+            return key, name, self._backend.prepare(self._load(item))
+        except SDGenError as error:
+            return key, name, error
+        except Exception as error:  # whatever an image does to a decoder, the others go on
+            message = f"{name} cannot be prepared: {type(error).__name__}: {error}"
+            return key, name, SDGenError("broken-image", message)
 
     def _take(self, most: int, cancelled: Callable[[], bool]) -> list[_Prepared] | None:
         """The next ``most`` items, in the order in which they were prepared; None when the work is to end."""
@@ -197,6 +206,9 @@ class _Work:
         if cancelled():
             return None
         while len(out) < most:
+            if self._alone:
+                out.append(self._prepared(*self._todo.popleft()))
+                continue
             try:
                 out.append(self._ready.get(timeout=_LOOK))
                 self._room.release()

@@ -37,19 +37,22 @@ METHOD = "clip"
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """A placeholder of a session: its values by key, and for each image which one (by number) it was asked for, -1 for none."""
+    """A placeholder of a session: its values by key, and for each image which one (by number) it was asked for, -1 for none.
+
+    ``avoided``: the template names it in the negative prompt alone, so that images are not to show its values."""
 
     name: str
     texts: Mapping[str, str]
     asked: Ints
+    avoided: bool = False
 
     @classmethod
-    def of(cls, name: str, texts: Mapping[str, str], asked: Sequence[str | None]) -> Values:
+    def of(cls, name: str, texts: Mapping[str, str], asked: Sequence[str | None], avoided: bool = False) -> Values:
         """``texts``: key -> text of all values there are; ``asked``: a key for each image. Raises ``KeyError`` for an unknown one."""
         import numpy as np
 
         numbers: dict[str | None, int] = {None: -1, **{key: n for n, key in enumerate(texts)}}
-        return cls(name, texts, np.array([numbers[key] for key in asked], np.int64))
+        return cls(name, texts, np.array([numbers[key] for key in asked], np.int64), avoided)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +120,7 @@ def describe(placeholders: Sequence[Values], encode: Encode, wording: Wording | 
     """Put all values in words and the words through the model, each phrase once. ``encode``: texts -> (m, width)."""
     import numpy as np
 
-    words = [in_words(each.name, each.texts, wording) for each in placeholders]
+    words = [in_words(each.name, each.texts, wording, each.avoided) for each in placeholders]
     phrases = {phrase: None for each in words for value in each.values.values() for phrase in value.phrases}
     phrases.update({phrase: None for each in words for phrase in each.neutral})
     vectors = normalised(encode(list(phrases))) if phrases else np.zeros((0, 1), np.float32)

@@ -79,11 +79,14 @@ class Texts:
     neutral: tuple[str, ...]
 
 
-def in_words(placeholder: str, texts: Mapping[str, str], wording: Wording | None = None) -> Texts:
-    """All values of a placeholder, by key. Several parts of a value are JSON, as the catalog keeps them."""
+def in_words(
+    placeholder: str, texts: Mapping[str, str], wording: Wording | None = None, avoided: bool = False
+) -> Texts:
+    """All values of a placeholder, by key. Several parts of a value are JSON, as the catalog keeps them. Values that are ``avoided`` (see
+    ``not_shown``) are negations, whatever they say."""
     said = wording.of(placeholder) if wording else None
-    if said == "not assessable":
-        return Texts("other", dict.fromkeys(texts, ValueText((), "setting")), ())
+    if avoided or said == "not assessable":
+        return Texts("other", dict.fromkeys(texts, ValueText((), "negation" if avoided else "setting")), ())
     clean = {key: cleaned(text) for key, text in texts.items()}
     kind = kind_of(placeholder, clean.values())
     words = tuple(neutral(kind))

@@ -225,6 +225,14 @@ def test_models_work_in_the_thread_that_asked(folder, file):
     assert "sdgen-decode" in backend.threads
 
 
+def test_one_thread_is_the_callers_own(folder, file):
+    backend, listed = FakeBackend(), images(folder, 5)
+    listed[2][1].write_bytes(b"broken")
+    report = embed(listed, backend, file, batch=2, threads=1)
+    assert (report.made, len(report.failures)) == (4, 1)
+    assert backend.threads == {threading.current_thread().name}
+
+
 def test_cancelling_ends_within_a_batch(folder, file):
     backend, before = FakeBackend(), threading.active_count()
     report = embed(images(folder, 40), backend, file, batch=4, cancelled=lambda: backend.encoded >= 8)
@@ -248,7 +256,7 @@ def test_cancelling_while_nothing_is_decoded(folder, file):
         return len(asked) >= 3
 
     backend = Stuck()
-    report = embed(images(folder, 4), backend, file, batch=4, threads=1, cancelled=cancelled)
+    report = embed(images(folder, 4), backend, file, batch=4, threads=2, cancelled=cancelled)
     assert report.cancelled and report.made == 0 and backend.encoded == 0
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 
 import pytest
+import torch
 
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.machine import Machine
@@ -170,11 +173,12 @@ def test_a_report_is_a_page_of_its_own(library, tmp_path):
     asked = []
 
     def pictures(placeholder, key):
-        found = work.weakest(slug_of(library), placeholder, key, 8)
+        found = work.weakest(report, placeholder, key, 8)
         asked.append((placeholder, [file for _, file, _ in found]))
         return [Picture(b"webp", file, score) for _, file, score in found]
 
-    html = page(work.report(slug_of(library)), pictures)
+    report = work.report(slug_of(library))
+    html = page(report, pictures)
     assert sorted(asked) == [("Colour", ["image_0014.png"]), ("Colour", ["image_0015.png"])]
     assert "&lt;b&gt;coats&lt;/b&gt;" in html and "<b>coats" not in html
     assert html.count("data:image/webp;base64,d2VicA==") == 2 and "image_0001.png" in html
@@ -185,10 +189,106 @@ def test_a_report_of_another_version_is_none(library):
     work = scoring(library)
     work.score(slug_of(library), SeesColours())
     [path] = library.folder.glob("scoring/*/*.json")
-    path.write_text(path.read_text(encoding="utf-8").replace('"form": 1', '"form": 0'), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace('"form": 2', '"form": 1'), encoding="utf-8")
     with pytest.raises(SDGenError) as caught:
         work.report(slug_of(library))
     assert caught.value.code == "not-scored"
+
+
+def test_prompts_that_take_too_long_are_read_when_somebody_wants_it(library, tmp_path):
+    class Slow(SeesColours):
+        def encode_texts(self, texts):
+            time.sleep(0.004 * len(texts))
+            return super().encode_texts(texts)
+
+    root = tmp_path / "library"
+    folder = session(root / "20251122_100000-words", ["Red"] * 90)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for n, entry in enumerate(manifest["images"]):
+        entry["prompt"] = f"a red coat, number {n}"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    Importer(library.catalog.index).run([root])
+    slug, backend = slug_of(library, "words"), Slow()
+
+    def said(**settings):
+        report = scoring(library, **settings).score(slug, backend)
+        rows = library.catalog.find(f'session:"{slug}" promptscore:>0')[0]
+        return report["prompts"], report["prompt_score"], len(rows)
+
+    said(prompt_scores="off")  # also reads the values, so that only prompts are left
+    before = backend.texts
+    off, mean, scored_images = said(prompt_scores="off")
+    assert (off, mean, scored_images, backend.texts) == ({"distinct": 90, "read": 0, "seconds": None}, None, 0, before)
+    some, mean, scored_images = said(prompt_seconds=0.001)  # two batches tell that all take longer
+    assert some["read"] == scored_images == backend.texts - before == 64
+    assert 0 < some["seconds"] < 5 and mean == pytest.approx(2.5, abs=0.1)
+    on, _, scored_images = said(prompt_scores="on", prompt_seconds=0.001)
+    assert on == {"distinct": 90, "read": 90, "seconds": None} and scored_images == 90
+    assert backend.texts == before + 90  # each once
+    assert said(prompt_scores="off")[2] == 90  # what was read costs nothing
+    assert backend.texts == before + 90
+
+
+def test_an_aesthetic_head_gives_a_score_of_its_own(library, tmp_path):
+    from safetensors.torch import save_file
+
+    head = tmp_path / "head.safetensors"
+    save_file({"weight": torch.tensor([[4.0, 0.0, 0.0]]), "bias": torch.tensor([1.0])}, head)  # red is beautiful
+    report = scoring(library, aesthetic_head=str(head)).score(slug_of(library), SeesColours())
+    assert report["aesthetic"]["head"] == "head.safetensors"
+    assert 1 <= report["aesthetic"]["lowest"] < 2 and 4.5 < report["aesthetic"]["highest"] < 5
+    assert len(library.catalog.find("aesthetic:>4")[0]) == 5  # those that are red
+    ids = library.catalog.find("sort:-aesthetic")[0]
+    assert Machine(library.catalog).details(ids[:1])[ids[0]]["aesthetic"] > 4.5
+    # a head for another model is an error before anything is done
+    save_file({"weight": torch.zeros(1, 768), "bias": torch.zeros(1)}, head)
+    with pytest.raises(SDGenError, match=r"768.*3") as caught:
+        scoring(library, aesthetic_head=str(head)).score(slug_of(library), SeesColours())
+    assert caught.value.code == "bad-aesthetic-head"
+
+
+def test_what_only_the_negative_prompt_says_is_not_to_be_seen(library, tmp_path):
+    root = tmp_path / "library"
+    template = {"prompt": "a {Quality} coat", "negative": "ugly, {Colour}"}
+    session(root / "20251123_100000-avoided", SHOWN, ASKED, resolved_template=template)
+    Importer(library.catalog.index).run([root])
+    report = scoring(library).score(slug_of(library, "avoided"), SeesColours())
+    assert [each["reason"] for each in report["placeholders"]] == ["negation", "quality"]
+    assert report["classes"]["none"] == 16 and report["mean"] is None
+
+
+def test_a_setting_that_is_not_there_has_the_nearest_name():
+    for wrong, said, near in (
+        ({"threshold": {}}, "scoring.threshold", "thresholds"),
+        ({"thresholds": {"sucess": 1}}, "scoring.thresholds.sucess", "success"),
+        ({"cascade": {"vlm": {"url": "http://localhost:1", "remot": True}}}, "scoring.cascade.vlm.remot", "remote"),
+    ):
+        with pytest.raises(SDGenError) as caught:
+            ScoringSettings.read(wrong, "settings.json")
+        assert caught.value.code == "bad-settings" and caught.value.nearest == [near]
+        assert said in caught.value.message and str(caught.value).startswith("settings.json: ")
+
+
+def test_single_settings_are_put_over_the_others():
+    kept = {"thresholds": {"success": 0.9}, "cascade": {"tiers": ["crops"]}}
+    more = ["thresholds.partial=0.4", "cascade.vlm.url=http://localhost:11434/v1", "wording.Mood=not assessable"]
+    more += ['wording.Hair=["{a}"]', "prompt_scores=on", "cascade.tiers=[]"]
+    found = ScoringSettings.given(kept, more)
+    assert (found.thresholds.success, found.thresholds.partial, found.prompt_scores) == (0.9, 0.4, "on")
+    assert found.cascade.vlm.url == "http://localhost:11434/v1" and found.cascade.tiers == []
+    assert (found.wording.of("mood"), found.wording.of("hair")) == ("not assessable", ["{a}"])
+    assert kept == {"thresholds": {"success": 0.9}, "cascade": {"tiers": ["crops"]}}
+    for wrong, near in (
+        ("thresholds", []),
+        ("thresholds.=1", []),
+        ("prompt_scores.on=1", []),
+        ("thresholds.sucess=1", ["success"]),
+        ("thresholds.success=much", []),
+        ("thresholds=1", []),
+    ):
+        with pytest.raises(SDGenError) as caught:
+            ScoringSettings.given(kept | {"prompt_scores": "on"}, [wrong])
+        assert (caught.value.code, caught.value.nearest) == ("bad-option", near), wrong
 
 
 def test_settings_are_checked_by_their_names():
