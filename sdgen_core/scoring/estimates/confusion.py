@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from .calibration import told_apart
+from .calibration import auc, told_apart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,8 @@ _MOST = 200
 _AS_OWN, _AS_OTHER = 2.0, 0.7
 #: Texts that are this near, and not farther than half the usual distance between texts of the placeholder, mean the same.
 _SAME, _NEARER = 0.98, 0.5
+#: Of texts that are farther apart than this share of the usual distance a model can say that images look like one and not like the other.
+_FAR = 1 / 3
 #: And these are the same, whatever images look like.
 _EQUAL = 0.9999
 
@@ -55,7 +57,8 @@ def alike(similarities: Floats, asked: Ints, texts: Floats, names: Sequence[str]
     images = np.bincount(asked, minlength=k)
     near = texts @ texts.T
     pairs: dict[tuple[int, int], float | None] = {}
-    same = _same_texts(near)
+    usual = float(np.median(1 - near[np.triu_indices(k, 1)])) if k > 2 else 0.0
+    same = _same_texts(near, usual)
     as_other = _seen_as(similarities, asked, k) if k > 2 else None
     for a, b in combinations(range(k), 2):
         if near[a, b] >= _EQUAL or (same[a, b] and min(images[a], images[b]) < LEAST_IMAGES):
@@ -63,9 +66,9 @@ def alike(similarities: Floats, asked: Ints, texts: Floats, names: Sequence[str]
         elif min(images[a], images[b]) < LEAST_IMAGES:
             continue
         elif as_other[a, b] and as_other[b, a] if as_other is not None else same[a, b]:
-            auc = told_apart(similarities, asked, (a, b))
-            if auc < TOLD:
-                pairs[a, b] = auc
+            apart = told_apart(similarities, asked, (a, b))
+            if apart < TOLD and not (1 - near[a, b] > _FAR * usual and _leaning(similarities, asked, (a, b))):
+                pairs[a, b] = apart
     order = sorted(pairs, key=lambda pair: (-near[pair], *sorted(names[n] for n in pair)))
     return [_group(members, pairs) for members in _merged(order, k) if len(members) > 1]
 
@@ -84,15 +87,11 @@ def _some(similarities: Floats, asked: Ints, k: int) -> Ints:
     return np.concatenate(rows)
 
 
-def _same_texts(near: Floats) -> NDArray[np.bool_]:
-    """(k, k): which texts are as good as the same."""
-    import numpy as np
-
-    k = len(near)
+def _same_texts(near: Floats, usual: float) -> NDArray[np.bool_]:
+    """(k, k): which texts are as good as the same. ``usual``: the median of their distances."""
     same: NDArray[np.bool_] = near >= _SAME
-    if k > 2:
-        usual = float(np.median(near[np.triu_indices(k, 1)]))
-        same &= 1 - near <= max(_NEARER * (1 - usual), 1e-6)
+    if len(near) > 2:
+        same &= 1 - near <= max(_NEARER * usual, 1e-6)
     return same
 
 
@@ -117,6 +116,19 @@ def _seen_as(similarities: Floats, asked: Ints, k: int) -> NDArray[np.bool_]:
     stands = out.diagonal()[:, None] - 0.5
     found: NDArray[np.bool_] = (stands > _AS_OWN * error) & (out - 0.5 >= _AS_OTHER * stands)
     return found
+
+
+def _leaning(similarities: Floats, asked: Ints, pair: tuple[int, int]) -> bool:
+    """Whether images of both values together look more like one of them than like the other, by what other images say of the two: then
+    the model does tell them apart, and one of them is made where the other was asked for."""
+    import numpy as np
+
+    one, other = pair
+    own = (asked == one) | (asked == other)
+    if own.all():
+        return False
+    to_one = auc(similarities[:, one] - similarities[:, other], own.astype(np.float64))
+    return max(to_one, 1 - to_one) >= TOLD
 
 
 def _merged(order: Sequence[tuple[int, int]], k: int) -> list[list[int]]:

@@ -2,10 +2,14 @@
 
 The percentile of an image among those that were asked for other values (``calibration.background``) orders images well, but it is no
 probability: images that all show something else are spread evenly over it, with a half in the middle. So what is around an image is
-described: the similarity of image i and value v is a_i + b_v + noise, and ``effect`` more if v is what the image shows. It shows the
-value it was asked for, one of the others, or none of them, in shares that are found together with the rest, by expectation maximisation
-(Dempster, Laird and Rubin, 1977). A column may stand for texts that name no value: it stands out in no image, and images that were asked
-for it are to show none. Few images move these numbers little from where a model's own temperature puts them.
+described: the similarity of image i and value v is a_i + b_v + noise, and ``effect`` more if v is what the image shows. Texts that are
+alike rise and fall together, with what is shown and with the noise: an image of a red circle looks like "red star" too. So the effect on
+value v of showing u is ``effect`` * S_uv, and the covariance of the noise is ``noise``^2 * S, with S from the cosines of the texts: as if
+what an image shows, and what else is in it, were directions in the space of the embeddings (then Fisher's discriminant between two values
+is the difference of their similarities times effect / noise^2). An image shows the value it was asked for, one of the others, or none of
+them, in shares that are found together with the rest, by expectation maximisation (Dempster, Laird and Rubin, 1977). A column may stand
+for texts that name no value: it stands out in no image, and images that were asked for it are to show none. Few images move these numbers
+little from where a model's own temperature puts them.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ _EFFECT_WEIGHT, _NOISE_WEIGHT, _LEVEL_WEIGHT = 3.0, 20.0, 1.0
 #: The square of the effect in noises that is believed before.
 _CLEAR = 6.0
 _STEPS, _ENOUGH = 50, 1e-6
+#: How much of the noise is each value's own, whatever its text: texts that are nearly the same do not make a direction of their own.
+_OWN = 0.1
 #: An effect of less noise than this is none; so many images are needed to say so.
 UNSEEN, LEAST_IMAGES = 0.75, 20
 
@@ -37,7 +43,8 @@ UNSEEN, LEAST_IMAGES = 0.75, 20
 class Levels:
     """``texts``: (k,), the b of each value, 0 on average; ``effect`` and ``noise`` in similarities; ``shares`` of images that show the
     value asked for, another one, none; ``instead``: (k,), how often each value is that other one, 1 in all. ``fitted``: whether images
-    said so; otherwise it is what is believed before. ``absent``: the column of texts that name no value, None for no such column."""
+    said so; otherwise it is what is believed before. ``absent``: the column of texts that name no value, None for no such column.
+    ``together``: (k, k), S above."""
 
     texts: Floats
     effect: float
@@ -45,6 +52,7 @@ class Levels:
     shares: tuple[float, float, float]
     instead: Floats
     fitted: bool
+    together: Floats
     absent: int | None = None
 
     @property
@@ -66,8 +74,9 @@ class Levels:
         return _shown(self, similarities - self.texts, asked)[1][np.arange(len(asked)), asked]
 
 
-def believed(values: int, scale: float, absent: int | None = None) -> Levels:
-    """What is believed before any image: a value stands out so that ``scale``, the model's temperature, is right."""
+def believed(values: int, scale: float, absent: int | None = None, near: Floats | None = None) -> Levels:
+    """What is believed before any image: a value stands out so that ``scale``, the model's temperature, is right. ``near``: (k, k)
+    cosines of the texts, None where all are as far apart."""
     import numpy as np
 
     effect = _CLEAR / scale
@@ -79,19 +88,22 @@ def believed(values: int, scale: float, absent: int | None = None) -> Levels:
         (shares[0], shares[1], shares[2]),
         np.full(values, 1 / values),
         False,
+        _alikeness(values, near),
         absent,
     )
 
 
-def estimate(similarities: Floats, asked: Ints, scale: float, absent: int | None = None) -> Levels:
-    """From (n, k) similarities and what (n,) images were asked for.
+def estimate(
+    similarities: Floats, asked: Ints, scale: float, absent: int | None = None, near: Floats | None = None
+) -> Levels:
+    """From (n, k) similarities and what (n,) images were asked for; ``near`` as for ``believed``.
 
     With one value asked for in all of them nothing can be said: that all show it, or that its text stands high, looks the same.
     """
     import numpy as np
 
     n, k = similarities.shape
-    now = believed(k, scale, absent)
+    before = now = believed(k, scale, absent, near)
     if n < 2 or (asked == asked[0]).all():
         return now
     if n > MOST_IMAGES:  # evenly over how much they look like what was asked for, so that their order does not matter
@@ -99,8 +111,9 @@ def estimate(similarities: Floats, asked: Ints, scale: float, absent: int | None
         some = order[np.linspace(0, n - 1, MOST_IMAGES).astype(np.int64)]
         similarities, asked = similarities[some], asked[some]
     around = similarities - similarities.mean(1, keepdims=True)
+    apart = np.linalg.pinv(before.together, rcond=1e-9, hermitian=True).astype(np.float64)
     for _ in range(_STEPS):
-        new = _better(now, around, asked, scale)
+        new = _better(now, before, around, asked, apart)
         done = abs(new.effect - now.effect) < _ENOUGH * now.noise and abs(new.shares[0] - now.shares[0]) < _ENOUGH
         now = new
         if done:
@@ -110,16 +123,28 @@ def estimate(similarities: Floats, asked: Ints, scale: float, absent: int | None
     return now
 
 
+def _alikeness(values: int, near: Floats | None) -> Floats:
+    """S: the cosines around their means, as a mean of a similarity is taken away from each image, with 1 - 1/k as the mean of the
+    diagonal; and what is each value's own."""
+    import numpy as np
+
+    own: Floats = np.eye(values) - 1 / values
+    if near is None or values < 3:  # of two values one is as far from the mean as the other
+        return own
+    around = own @ near @ own
+    size = float(np.trace(around)) / (values - 1)
+    return own if size < 1e-9 else (1 - _OWN) * around / size + _OWN * own
+
+
 def _shown(levels: Levels, corrected: Floats, asked: Ints) -> tuple[Floats, Floats]:
     """Similarities around the mean of their image, and (n, k) probabilities that each value is what the image shows."""
     import numpy as np
 
-    k = corrected.shape[1]
     around = corrected - corrected.mean(1, keepdims=True)
     rows = np.arange(len(asked))
     own, none = np.log(levels.shares[0]), np.log(levels.shares[2])
     other = np.log(levels.shares[1] * levels.instead / (1 - levels.instead[asked])[:, None])
-    logs = (levels.effect * around - levels.effect**2 * (1 - 1 / k) / 2) / levels.noise**2
+    logs = (levels.effect * around - levels.effect**2 * levels.together.diagonal() / 2) / levels.noise**2
     if levels.absent is not None:
         logs[:, levels.absent] = 0.0  # as for none: nothing stands out
     logs += other
@@ -129,33 +154,32 @@ def _shown(levels: Levels, corrected: Floats, asked: Ints) -> tuple[Floats, Floa
     return around, weights / (weights.sum(1) + np.exp(none - top))[:, None]
 
 
-def _better(now: Levels, around: Floats, asked: Ints, scale: float) -> Levels:
-    """One step: numbers that make the images likelier. ``around``: (n, k), each row 0 on average."""
+def _better(now: Levels, before: Levels, around: Floats, asked: Ints, apart: Floats) -> Levels:
+    """One step: numbers that make the images likelier. ``around``: (n, k), each row 0 on average; ``apart``: the inverse of S."""
     import numpy as np
 
     n, k = around.shape
     corrected, shown = _shown(now, around - now.texts, asked)
-    part = 1 - 1 / k  # what is left of the effect in a value when the mean of its image is taken away
     rows = np.arange(n)
     own, other = float(shown[rows, asked].sum()), float(shown.sum())
     instead = shown.sum(0) - np.bincount(asked, shown[rows, asked], k) + _BEFORE[1] / k
     if now.absent is not None:
         shown[:, now.absent] = 0.0
-    some = float(shown.sum())
+    part = float(shown.sum(0) @ now.together.diagonal())  # an effect of 1, of all that is shown
     seen = float((shown * corrected).sum())
-    before = believed(k, scale)
-    effect = (seen / part + before.effect * _EFFECT_WEIGHT) / (some + _EFFECT_WEIGHT)
-    rest = float((corrected**2).sum()) - 2 * effect * seen + effect**2 * part * some
+    usual = 1 - 1 / k
+    effect = (seen + before.effect * _EFFECT_WEIGHT * usual) / (part + _EFFECT_WEIGHT * usual)
+    rest = float(((corrected @ apart) * corrected).sum()) - 2 * effect * seen + effect**2 * part
     noise = (max(0.0, rest) + before.noise**2 * _NOISE_WEIGHT) / (n * (k - 1) + _NOISE_WEIGHT)
-    texts = (around - effect * (shown - shown.sum(1, keepdims=True) / k)).sum(0) / (n + _LEVEL_WEIGHT)
+    texts = (around - effect * (shown @ now.together)).sum(0) / (n + _LEVEL_WEIGHT)
     counts = np.array([own, other - own, n - other]) + _BEFORE
     shares = (counts / counts.sum()).tolist()
-    return Levels(
-        texts - texts.mean(),
-        max(effect, 1e-9),
-        noise**0.5,
-        (shares[0], shares[1], shares[2]),
-        instead / instead.sum(),
-        True,
-        now.absent,
+    return replace(
+        now,
+        texts=texts - texts.mean(),
+        effect=max(effect, 1e-9),
+        noise=noise**0.5,
+        shares=(shares[0], shares[1], shares[2]),
+        instead=instead / instead.sum(),
+        fitted=True,
     )

@@ -224,17 +224,18 @@ def _placeholder(images: Vectors, of: Described, scale: float, calibration: Cali
     column = column[asked[rows]]
     texts = np.concatenate([of.vectors[real], of.neutral[None]])
     similarities = (images @ texts.T)[rows].astype(np.float64)
+    texts = texts.astype(np.float64)
     some = column < k
     names = [keys[n] for n in real]
-    groups = alike(similarities[some, :k], column[some], texts[:k].astype(np.float64), names)
+    groups = alike(similarities[some, :k], column[some], texts[:k], names)
     said = tuple((tuple(names[n] for n in group.members), group.auc) for group in groups)
-    similarities, column = _together(similarities, column, groups, scale)
+    similarities, column, texts = _together(similarities, column, texts, groups, scale)
     absent = similarities.shape[1] - 1
     if not empty and k > 1:
-        similarities = similarities[:, :absent]
+        similarities, texts = similarities[:, :absent], texts[:absent]
     if similarities.shape[1] < 2:
         return unsaid("alike", groups=said)
-    levels = estimate(similarities, column, scale, absent if empty or k == 1 else None)
+    levels = estimate(similarities, column, scale, absent if empty or k == 1 else None, texts @ texts.T)
     separation = _separation(levels, similarities, column) if levels.fitted else None
     found = np.full((len(images), 3), np.nan)
     if levels.fitted:
@@ -261,23 +262,28 @@ def _placeholder(images: Vectors, of: Described, scale: float, calibration: Cali
     )
 
 
-def _together(similarities: Floats, asked: Ints, groups: Sequence[Alike], scale: float) -> tuple[Floats, Ints]:
-    """The same with one column for each group: the mean of what its values' similarities stand for, exp(scale * similarity)."""
+def _together(
+    similarities: Floats, asked: Ints, texts: Floats, groups: Sequence[Alike], scale: float
+) -> tuple[Floats, Ints, Floats]:
+    """The same with one column, and one text, for each group: the mean of what its values' similarities stand for,
+    exp(scale * similarity), and the middle of their texts."""
     import numpy as np
 
     if not groups:
-        return similarities, asked
+        return similarities, asked, texts
     k = similarities.shape[1]
     first = np.arange(k)
     for group in groups:
         first[list(group.members)] = group.members[0]
     kept, place = np.unique(first, return_inverse=True)
-    columns = np.empty((len(similarities), len(kept)))
+    columns, middle = np.empty((len(similarities), len(kept))), np.empty((len(kept), texts.shape[1]))
     for n in range(len(kept)):
+        middle[n] = texts[place == n].mean(0)
         some = similarities[:, place == n]
         top = some.max(1)
         columns[:, n] = top + np.log(np.exp((some - top[:, None]) * scale).mean(1)) / scale
-    return columns, place[asked]
+    lengths = np.linalg.norm(middle, axis=1, keepdims=True)
+    return columns, place[asked].astype(np.int64), middle / np.maximum(lengths, 1e-12)
 
 
 def _separation(levels: Levels, similarities: Floats, asked: Ints) -> float:

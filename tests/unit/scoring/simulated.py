@@ -37,10 +37,11 @@ def encode(texts):
     return normalised(np.array([3 * word(".") + meaning(text) for text in texts])).astype(np.float32)
 
 
-def session(seed, placeholders, images, right=0.75, fails=None, noise=1.2, shows=0.5):
+def session(seed, placeholders, images, right=0.75, fails=None, noise=1.2, shows=0.5, instead=None):
     """Embeddings of images, ``Values`` and truths by placeholder: whether an image shows what it was asked for, else another value.
 
-    ``placeholders``: name -> texts, which are the keys as well; ``fails``: text -> how often it is right in place of ``right``.
+    ``placeholders``: name -> texts, which are the keys as well; ``fails``: text -> how often it is right in place of ``right``;
+    ``instead``: text -> the text whose value is shown where it is not right.
     """
     rng = np.random.default_rng(seed)
     embeddings = 2 * word("image") + 0.8 * word(".") + rng.normal(0, noise / WIDTH**0.5, (images, WIDTH))
@@ -51,6 +52,8 @@ def session(seed, placeholders, images, right=0.75, fails=None, noise=1.2, shows
         share = np.array([(fails or {}).get(text, right) for text in texts]) if k > 1 else np.ones(1)
         truth = rng.random(images) < share[asked]
         shown = np.where(truth, asked, (asked + rng.integers(1, max(k, 2), images)) % k)
+        for text, other in (instead or {}).items():
+            shown[~truth & (asked == texts.index(text))] = texts.index(other)
         embeddings += shows * np.array([meaning(text) for text in texts])[shown]
         values.append(Values(name, {text: text for text in texts}, asked))
         truths[name] = truth.astype(float)

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring.aesthetic import load_head
+from sdgen_core.scoring.classes import failing, value_rates
 from sdgen_core.scoring.estimates.calibration import Calibration, auc, calibration_error, features
 from sdgen_core.scoring.estimates.levels import believed, estimate
 from sdgen_core.scoring.estimates.values import Values, calibrate, describe, normalised, prompt_scores, score, truths
@@ -45,6 +46,24 @@ def test_without_verdicts_images_are_judged_well():
         assert calibration_error(p, is_there) < 0.05
         assert said.separation > 0.75
     assert by_key(scored(embeddings, values)["HairColor"], "blue").mean() < 0.25
+
+
+def test_values_that_share_words_are_told_apart_by_the_others():
+    """Of 48 values made of two words each, two fail often, and show a value that shares one of the words."""
+    names = [
+        f"{colour} {thing}" for colour in COLOURS[:8] for thing in ("robe", "gown", "cloak", "tunic", "cape", "sari")
+    ]
+    wrong = {"purple cape": "purple gown", "green cloak": "yellow cloak"}
+    for seed in range(3):
+        embeddings, values, truth = session(
+            seed, {"Outfit": names}, 48 * 40, right=1.0, fails={"purple cape": 0.0, "green cloak": 0.6}, instead=wrong
+        )
+        said = scored(embeddings, values)["Outfit"]
+        assert ((said.probabilities >= 0.5) == (truth["Outfit"] > 0)).mean() > 0.99
+        rates = {rate.key: rate for rate in value_rates([said])}
+        assert {rate.key for rate in failing(list(rates.values()), 2)} == set(wrong)
+        assert max(rates[key].high for key in wrong) < min(rate.low for key, rate in rates.items() if key not in wrong)
+        assert not said.groups
 
 
 @pytest.mark.parametrize("right", [0.0, 0.5, 1.0])
@@ -353,6 +372,7 @@ def test_a_file_that_is_no_aesthetic_head_is_named(tmp_path):
         "wide.pth": layers(8, 1).state_dict(),
         "two.pth": layers(16, 2).state_dict(),
         "torn.pth": {"layers.0.weight": torch.zeros(4, 16), "layers.2.weight": torch.zeros(1, 5)},
+        "relu.pth": {f"layers.{n}.weight": torch.zeros(1 if n == 6 else 16, 16) for n in (0, 3, 6)},
         "conv.pth": {"0.weight": torch.zeros(4, 16, 3, 3)},
         "other.pth": {"visual.proj": torch.zeros(4, 4)},
         "nan.pth": {"weight": torch.full((1, 16), float("nan"))},
