@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import batch, detail, encode, save, session, template
+from . import batch, detail, encode, save, score, session, template
 
 
 class SDGenExtension(ComfyExtension):
     """What ComfyUI asks the pack for."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*template.NODES, *session.NODES, *save.NODES, *encode.NODES, *detail.NODES, *batch.NODES]
+        return [*template.NODES, *session.NODES, *save.NODES, *encode.NODES, *detail.NODES, *score.NODES, *batch.NODES]

@@ -20,6 +20,8 @@ INTERNAL = "SDGen/internal"
 TemplateType = io.Custom("SDGEN_TEMPLATE")
 #: Seeds of a Seed Sweep node, on their way to the planner.
 SeedsType = io.Custom("SDGEN_SEEDS")
+#: A model that scores, on its way to the score nodes.
+ScorerType = io.Custom("SDGEN_SCORER")
 
 #: A choice as an output: before 0.3.60 or so ``io.Combo`` has inputs only.
 ComboType = io.Custom("COMBO")

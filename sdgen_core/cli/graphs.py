@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..sessions.compile import PLAN_OUTPUTS, PLANNER, SAVER, TEMPLATE, Prompt
+from ..sessions.compile import LOAD_SCORER, PLAN_OUTPUTS, PLANNER, SAVER, SCORE_IMAGE, TEMPLATE, Prompt
 from ..sessions.parameters import Parameters
 
 Link = list[Any]
@@ -90,6 +90,7 @@ class Recipe:
 
     ``checkpoint``, ``vae``, ``lora``: the planner names them for each image. ``tags``: the prompts hold A1111's LoRA tags.
     ``image``: the sampler starts from an image. ``mask``: only this part of it is painted (a name in the input folder or ALPHA).
+    ``scorer``: the model that scores each image, by its name.
     """
 
     checkpoint: bool = False
@@ -102,6 +103,7 @@ class Recipe:
     controls: tuple[Control, ...] = ()
     second: SecondPass | None = None
     details: tuple[Detail, ...] = ()
+    scorer: str = ""
 
 
 class Graph:
@@ -199,6 +201,9 @@ def build(recipe: Recipe) -> Graph:
     for detail in recipe.details:
         # A1111's ControlNets follow the whole image, not what is cut out of it.
         image = _detailed(g, detail, image, _Painter(model, clip, vae, *texts), loaded)
+    if recipe.scorer:
+        scorer = g.add(LOAD_SCORER, _LOADERS, scorer=recipe.scorer, precision="auto", device="default")
+        image = [g.add(SCORE_IMAGE, _LAST, image=image, scorer=[scorer, 0], values="", item=""), 0]
     g.put("9", SAVER, _LAST, images=image, file_name=planner("file_name"), item="")
     return g
 
@@ -403,4 +408,5 @@ SHIPPED: Mapping[str, Recipe] = {
     "controlnet_session": Recipe(controls=(Control("control_v11p_sd15_canny.safetensors", preprocessor="canny"),)),
     "lora_session": Recipe(checkpoint=True, lora=True),
     "detail_session": Recipe(details=(Detail("bbox/face_yolov8n.pt"),)),
+    "generate_and_score": Recipe(scorer="demo"),
 }

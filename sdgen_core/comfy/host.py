@@ -34,6 +34,8 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from ..scoring.jobs import Jobs
+    from ..scoring.live import LiveScoring
+    from ..scoring.settings import ScoringSettings
 
 log = logging.getLogger("sdgen")
 
@@ -81,17 +83,37 @@ class Engine:
     def scoring(self) -> Jobs:
         """The scoring of sessions behind, made when it is first asked for: ComfyUI's start does not wait for it."""
         from ..scoring.jobs import Jobs
+
+        folders = self.scorer_folders()
+        return Jobs(self.library, self.scoring_folder, folders, busy=rendering, settings=self.scoring_settings)
+
+    @functools.cached_property
+    def live(self) -> LiveScoring:
+        """The scoring of images as they are made."""
+        from ..scoring.live import LiveScoring
+
+        def whole(session: str, scorer: str) -> None:
+            self.scoring.order([session], scorer)
+
+        live = LiveScoring(self.library, self.scoring_folder, self.scoring_settings, whole)
+        self.sessions.scores_of = live.scores_of
+        self.library.arrived.append(live.arrived)
+        return live
+
+    def scorer_folders(self) -> list[Path]:
+        """Where models for scoring are, those of the settings first."""
+        folders = [Path(text).expanduser() for text in self.settings.scorer_folders]
+        return [*folders, *map(Path, _folder_paths().get_folder_paths("clip_vision"))]
+
+    def scoring_settings(self) -> ScoringSettings:
+        """Raises ``bad-settings``."""
         from ..scoring.settings import ScoringSettings
 
-        def said() -> ScoringSettings:
-            return ScoringSettings.read(self.settings.scoring, "settings.json")
-
-        folders = [Path(text).expanduser() for text in self.settings.scorer_folders]
-        folders += map(Path, _folder_paths().get_folder_paths("clip_vision"))
-        return Jobs(self.library, self._scoring_folder, folders, busy=rendering, settings=said)
+        return ScoringSettings.read(self.settings.scoring, "settings.json")
 
     @property
-    def _scoring_folder(self) -> Path:
+    def scoring_folder(self) -> Path:
+        """Where embeddings, reports and the queue of scoring are."""
         return self.library.folder / "scoring"
 
     @property
@@ -119,7 +141,7 @@ class Engine:
         with contextlib.suppress(OSError):  # the catalog looks into it, and there may be no session yet
             self.sessions.root.mkdir(parents=True, exist_ok=True)
         self.library.start(_LIBRARY_DELAY)
-        if (self._scoring_folder / QUEUE).is_file():
+        if (self.scoring_folder / QUEUE).is_file():
             self.scoring.start()
 
     def stop(self) -> None:
@@ -383,6 +405,59 @@ def inpainted(model: Any, vae: Any, pixels: Any, mask: Any, seed: int, **setting
     return vae.decode(out["samples"])
 
 
+def in_its_memory(model: Any, *, cpu: bool) -> tuple[Any, Callable[[], None]]:
+    """A torch module, on the CPU, in the care of ComfyUI's memory management: the device that it will run on, and what takes it there.
+
+    ComfyUI takes it away again when it needs the memory, so it has to be taken there before each use, in the thread of the prompt.
+    Nothing but what is given back holds the model.
+    """
+    import torch
+    from comfy import model_management, model_patcher
+
+    away = torch.device("cpu")
+    # Of this module ComfyUI can leave nothing behind and cast it piece by piece, as it does with its own when there is no memory at all.
+    slow = cpu or model_management.vram_state == model_management.VRAMState.NO_VRAM
+    device = away if slow else model_management.get_torch_device()
+    patcher = model_patcher.ModelPatcher(model, load_device=device, offload_device=away)
+    return device, lambda: model_management.load_models_gpu([patcher], force_full_load=True)
+
+
+def half_precision(*, cpu: bool) -> bool:
+    """Whether models run in half precision on ComfyUI's device."""
+    from comfy import model_management
+
+    return not cpu and bool(model_management.should_use_fp16(model_management.get_torch_device()))
+
+
+class Progress:
+    """A node's progress bar and its line of text; also says whether the user has cancelled the prompt."""
+
+    def __init__(self, node: str) -> None:
+        import comfy.utils
+
+        self._bar = comfy.utils.ProgressBar(1000)
+        self._node, self._text = node, ""
+
+    def show(self, share: float, text: str) -> None:
+        """``share`` of the work is done, 0 to 1."""
+        self._bar.update_absolute(round(1000 * share), 1000)
+        if text != self._text:
+            self._text = text
+            tell(self._node, text)
+
+
+def check_cancelled() -> None:
+    """Raise ComfyUI's exception when the user has cancelled the prompt."""
+    from comfy import model_management
+
+    model_management.throw_exception_if_processing_interrupted()
+
+
+def tell(node: str, text: str) -> None:
+    """Show a text on a node."""
+    _prompt_server().send_progress_text(text, node, current_client())
+
+
 def warn(node: str, texts: list[str]) -> None:
     """Tell the user something about a node: in the log once, and on the node in the browser."""
     if len(_warned) > 1000:
@@ -392,7 +467,7 @@ def warn(node: str, texts: list[str]) -> None:
             log.warning("SDGen: %s", text)
     _warned.update(texts)
     if texts:
-        _prompt_server().send_progress_text("\n".join(texts), node, current_client())
+        tell(node, "\n".join(texts))
 
 
 _warned: set[str] = set()

@@ -96,6 +96,15 @@ def classify(placeholders: Iterable[PlaceholderScores], images: int, thresholds:
     )
 
 
+def class_of(score: float | None, thresholds: Thresholds | None = None) -> str:
+    """The class of one image by its score; ``none`` where there is none."""
+    limits = thresholds or Thresholds()
+    success, partial, failed = CLASSES
+    if score is None:
+        return NO_CLASS
+    return success if score > limits.success else failed if score < limits.partial else partial
+
+
 @dataclass(frozen=True)
 class ValueRate:
     """How a value came out: in ``matching`` of ``images`` it is there; ``rate`` with its 95 % Wilson interval ``low`` to ``high``;

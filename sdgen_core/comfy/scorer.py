@@ -1,0 +1,148 @@
+"""Scorers on the canvas: models in the care of ComfyUI's memory management, and the items of sessions that images belong to."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError
+from ..scoring import models
+from ..sessions.compile import PLANNER, pinned_literals
+from ..sessions.items import parse_token
+from . import host
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..scoring.backends.open_clip import OpenClipBackend, Precision
+
+#: Seconds for which the list of scorers is not made again, and those that ComfyUI's event loop waits for it; the first time longer.
+_LISTED, _PATIENCE, _AT_FIRST = 3.0, 0.1, 5.0
+_listed: tuple[float, list[models.ScorerModel]] | None = None
+_lister: threading.Thread | None = None
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+DEVICES = ("default", "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """A model that scores, by its name on this machine. What holds it keeps the model alive, and nothing else does."""
+
+    name: str
+    backend: OpenClipBackend
+
+
+def known() -> list[models.ScorerModel]:
+    """The scorers of this machine, as they were a moment ago. A slow disk is not waited for."""
+    global _lister
+    if _listed is None or time.monotonic() - _listed[0] > _LISTED:
+        folders = host.engine().scorer_folders()
+        if _lister is None or not _lister.is_alive():
+            _lister = threading.Thread(target=_list, args=(folders,), name="sdgen-scorers", daemon=True)
+            _lister.start()
+        _lister.join(_AT_FIRST if _listed is None else _PATIENCE)
+    return [] if _listed is None else _listed[1]
+
+
+def _list(folders: Sequence[Path]) -> None:
+    global _listed
+    _listed = time.monotonic(), models.available(folders)
+
+
+def names() -> list[str]:
+    """What the node offers: scorers that nothing speaks against."""
+    try:
+        found = [one.name for one in known() if not one.problem]
+    except SDGenError:  # the engine could not start: the nodes say so when they run
+        found = []
+    return found or [models.DEMO]
+
+
+def check(name: str) -> None:
+    """Raise ``scorer-missing`` with the nearest names, or ``scorer-wrong-kind`` for a file that is seen to be something else."""
+    problems = {one.name: one.problem for one in known()}
+    if problems.get(name):
+        raise SDGenError("scorer-wrong-kind", f"{name}: {problems[name]}")
+    if name not in problems:  # it has come just now, or is written in another way
+        models.find(name, host.engine().scorer_folders())
+
+
+def stamp(name: str) -> str:
+    """Changes with the scorer's files; empty when there is none."""
+    try:
+        path, _ = models.find(name, host.engine().scorer_folders())
+        return f"{path} {models.stamp(path)}"
+    except SDGenError:
+        return ""
+
+
+def load(name: str, precision: Precision, device: str) -> Scorer:
+    """Read a scorer's weights. Raises what ``models.find`` and ``open_clip.load_path`` raise."""
+    from ..scoring.backends.open_clip import load_path
+
+    engine = host.engine()
+    path, architecture = models.find(name, engine.scorer_folders())
+    cpu = device == "cpu"
+    if precision == "auto":
+        precision = "fp16" if host.half_precision(cpu=cpu) else "fp32"
+    memory = engine.scoring_folder / "models.json"
+    backend = load_path(path, device="cpu", precision=precision, memory=memory, known=architecture)
+    where, backend.bring = host.in_its_memory(backend.model, cpu=cpu)
+    backend.device = str(where)
+    return Scorer(name, backend)
+
+
+def look(scorer: Scorer, images: Sequence[Image], token: str) -> list[dict[str, Any]]:
+    """Score the images of an attempt, see ``LiveScoring.look``; they are kept for the save node. Raises ``bad-graph``."""
+    session, indexes = parse_token(token)
+    return _look(scorer, images, session, indexes, token)
+
+
+def look_pinned(
+    scorer: Scorer, images: Sequence[Image], prompt: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The same for a planner that is set to one item, where this prompt has such a one and its session is known; nothing is kept.
+
+    Empty where nobody knows what was asked for."""
+    for node in prompt.values():
+        if node.get("class_type") == PLANNER and (item := pinned_literals(node["inputs"].get("item"))):
+            try:
+                return _look(scorer, images, str(item.get("session")), [int(item.get("index", -1))], "")
+            except SDGenError as error:
+                if error.code not in ("unknown-session", "unknown-item"):
+                    raise
+    return []
+
+
+def look_typed(scorer: Scorer, images: Sequence[Image], lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Score images outside of sessions: each line against the others, see ``live.against``. The first one is what they should show."""
+    from ..scoring.classes import class_of
+    from ..scoring.live import against
+
+    settings = host.engine().scoring_settings()
+    values = list(dict.fromkeys(lines))
+    said = {"scorer": scorer.backend.name, "identity": scorer.backend.identity}
+    out = []
+    for row in against(scorer.backend, images, values, settings).tolist():
+        first = None if math.isnan(row[0]) else round(row[0], 6)
+        told = {
+            value: {"reason": "not assessable"} if math.isnan(p) else {"probability": round(p, 6), "calibrated": False}
+            for value, p in zip(values, row, strict=True)
+        }
+        out.append({**said, "score": first, "class": class_of(first, settings.thresholds), "values": told})
+    return out
+
+
+def _look(
+    scorer: Scorer, images: Sequence[Image], session: str, indexes: Sequence[int], token: str
+) -> list[dict[str, Any]]:
+    engine = host.engine()
+    loaded = engine.sessions.load(session)
+    items = [engine.sessions.ledger.item(loaded.id, index) for index in indexes]
+    return engine.live.look(loaded, items, images, scorer.name, scorer.backend, token)
