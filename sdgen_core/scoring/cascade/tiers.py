@@ -183,7 +183,7 @@ def crop_probabilities(
 
     similarities = (np.stack(vectors) @ contrast.vectors.T).astype(np.float64)
     column = np.array([contrast.column[value] for value in asked])
-    levels = estimate(similarities, column, scale)
+    levels = estimate(similarities, column, scale, near=(contrast.vectors @ contrast.vectors.T).astype(np.float64))
     calibration = contrast.calibrations.get(region)
     if calibration is not None:
         found = calibration.probabilities(features(levels.corrected(similarities), column, scale))
