@@ -123,6 +123,7 @@ CODES: dict[str, ErrorCode] = _registry(
     # scorers
     ErrorCode("nothing-to-score", "Import the folder again when its images are there."),
     ErrorCode("not-scored", "Score it first: `sdgen score SESSION`."),
+    ErrorCode("not-comparable", "Make the second session with the seeds and values of the first, and score both."),
     ErrorCode("scorer-failed", "The log has the details. Scoring the session again goes on where it was."),
     ErrorCode("scorer-missing", "Put the weights into a folder of scorers (setting `scorer_folders`)."),
     ErrorCode("scorer-bad-file", "Copy or download the file again."),

@@ -126,6 +126,14 @@ def score(
 @reporting
 def report(
     session: Annotated[str, typer.Argument(help="The session: its id, its name, or its folder.")],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            help="Hold another session against it, pair by pair: images of the same seed and values.",
+            metavar="SESSION",
+        ),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with figures and images to this file.", metavar="FILE")
     ] = None,
@@ -133,19 +141,26 @@ def report(
     json: JsonOption = False,
 ) -> None:
     """What was last said of a session by `sdgen score`: classes, success of each value, values that fail, agreement with people."""
+    from ..scoring.page import against_page
     from ..scoring.service import Scoring
 
     with _library(catalog) as library:
         slug = _slug(library, session)
         scoring = Scoring(library.catalog, library.file, library.folder / "scoring")
-        found = scoring.report(slug)
+        if against is not None:
+            found = scoring.against(_slug(library, against), slug)
+        else:
+            found = scoring.report(slug)
         if html:
-            write_atomic(html, _page(library, scoring, found).encode("utf-8"))
+            made = _page(library, scoring, found) if against is None else against_page(found)
+            write_atomic(html, made.encode("utf-8"))
             print(f"written: {shown(html)}", file=sys.stderr)
     if json:
         print_json(found)
-    else:
+    elif against is None:
         _print(found)
+    else:
+        _print_against(found)
 
 
 def _page(library: Library, scoring: Scoring, found: dict[str, Any]) -> str:
@@ -288,6 +303,34 @@ def _prompts(found: dict[str, Any]) -> str:
         return text
     takes = "" if said["seconds"] is None else f" and would take about {duration(said['seconds'])}"
     return f"{text}; {counted(left, 'prompt')} of {said['distinct']:,} not read{takes}: --prompt-scores on"
+
+
+def _print_against(found: dict[str, Any]) -> None:
+    """Two sessions, for people."""
+    from ..scoring.page import compared
+
+    first, second, overall = found["first"], found["second"], found["overall"]
+    paired = ", ".join(["seed", *found["paired_by"]])
+    print(visible(f"{second['name']} against {first['name']}: {counted(overall['pairs'], 'pair')} by {paired}"))
+    for remark in found["remarks"]:
+        print(visible(f"note: {remark}"))
+    rows = [_pairs_row("images", "", overall, overall["p"])]
+    rows += [_pairs_row(row["placeholder"], compared(row), row, row["p_adjusted"]) for row in found["values"][:_WORST]]
+    names = [visible(one["name"])[:24].replace("[", r"\[") for one in (first, second)]
+    print_table(["", "", "pairs", *names, "difference", "p", ""], _escaped(rows))
+    left = len(found["values"]) - _WORST
+    if left > 0:
+        print(f"{left:,} more values: --json or --html")
+    if overall["needs"]:
+        print(f"undecided: about {counted(overall['needs'], 'more pair')} would tell")
+
+
+def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[Any]:
+    points = "-"
+    if row["difference"] is not None:
+        points = f"{100 * row['difference']:+.0f} ({100 * row['low']:+.0f} to {100 * row['high']:+.0f})"
+    rates = (_percent(row["first_rate"]), _percent(row["second_rate"]))
+    return [what, value, f"{row['pairs']:,}", *rates, points, f"{p:.2g}", row["change"] or ""]
 
 
 def _interval(rate: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..catalog.stats.formulas import wilson
-from .estimates.values import PlaceholderScores
 
 #: A difference that chance alone makes less often than this is taken for real; the sample size is for finding it in 80 of 100 tries.
 LEVEL = 0.05
@@ -41,25 +40,11 @@ class Comparison:
     needs: int | None
 
 
-def outcomes(
-    said: PlaceholderScores, key: str, seeds: Sequence[int | None], others: Sequence[Hashable]
-) -> dict[Hashable, float]:
-    """Probabilities of the images that were asked for a value, by what makes a pair: their seed and ``others``, the rest of what they
-    were made from. Of several images of one seed and rest the mean counts. Raises ``KeyError`` for an unknown key."""
-    if key not in said.keys:
-        raise KeyError(key)
-    number = said.keys.index(key)
-    found: dict[Hashable, list[float]] = {}
-    for asked, probability, seed, rest in zip(said.asked, said.probabilities.tolist(), seeds, others, strict=True):
-        if asked == number and seed is not None and not math.isnan(probability):
-            found.setdefault((seed, rest), []).append(probability)
-    return {pair: sum(some) / len(some) for pair, some in found.items()}
-
-
 def compare(
     first: Mapping[Hashable, float], second: Mapping[Hashable, float], match: float = 0.5, seed: int = 0
 ) -> Comparison:
-    """Compare two formulations by ``outcomes`` of each; only pairs that both have count. ``seed``: of the bootstrap.
+    """Compare two formulations by the probabilities of each, by what makes a pair; only pairs that both have count. ``seed``: of the
+    bootstrap.
 
     The test is Q. McNemar's (Psychometrika 12, 1947) with exact binomial probabilities; the interval is B. Efron's percentile bootstrap
     (Annals of Statistics 7, 1979) over pairs.
@@ -104,6 +89,18 @@ def mcnemar(only_first: int, only_second: int) -> float:
         if term < 1e-17 * tail:
             break
     return min(1.0, 2 * tail * math.exp(largest))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of many tests, adjusted so that chance alone makes any of them small no more often than one: where 100 values are compared,
+    some look better by chance. S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
+    (1979), 65-70; the tests need not be independent.
+    """
+    out, highest = [0.0] * len(p), 0.0
+    for rank, n in enumerate(sorted(range(len(p)), key=lambda n: p[n])):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[n]))
+        out[n] = highest
+    return out
 
 
 def more_pairs(pairs: int, only_first: int, only_second: int) -> int | None:

@@ -182,6 +182,10 @@ class Jobs:
         """See ``Scoring.report``."""
         return self._scoring().report(session)
 
+    def against(self, first: str, second: str) -> dict[str, Any]:
+        """See ``Scoring.against``."""
+        return self._scoring().against(first, second)
+
     def stop(self, timeout: float = 10.0) -> None:
         """End soon. What waits is written down."""
         with self._wake:

@@ -47,12 +47,61 @@ def page(report: dict[str, Any], pictures: Callable[[str, str], Sequence[Picture
         f"<h1>{name}</h1>",
         f'<p class="dim">{report["images"]:,} images, scored by {escape(report["scorer"])}</p>',
         _classes(report),
+        _pleasing(report["aesthetic"]),
         _values(report["rates"]),
         _weakest(report["failing"][:SHOWN], pictures),
         _placeholders(report["placeholders"]),
         _agreement(report["agreement"]),
         _failures(report["failures"]),
     ]
+    return _whole(name, parts)
+
+
+def against_page(found: dict[str, Any]) -> str:
+    """The page of two sessions held against each other (see ``against.against``)."""
+    first, second, overall = found["first"], found["second"], found["overall"]
+    name = escape(f"{second['name']} against {first['name']}")
+    paired = ", ".join(["seed", *found["paired_by"]])
+    rows = [_pairs_row("images", "", overall, overall["p"])]
+    rows += [_pairs_row(row["placeholder"], compared(row), row, row["p_adjusted"]) for row in found["values"]]
+    headings = ["", "value", "pairs", escape(first["name"]), escape(second["name"]), "only first", "only second"]
+    parts = [
+        f"<h1>{name}</h1>",
+        f'<p class="dim">scored by {escape(found["scorer"])}; {overall["pairs"]:,} pairs by {escape(paired)}</p>',
+        _table([*headings, "difference", "95 % interval", "p", ""], rows),
+        "<p class=\"dim\">p: McNemar's exact test of pairs in which just one is a success; of values after Holm's correction for their"
+        " number.</p>",
+        "".join(f"<p>{escape(remark)}</p>" for remark in found["remarks"]),
+    ]
+    return _whole(name, parts)
+
+
+def compared(row: dict[str, Any]) -> str:
+    """A value of two sessions in words: its text, or both texts, or that it stands for all values of a placeholder."""
+    if row["key"] is None:
+        return "all values"
+    texts = dict.fromkeys((row["first_text"], row["second_text"]))
+    return " / ".join(texts)
+
+
+def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[tuple[str, bool]]:
+    return [
+        (escape(what), False),
+        (escape(value), False),
+        (f"{row['pairs']:,}", True),
+        (_percent(row["first_rate"]), True),
+        (_percent(row["second_rate"]), True),
+        (f"{row['only_first']:,}", True),
+        (f"{row['only_second']:,}", True),
+        ("–" if row["difference"] is None else f"{100 * row['difference']:+.0f}", True),
+        (f"{100 * row['low']:+.0f} to {100 * row['high']:+.0f}", True),
+        (f"{p:.2g}", True),
+        (row["change"] or "", False),
+    ]
+
+
+def _whole(name: str, parts: Sequence[str]) -> str:
+    """A page of parts; ``name`` is HTML."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
     head += f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{name}</title><style>{_STYLE}</style>'
@@ -80,6 +129,13 @@ def _classes(report: dict[str, Any]) -> str:
         f'<div class="bar" role="img" aria-label="{escape(words)}">{bars}</div>'
         f"<p>{escape(words)}; {report['flagged']:,} flagged; mean {_percent(report['mean'])}, {done}</p>"
     )
+
+
+def _pleasing(said: dict[str, Any] | None) -> str:
+    if said is None:
+        return ""
+    numbers = f"mean {said['mean']:.2f} ({said['lowest']:.2f} to {said['highest']:.2f})"
+    return f"<p>aesthetic score: {numbers}, by {escape(said['head'])}</p>"
 
 
 def _interval(rate: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from ..errors import SDGenError, nearest_names
 from ..sessions.files import write_atomic
 from ..sessions.naming import safe_name
 from .aesthetic import AestheticHead, load_head
+from .against import against
 from .cascade.rules import CascadeSettings
 from .cascade.session import LookedAgain, look_again
 from .cascade.store import CascadeStore
@@ -153,6 +154,10 @@ class Scoring:
                 nearest=nearest_names(slug, sorted(known)),
             )
         return max(found, key=lambda report: int(report["at"]))
+
+    def against(self, first: str, second: str) -> dict[str, Any]:
+        """The second session held against the first, see ``against``. Raises ``not-scored`` and ``not-comparable``."""
+        return against(self._catalog, self.report(first), self.report(second))
 
     def weakest(self, report: dict[str, Any], placeholder: str, key: str, limit: int) -> list[tuple[str, str, float]]:
         """Images of a reported session that least show a value that they were asked for, below ``match``: content key, file, score. The

@@ -30,6 +30,7 @@ from .model_scoring import (
     ScorerEntry,
     ScoreReport,
     Scorers,
+    ScoresAgainst,
     ScoringState,
     StageBody,
     StagedValueRow,
@@ -164,6 +165,11 @@ def rates(engine: Engine, call: Call) -> ValueRates:
     )
 
 
+def against(engine: Engine, call: Call) -> ScoresAgainst:
+    """Two sessions, pair by pair. Raises ``not-scored`` and ``not-comparable``."""
+    return ScoresAgainst(**engine.scoring.against(call.path["other"], call.path["session"]))
+
+
 def agreement(engine: Engine, call: Call) -> AgreementTable:
     """People against machines, in what a query finds. Raises ``bad-query``."""
     now = version(engine, call)
@@ -252,6 +258,14 @@ ROUTES: tuple[Route, ...] = (
         report,
         "What was last said of a session's images by a model",
         answer=ScoreReport,
+    ),
+    Route(
+        "GET",
+        "/sdgen/library/sessions/{session}/scores/against/{other}",
+        against,
+        "A session's scores against another's, in pairs of images of the same seed and values",
+        answer=ScoresAgainst,
+        slow=True,
     ),
     Route(
         "GET",

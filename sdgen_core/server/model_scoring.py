@@ -87,6 +87,35 @@ class ScoreReport(Answer):
     failing: list[dict[str, Any]]
     agreement: list[dict[str, Any]]
     cascade: list[dict[str, Any]] = Field(description="What became of the further tiers.")
+    thresholds: dict[str, float]
+    prompts: dict[str, Any] = Field(
+        description="Of `distinct` prompts `read` were, now or before; the others would take `seconds`, null: unknown."
+    )
+    aesthetic: dict[str, Any] | None = Field(description="`head`, `mean`, `lowest`, `highest`; null without a head.")
+
+
+class AgainstSession(Answer):
+    """One of two sessions that are held against each other."""
+
+    session: str
+    name: str
+    images: int = Field(description="Scored ones of which the seed is known.")
+
+
+class ScoresAgainst(Answer):
+    """A session held against another, pair by pair: images of the same seed and values."""
+
+    first: AgainstSession = Field(description="The other one: what came before.")
+    second: AgainstSession
+    scorer: str
+    paired_by: list[str] = Field(description="Placeholders whose values are the same in a pair, beside the seed.")
+    differs: list[str] = Field(description="Placeholders of both that have no value in common.")
+    overall: dict[str, Any] = Field(
+        description="`pairs`, rates with intervals, `only_first`, `only_second`, McNemar's `p`, `difference` from `low` to `high`,"
+        " `needs` more pairs; `change`: better, worse, null while undecided."
+    )
+    values: list[dict[str, Any]] = Field(description="The same of each value, with `p_adjusted` after Holm.")
+    remarks: list[str]
 
 
 class Basis(Answer):

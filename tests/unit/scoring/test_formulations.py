@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdgen_core.scoring.estimates.values import PlaceholderScores
-from sdgen_core.scoring.formulations import bootstrap, compare, mcnemar, more_pairs, outcomes
+from sdgen_core.scoring.formulations import bootstrap, compare, holm, mcnemar, more_pairs
 
 
 def pairs(rng, n, first, second):
@@ -94,17 +93,21 @@ def test_no_pairs():
     )
 
 
-def test_pairs_are_made_by_seed_and_the_rest():
-    asked = [0, 1, 0, 1, 0, 0, -1, 0]
-    probabilities = [0.9, 0.2, 0.8, 0.4, 0.7, 0.5, 0.1, float("nan")]
-    said = PlaceholderScores("Coat", "clothing", ("a", "b"), np.array(asked), np.array(probabilities), None, {})
-    seeds = [1, 1, 2, 2, 1, None, 1, 3]
-    others = ["x", "x", "x", "y", "x", "x", "x", "x"]
-    assert outcomes(said, "a", seeds, others) == pytest.approx({(1, "x"): 0.8, (2, "x"): 0.8})
-    assert outcomes(said, "b", seeds, others) == {(1, "x"): 0.2, (2, "y"): 0.4}
-    assert compare(outcomes(said, "a", seeds, others), outcomes(said, "b", seeds, others)).pairs == 1
-    with pytest.raises(KeyError):
-        outcomes(said, "c", seeds, others)
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_adjusted_probabilities_are_no_smaller_and_in_the_same_order(p):
+    found = holm(p)
+    assert all(before <= after <= 1 for before, after in zip(p, found, strict=True))
+    assert sorted(range(len(p)), key=lambda n: (p[n], n)) == sorted(range(len(p)), key=lambda n: (found[n], p[n], n))
+    if p:
+        assert min(found) == min(1.0, len(p) * min(p))
+
+
+def test_adjusted_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    rng, wrong = np.random.default_rng(4), 0
+    for _ in range(400):  # of 20 tests of nothing, about one in twenty times one is taken for something
+        wrong += min(holm(rng.random(20).tolist())) < 0.05
+    assert 8 <= wrong <= 34
 
 
 def test_the_order_of_pairs_does_not_matter():

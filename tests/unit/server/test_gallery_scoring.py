@@ -58,6 +58,20 @@ def test_a_session_is_scored_and_reported(gallery, slug):
     assert gallery.ask("GET", "/sdgen/images", q="class:failed")["total"] == 1
 
 
+def test_two_sessions_are_held_against_each_other(gallery, slug):
+    session(gallery.root / "20251121_100000-better", ["Red"] * 4 + ["Blue"] * 4 + ["Red"])
+    Importer(gallery.catalog.index).run([gallery.root])
+    [(other,)] = gallery.catalog.index.store.rows("SELECT slug FROM session WHERE slug<>?", (slug,))
+    asked = ("GET", f"/sdgen/library/sessions/{other}/scores/against/{slug}")
+    assert refused(gallery, *asked).code == "not-scored"
+    scored(gallery, slug)
+    scored(gallery, other)
+    found = gallery.ask(*asked)
+    assert (found["first"]["session"], found["second"]["session"]) == (slug, other)
+    assert (found["overall"]["pairs"], found["overall"]["only_second"]) == (9, 1)
+    assert refused(gallery, "GET", f"/sdgen/library/sessions/{slug}/scores/against/{slug}").code == "not-comparable"
+
+
 def test_where_files_are_is_nobodys_business(gallery, slug):
     (gallery.root / "20251120_100000-coats" / "image_0002.png").write_bytes(b"broken")
     scored(gallery, slug)
