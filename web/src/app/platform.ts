@@ -2,6 +2,11 @@
 
 import type { InjectionKey } from 'vue'
 
+import type { components } from './openapi'
+
+import type { Card } from './api'
+
+export type ScoringState = components['schemas']['ScoringState']
 export type Severity = 'success' | 'info' | 'warn' | 'error'
 
 /** What the server tells of by itself; `reload`: so much that everything is to be asked for anew. */
@@ -11,6 +16,8 @@ export interface Events {
   import: ImportProgress
   /** A session of the ledger, as it runs. Only ComfyUI tells of these. */
   session: RunningSession
+  /** What is being scored by a model, and what waits. */
+  scoring: ScoringState
   reload: Record<string, never>
 }
 
@@ -42,6 +49,8 @@ export interface Platform {
   readonly comfyui: boolean
   /** Ask the server. */
   fetch(route: string, options?: RequestInit): Promise<Response>
+  /** Cards of what is looked at first, where they were asked for ahead; see `ahead`. */
+  readonly firstCards?: Promise<readonly Card[]>
   /** A route as an address for an image or a link. */
   url(route: string): string
   /** Call `handle` with each event; gives the function that stops it. */

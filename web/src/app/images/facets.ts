@@ -30,7 +30,7 @@ export interface Group {
 }
 
 const MARKS = ['favourite', 'interesting', 'trash', 'marked'] as const
-const STATES = ['failed', 'judged', 'tagged', 'noted', 'duplicate', 'flagged', 'broken', 'missing', 'landscape', 'portrait', 'square'] as const
+const STATES = ['failed', 'judged', 'tagged', 'noted', 'duplicate', 'scored', 'flagged', 'broken', 'missing', 'landscape', 'portrait', 'square'] as const
 const SHAPES: readonly string[] = ['landscape', 'portrait', 'square']
 const NAMED = ['tag', 'model', 'sampler', 'scheduler', 'theme', 'style', 'template'] as const
 

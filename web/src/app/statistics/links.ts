@@ -1,14 +1,14 @@
 /** The images behind each number: queries that find just as many. */
 
-import { nameOf, quoted } from '../stores/results'
+import { nameOf, quoted } from '../question'
 
 /** Statistics count images in the trash and files that are gone, which a query leaves out unless it speaks of them. These do, and hold always. */
-const EVERY = 'is:trash,missing,broken,landscape,portrait,square'
+export const EVERY = 'is:trash,missing,broken,landscape,portrait,square'
 const JUDGED = 'is:judged,trash,missing'
 
 type Verdicts = 'ok' | 'partial' | 'ko' | 'no-effect' | 'unintended' | 'ok,partial,ko'
 
-const value = (placeholder: string, key: string): string => `@${nameOf(placeholder)}:${quoted(key)}`
+export const value = (placeholder: string, key: string): string => `@${nameOf(placeholder)}:${quoted(key)}`
 const said = (placeholder: string, verdicts: Verdicts): string => `verdict:${nameOf(placeholder)}=${verdicts}`
 
 /** Images with a value. */

@@ -13,7 +13,7 @@ export type ValueImpact = Schemas['ValueImpactRow']
 export type PairRow = Schemas['PairRow']
 export type Row = Session | Success | Stability | Impact | ValueImpact | PairRow
 
-export const TABLES = ['overview', 'values', 'failing', 'stability', 'impact', 'impact-values', 'dead', 'pairs', 'models', 'time', 'sessions'] as const
+export const TABLES = ['overview', 'values', 'failing', 'stability', 'impact', 'impact-values', 'dead', 'pairs', 'models', 'time', 'sessions', 'machine'] as const
 export type Table = (typeof TABLES)[number]
 
 /** How a cell is shown: `bar` is a rate with its interval, `share` a percentage without one. */
@@ -89,6 +89,8 @@ export const COLUMNS: Record<Exclude<Table, 'overview'>, Column[]> = {
     column('first_alone', 'share', (row: PairRow) => judgedSo(row.first_placeholder, row.first_key, 'ok,partial,ko')),
     column('second_alone', 'share', (row: PairRow) => judgedSo(row.second_placeholder, row.second_key, 'ok,partial,ko'))
   ],
+  // Where they lead depends on the settings: see `scoring/MachineTables`.
+  machine: [column('placeholder', 'text'), column('text', 'text'), column('machine_rate', 'bar'), column('missed'), column('people', 'share'), column('verdicts'), column('images')],
   models: groups(ofModel),
   time: groups(ofPeriod),
   sessions: [column('name', 'text', () => behindSum('images')), column('started', 'date'), column('status', 'status'), ...sums, column('bytes', 'bytes', () => behindSum('images')), column('model', 'text', (row: Session) => ofModel(row.model ?? ''))]
@@ -116,8 +118,8 @@ export interface Shown {
 export function readTable(text: string): Shown {
   const [name = '', sort = '', by = ''] = text.split(':')
   const table = TABLES.find((one) => one === name) ?? 'overview'
-  const known = table !== 'overview' && COLUMNS[table].some((one) => one.name === sort.replace(/^-/, ''))
-  return { table, sort: known ? sort : '', period: PERIODS.find((one) => one === by) ?? 'week' }
+  const columns = table === 'overview' ? [] : COLUMNS[table].map((one) => one.name)
+  return { table, sort: columns.includes(sort.replace(/^-/, '')) ? sort : '', period: PERIODS.find((one) => one === by) ?? 'week' }
 }
 
 export const writeTable = ({ table, sort, period }: Shown): string => `${table}:${sort}:${period === 'week' ? '' : period}`.replace(/:+$/, '').replace(/^overview$/, '')
@@ -125,8 +127,9 @@ export const writeTable = ({ table, sort, period }: Shown): string => `${table}:
 /** The table at the server's address, as a file: CSV for spreadsheets, JSON for programs. */
 export function fileOf({ table, period }: Shown, query: string, form: 'csv' | 'json'): string {
   const { name, by } = asked(table, period)
+  const route = table === 'machine' ? '/sdgen/scoring/values' : `/sdgen/statistics/${name}`
   const search = new URLSearchParams({ ...(form === 'csv' && { form }), ...(query && { q: query }), ...(by && { by }) })
-  return `/sdgen/statistics/${name}?${search}`
+  return `${route}?${search}`
 }
 
 /** What stands beside a table where there is room: what is worst beside the sums, the sums beside all others. */

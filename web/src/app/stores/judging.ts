@@ -200,6 +200,11 @@ export const useJudging = defineStore('judging', () => {
     return say(ids, show, (to) => to.judge(ids, `value/${placeholder}`, value))
   }
 
+  /** Mark as trash what a model calls failed, as one step. */
+  function stage(ids: readonly number[], body: object): Promise<Judged | undefined> {
+    return say(ids, field(ids, 'mark', 'trash'), (to) => to.post<Judged>('/sdgen/scoring/failed', body))
+  }
+
   function session(slugs: readonly string[], what: string, value: string | null, revert = (): void => undefined): Promise<unknown> {
     return say([], () => revert, (to) => to.judgeSessions(slugs, what, value))
   }
@@ -245,5 +250,5 @@ export const useJudging = defineStore('judging', () => {
   /** When everything that was said is written. */
   const settled = (): Promise<unknown> => last
 
-  return { undoable, redoable, writing, turned, use, mark, rate, fail, tag, note, verdict, session, undo, redo, settled }
+  return { undoable, redoable, writing, turned, use, mark, rate, fail, tag, note, verdict, stage, session, undo, redo, settled }
 })

@@ -14,7 +14,7 @@ export interface Step {
 const FORMS = [
   /^(?<kind>tag) (?<name>.+): (?<value>yes|cleared), (?<count>\d+) (?<of>image|session)s?$/,
   /^(?<kind>value) (?<name>.+): (?<value>[a-z-]+), (?<count>\d+) (?<of>image|session)s?$/,
-  /^(?<kind>mark|rating|failed|favourite|test|complete): (?<value>[a-z0-9]+), (?<count>\d+) (?<of>image|session)s?$/,
+  /^(?:machine: )?(?<kind>mark|rating|failed|favourite|test|complete): (?<value>[a-z0-9]+), (?<count>\d+) (?<of>image|session)s?(?: of class .+| flagged)?$/,
   /^(?<kind>note|name): (?<value>[^]*), (?<count>\d+) (?<of>image|session)s?$/
 ]
 

@@ -5,7 +5,7 @@ const n = (value: number): string => value.toLocaleString('en')
 const FLAGS: Record<string, string> = {
   favourite: 'Favourite', interesting: 'Interesting', trash: 'Trash', marked: 'Any mark', failed: 'Failed', judged: 'Values judged', tagged: 'Tagged',
   noted: 'With a note', missing: 'File is gone', broken: 'Cannot be shown', landscape: 'Landscape', portrait: 'Portrait', square: 'Square',
-  duplicate: 'Near-duplicate', flagged: 'Flagged by a model'
+  duplicate: 'Near-duplicate', scored: 'Scored by a model', flagged: 'Flagged by a model'
 }
 const GROUPS: Record<string, string> = {
   mark: 'Marks', state: 'State', rating: 'Rating', tag: 'Tags', model: 'Model', sampler: 'Sampler', scheduler: 'Scheduler', theme: 'Theme',
@@ -102,6 +102,7 @@ const FOUND = {
   sent: (name: string, node: string) => (node ? `“${name}” is in the node “${node}”.` : `“${name}” is in ComfyUI’s input folder.`),
   sentTitle: 'Sent to the canvas',
   notSent: 'This image could not be sent to the canvas',
+  scores: 'Scores of a model',
   emptyTrash: 'Empty trash …',
   emptyTrashTitle: 'Empty the trash',
   trashHolds: (images: number, size: string) => `${images === 1 ? '1 image' : `${n(images)} images`}, ${size}, go into the system’s trash.`,

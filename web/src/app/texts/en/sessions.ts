@@ -98,6 +98,10 @@ export const sessions = {
   perMinute: (rate: number) => `${n(rate)} a minute`,
   timeLeft: (time: string) => `${time} left`,
   failedCount: (count: number) => `${n(count)} failed`,
+  score: 'Score …',
+  stage: 'Failed images to the trash …',
+  scored: ({ scored, success, partial, failed }: { scored: number; success: number; partial: number; failed: number }, images: number) =>
+    `${n(scored)} of ${n(images)} images scored by a model: ${n(success)} success, ${n(partial)} partial, ${n(failed)} failed`,
   select: 'Select',
   selectSession: (name: string) => `Select ${name}`,
   selected: (count: number) => `${n(count)} selected`,

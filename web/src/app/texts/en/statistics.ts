@@ -4,7 +4,7 @@ const pick = (table: Record<string, string>, name: string): string => table[name
 
 const TABLES = {
   overview: 'Overview', values: 'Values', failing: 'Top failing', stability: 'Over seeds', impact: 'Impact', 'impact-values': 'Impact of values',
-  dead: 'Without effect', pairs: 'Failing pairs', models: 'Models', time: 'Over time', sessions: 'Sessions'
+  dead: 'Without effect', pairs: 'Failing pairs', models: 'Models', time: 'Over time', sessions: 'Sessions', machine: 'People and model'
 }
 const HELP = {
   overview: 'Everything that is found, in numbers. Each number opens its images.',
@@ -17,7 +17,8 @@ const HELP = {
   pairs: 'Two values that fail together more often than by chance, though each is fine alone. “Times” compares how often both fail in one image with what would be chance; “surely” is what of that is certain: below 1 it may still be chance. The redder, the surer.',
   models: 'How the models did, all values together. Here verdicts are counted, of which an image may have several.',
   time: 'How it went over time, all values together. Here verdicts are counted, of which an image may have several.',
-  sessions: 'The sums of each session, the newest first.'
+  sessions: 'The sums of each session, the newest first.',
+  machine: 'How often the model sees each value, with its 95% interval, beside people’s success rate. Numbers open their images.'
 }
 const COLUMNS = {
   placeholder: 'Placeholder', text: 'Value', rate: 'Success rate', needs: 'Needs', judged: 'Judged', ok: 'Ok', partial: 'Partial', ko: 'Failed',
@@ -25,7 +26,8 @@ const COLUMNS = {
   values: 'Values', dead: 'Without effect', pairs: 'Compared', first_text: 'Value', second_text: 'With', both_ko: 'Both failed', lift: 'Times',
   lift_low: 'Surely', first_alone: 'First alone', second_alone: 'Second alone', group: 'Group', name: 'Session', started: 'Begun', status: 'Status',
   gone: 'Gone', favourites: 'Favourites', interesting: 'Interesting', trash: 'Trash', failed: 'Failed as a whole', rated: 'Rated', bytes: 'Size',
-  model: 'Model', sessions: 'Sessions'
+  model: 'Model', sessions: 'Sessions',
+  machine_rate: 'Model', missed: 'Not seen', people: 'People', verdicts: 'Verdicts'
 }
 const WORDS = {
   always: 'always', sometimes: 'sometimes', never: 'never', unknown: 'not known yet', true: 'yes', false: 'no', completed: 'completed',

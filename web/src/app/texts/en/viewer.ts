@@ -1,5 +1,3 @@
-import { percent } from '../../numbers'
-
 const n = (value: number): string => value.toLocaleString('en')
 
 export const viewer = {
@@ -18,8 +16,6 @@ export const viewer = {
   details: 'Details',
   values: 'Values',
   noValues: 'This image has no placeholder values.',
-  score: (score: number) => `Score ${percent(score, 'en')}`,
-  scoreHint: 'How well the image shows the value, as it was measured',
   prompt: 'Prompt',
   negative: 'Negative prompt',
   parameters: 'Parameters',

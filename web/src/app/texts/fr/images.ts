@@ -6,7 +6,7 @@ const n = (value: number): string => value.toLocaleString('fr')
 const FLAGS: Record<string, string> = {
   favourite: 'Favori', interesting: 'Intéressant', trash: 'Corbeille', marked: 'Toute marque', failed: 'Raté', judged: 'Valeurs jugées',
   tagged: 'Étiqueté', noted: 'Avec une note', missing: 'Fichier disparu', broken: 'Illisible', landscape: 'Paysage', portrait: 'Portrait',
-  square: 'Carré', duplicate: 'Quasi-doublon', flagged: 'Signalé par un modèle'
+  square: 'Carré', duplicate: 'Quasi-doublon', scored: 'Évaluée par un modèle', flagged: 'Signalé par un modèle'
 }
 const GROUPS: Record<string, string> = {
   mark: 'Marques', state: 'État', rating: 'Note', tag: 'Étiquettes', model: 'Modèle', sampler: 'Échantillonneur', scheduler: 'Planificateur',
@@ -103,6 +103,7 @@ const FOUND: Same<typeof english.found> = {
   sent: (name, node) => (node ? `« ${name} » est dans le nœud « ${node} ».` : `« ${name} » est dans le dossier d'entrée de ComfyUI.`),
   sentTitle: 'Envoyée au canevas',
   notSent: "Cette image n'a pas pu être envoyée au canevas",
+  scores: 'Scores d’un modèle',
   emptyTrash: 'Vider la corbeille …',
   emptyTrashTitle: 'Vider la corbeille',
   trashHolds: (images, size) => `${images === 1 ? '1 image' : `${n(images)} images`}, ${size}, iront dans la corbeille du système.`,

@@ -102,6 +102,10 @@ export const sessions: Same<typeof english> = {
   perMinute: (rate) => `${n(rate)} par minute`,
   timeLeft: (time) => `encore ${time}`,
   failedCount: (count) => `${n(count)} en échec`,
+  score: 'Évaluer …',
+  stage: 'Images ratées à la corbeille …',
+  scored: ({ scored, success, partial, failed }, images) =>
+    `${n(scored)} sur ${n(images)} images évaluées par un modèle : ${n(success)} réussies, ${n(partial)} en partie, ${n(failed)} ratées`,
   select: 'Sélectionner',
   selectSession: (name) => `Sélectionner ${name}`,
   selected: (count) => `${n(count)} ${count < 2 ? 'sélectionnée' : 'sélectionnées'}`,

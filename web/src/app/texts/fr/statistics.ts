@@ -6,7 +6,8 @@ const number = (value: number): string => value.toLocaleString('fr')
 const pick = (table: Record<string, string>, name: string): string => table[name] ?? name
 const TABLES = {
   overview: 'Ensemble', values: 'Valeurs', failing: 'Pires valeurs', stability: 'Selon les graines', impact: 'Influence',
-  'impact-values': 'Influence des valeurs', dead: 'Sans effet', pairs: 'Paires en échec', models: 'Modèles', time: 'Dans le temps', sessions: 'Sessions'
+  'impact-values': 'Influence des valeurs', dead: 'Sans effet', pairs: 'Paires en échec', models: 'Modèles', time: 'Dans le temps', sessions: 'Sessions',
+  machine: 'Humains et modèle'
 }
 const HELP = {
   overview: 'Tout ce qui est trouvé, en nombres. Chaque nombre ouvre ses images.',
@@ -19,7 +20,8 @@ const HELP = {
   pairs: "Deux valeurs qui échouent ensemble plus souvent que par hasard, bien que chacune réussisse seule. « Fois » compare avec le hasard ; « sûrement » est ce qui en est certain : sous 1, ce peut être le hasard. Plus c'est rouge, plus c'est sûr.",
   models: 'Les modèles, toutes valeurs ensemble. Ici on compte les jugements, dont une image peut avoir plusieurs.',
   time: 'Dans le temps, toutes valeurs ensemble. Ici on compte les jugements, dont une image peut avoir plusieurs.',
-  sessions: 'Les sommes de chaque session, les plus récentes en premier.'
+  sessions: 'Les sommes de chaque session, les plus récentes en premier.',
+  machine: 'Combien de fois le modèle voit chaque valeur, avec son intervalle à 95 %, à côté du taux de réussite des humains. Les nombres ouvrent leurs images.'
 }
 const COLUMNS = {
   placeholder: 'Variable', text: 'Valeur', rate: 'Taux de réussite', needs: 'Manque', judged: 'Jugées', ok: 'Réussies', partial: 'Partielles',
@@ -27,7 +29,8 @@ const COLUMNS = {
   distance: 'Changement', values: 'Valeurs', dead: 'Sans effet', pairs: 'Comparées', first_text: 'Valeur', second_text: 'Avec', both_ko: 'Les deux ratées',
   lift: 'Fois', lift_low: 'Sûrement', first_alone: 'Première seule', second_alone: 'Seconde seule', group: 'Groupe', name: 'Session', started: 'Début',
   status: 'État', gone: 'Disparues', favourites: 'Favorites', interesting: 'Intéressantes', trash: 'Corbeille', failed: 'Ratées en entier',
-  rated: 'Notées', bytes: 'Taille', model: 'Modèle', sessions: 'Sessions'
+  rated: 'Notées', bytes: 'Taille', model: 'Modèle', sessions: 'Sessions',
+  machine_rate: 'Modèle', missed: 'Pas vu', people: 'Humains', verdicts: 'Verdicts'
 }
 const WORDS = {
   always: 'toujours', sometimes: 'parfois', never: 'jamais', unknown: 'pas encore connu', true: 'oui', false: 'non', completed: 'terminée',

@@ -1,4 +1,3 @@
-import { percent } from '../../numbers'
 import type { viewer as english } from '../en/viewer'
 import type { Same } from '../same'
 
@@ -20,8 +19,6 @@ export const viewer: Same<typeof english> = {
   details: 'Détails',
   values: 'Valeurs',
   noValues: "Cette image n'a pas de valeurs de placeholders.",
-  score: (score) => `Score ${percent(score, 'fr')}`,
-  scoreHint: "À quel point l'image montre la valeur, d'après la mesure",
   prompt: 'Prompt',
   negative: 'Prompt négatif',
   parameters: 'Paramètres',

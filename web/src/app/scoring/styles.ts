@@ -1,0 +1,4 @@
+import { addStyles } from '../styles'
+import css from './scoring.css?inline'
+
+addStyles(css)

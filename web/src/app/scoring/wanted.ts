@@ -1,0 +1,19 @@
+/** What somebody wants of the models that score, and how far they are: said here by any part, shown by `ScoringHost`, which is loaded then. */
+
+import { shallowReactive } from 'vue'
+
+import type { ScoringState } from '../platform'
+
+export type { ScoringState }
+
+/** The sessions that are to be scored: by name, or all that have an image which a query finds. */
+export type Scored = { sessions: readonly string[] } | { q: string }
+
+export const scoring = shallowReactive({
+  /** As the server told last; null as long as it told nothing. */
+  now: null as ScoringState | null,
+  /** Of what the window for scoring is open; null: it is not. */
+  score: null as Scored | null,
+  /** Of which query's images the failed ones are to be staged; null: none. */
+  stage: null as string | null
+})
