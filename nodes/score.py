@@ -118,9 +118,10 @@ class ScoreImage(io.ComfyNode):
                 ),
                 io.Float.Output(
                     "score",
+                    display_name="score",
                     tooltip="0 to 1: the mean of the probabilities that values are shown; of several images the mean. 0: nothing to judge.",
                 ),
-                io.String.Output("report", tooltip="Everything that is said, as JSON."),
+                io.String.Output("report", display_name="report", tooltip="Everything that is said, as JSON."),
             ],
         )
 
@@ -179,11 +180,17 @@ class ScoreSession(io.ComfyNode):
             ],
             outputs=[
                 io.Float.Output(
-                    "success_rate", tooltip="0 to 1: the share of images whose score is a success. 0: nothing to judge."
+                    "success_rate",
+                    display_name="success_rate",
+                    tooltip="0 to 1: the share of images whose score is a success. 0: nothing to judge.",
                 ),
-                io.Float.Output("mean", tooltip="0 to 1: the mean of the images' scores. 0: nothing to judge."),
-                io.String.Output("failing", tooltip="The values that most surely fail, one a line."),
-                io.String.Output("report", tooltip="The reports of the sessions, as JSON."),
+                io.Float.Output(
+                    "mean", display_name="mean", tooltip="0 to 1: the mean of the images' scores. 0: nothing to judge."
+                ),
+                io.String.Output(
+                    "failing", display_name="failing", tooltip="The values that most surely fail, one a line."
+                ),
+                io.String.Output("report", display_name="report", tooltip="The reports of the sessions, as JSON."),
             ],
         )
 

@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ..sessions.compile import PLANNER, SAVER, TEMPLATE, Prompt, is_link
+from ..sessions.compile import LOAD_SCORER, PLANNER, SAVER, SCORE_IMAGE, TEMPLATE, Prompt, is_link
 from .workflow_widgets import InputSpec, followers, input_specs
 
 #: Sizes of nodes that show more than their widgets, in pixels; the others are computed.
 _SIZES = {TEMPLATE: (420, 530), PLANNER: (340, 680), SAVER: (330, 280), "LoadImage": (330, 340)}
+_SIZES[SCORE_IMAGE], _SIZES[LOAD_SCORER] = (330, 320), (330, 170)
 _SIZES["ImpactSEGSToMaskList"] = (330, 80)  # shows the pack that it comes from
 _TEXTS = ("CLIPTextEncode",)
 #: Nodes that the frontend makes as high as the image in them.

@@ -107,9 +107,9 @@ def look(scorer: Scorer, images: Sequence[Image], token: str) -> list[dict[str, 
 def look_pinned(
     scorer: Scorer, images: Sequence[Image], prompt: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The same for a planner that is set to one item, where this prompt has such a one and its session is known; nothing is kept.
+    """The same for a planner that is set to one item; nothing is kept. Empty when its session is on another machine.
 
-    Empty where nobody knows what was asked for."""
+    Raises ``nothing-to-score`` when this prompt has no such planner."""
     for node in prompt.values():
         if node.get("class_type") == PLANNER and (item := pinned_literals(node["inputs"].get("item"))):
             try:
@@ -117,7 +117,10 @@ def look_pinned(
             except SDGenError as error:
                 if error.code not in ("unknown-session", "unknown-item"):
                     raise
-    return []
+                return []
+    from ..scoring.live import VALUES_HINT
+
+    raise SDGenError("nothing-to-score", "this image is of no session, and no values are typed", hint=VALUES_HINT)
 
 
 def look_typed(scorer: Scorer, images: Sequence[Image], lines: Sequence[str]) -> list[dict[str, Any]]:

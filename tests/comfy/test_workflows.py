@@ -20,10 +20,15 @@ from sdgen_core.comfy.workflow import to_api
 from sdgen_core.errors import CODES, SDGenError
 from sdgen_core.sessions.compile import PLAN_OUTPUTS, PLANNER, SAVER, compile_graph
 
-NODES = ("SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt", "SDGenDetail")
+NODES = (
+    "SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt", "SDGenDetail",
+    "SDGenLoadScorer", "SDGenScoreImage", "SDGenScoreSession",
+)  # fmt: skip
 LANGUAGES = ("en", "fr")
 BY_HAND = ("txt2img_session", "seed_sweep")
-SHIPPED = (*BY_HAND, *(name for name in RECIPES if name not in BY_HAND))
+#: Workflows that make a session, and all.
+SESSIONS = (*BY_HAND, *(name for name in RECIPES if name not in BY_HAND))
+SHIPPED = (*SESSIONS, "score_session")
 
 #: Write the workflows of recipes anew, with the notes that they have.
 WRITE = bool(os.environ.get("SDGEN_WORKFLOWS"))
@@ -67,6 +72,8 @@ def test_both_forms_of_a_shipped_workflow_are_the_same_graph(
     assert canvas["version"] == 0.4
     prompt = read(root / "workflows" / "api" / f"{name}.json")
     assert to_api(canvas, object_info) == prompt
+    if name not in SESSIONS:
+        return
     compiled = compile_graph(prompt, next(k for k, node in prompt.items() if node["class_type"] == PLANNER))
     axes = {"checkpoint", "vae", "lora", "lora_strength", "image"}
     used = {output for _, _, output in compiled.slots}
@@ -76,7 +83,7 @@ def test_both_forms_of_a_shipped_workflow_are_the_same_graph(
         assert compiled.checkpoint == "sdgen-demo.safetensors"
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in BY_HAND])
+@pytest.mark.parametrize("name", [name for name in SESSIONS if name not in BY_HAND])
 def test_a_workflow_of_a_recipe_is_laid_out_from_it(root: Path, object_info: dict[str, Any], name: str) -> None:
     graph = build(RECIPES[name])
     file = root / "workflows" / f"{name}.json"
@@ -105,8 +112,10 @@ def test_a_shipped_workflow_uses_the_demo_and_nodes_that_every_comfyui_has(
         module = object_info[node["class_type"]]["python_module"]
         stock = module == "nodes" or module.startswith("comfy_extras.") or module.endswith("sdgen")
         assert stock or (name == "detail_session" and node["class_type"] in DETECTORS["boxes"]), node
-    files = object_info["SDGenTemplate"]["input"]["required"]["file"][1]["options"]
-    assert prompt["1"]["inputs"]["file"] in files
+    for kind, chosen in (("SDGenTemplate", "file"), ("SDGenLoadScorer", "scorer")):
+        options = object_info[kind]["input"]["required"][chosen][1]["options"]
+        assert all(n["inputs"][chosen] in options for n in prompt.values() if n["class_type"] == kind)
+    assert name not in SESSIONS or prompt["1"]["class_type"] == "SDGenTemplate"
 
 
 def test_the_template_browser_has_them_with_a_picture(comfy: ComfyServer) -> None:

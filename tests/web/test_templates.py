@@ -12,7 +12,7 @@ from . import canvas
 def test_a_workflow_opens_from_the_template_browser(page: Page) -> None:
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("sdgen", exact=True).first.click(timeout=canvas.PATIENCE_MS)
-    for name in ("txt2img_session", "seed_sweep", *SHIPPED):
+    for name in ("txt2img_session", "seed_sweep", *SHIPPED, "score_session"):
         expect(page.get_by_text(name).first).to_be_visible(timeout=canvas.PATIENCE_MS)
     page.get_by_text("seed_sweep").first.click()
     canvas.shows(page, "plan", "6 of 48 combinations × 4 seeds")

@@ -61,7 +61,7 @@ export function created(node: GraphNode): void {
     offerFiles(node)
   } else if (kind === 'SDGenSessionPlan') panels.set(node, new PlanPanel(node, sessions))
   else {
-    if (kind === 'SDGenSessionSave') hideWidget(node, 'item') // set by the server for each image
+    if (kind === 'SDGenSessionSave' || kind === 'SDGenScoreImage') hideWidget(node, 'item') // set by the server for each image
     return
   }
   onRemoved(node, () => {
