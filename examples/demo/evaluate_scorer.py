@@ -4,8 +4,9 @@
 
 Prints JSON. `held_out`: drawn pictures of every colour, shape, background and size, with colours jittered from a seed that
 training never used; each question asked as scoring asks it, by the mean of several phrasings, against the question's other
-values. With --comfyui also `generated`: the demo model makes pictures of every colour, shape and background, and for each
-value asked for, the scorer's verdict (probability of at least a half) is compared with the pixel reader's.
+values (`thing`: colour and shape together, one of 48). With --comfyui also `generated`: the demo model makes pictures of
+every colour, shape and background, and for each value asked for, the scorer's verdict (probability of at least a half) is
+compared with the pixel reader's.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "{} background",
     ),
     "size": ("a {} object", "a photo, {}", "an image that shows {}", "{}"),
+    "thing": ("a photo of a {}", "a picture of a {}", "a {}", "{}"),
 }
-"""As scoring asks; some of these phrasings and their words the scorer was never taught."""
+"""As scoring asks."""
 
 
 class Scorer:
@@ -76,7 +78,8 @@ class Scorer:
 
     def probabilities(self, seen: Floats, values: Sequence[str], phrasings: Sequence[str]) -> Floats:
         """[N, values]: softmax over the values, each the mean of its phrasings."""
-        said = np.mean([self.texts([phrasing.format(value) for value in values]) for phrasing in phrasings], axis=0)
+        texts = [[scorer.with_article(phrasing, value) for value in values] for phrasing in phrasings]
+        said = np.mean([self.texts(some) for some in texts], axis=0)
         said /= np.linalg.norm(said, axis=1, keepdims=True)
         logits = self.scale * seen @ said.T
         odds = np.exp(logits - logits.max(1, keepdims=True))
@@ -98,8 +101,9 @@ def measure_held_out(judge: Scorer, seed: int = 99) -> dict[str, Any]:
     out: dict[str, Any] = {"pictures": len(scenes)}
     every = np.ones(len(scenes), bool)
     for name, phrasings in PHRASINGS.items():
-        values = scorer.QUESTIONS[name].values
-        truth = np.array([values.index(getattr(scene, name)) for scene in scenes])
+        question = scorer.QUESTIONS[name]
+        values = question.values
+        truth = np.array([values.index(question.value(scene)) for scene in scenes])
         hits = judge.probabilities(seen, values, phrasings).argmax(1) == truth
         alone = {p: float((judge.probabilities(seen, values, [p]).argmax(1) == truth).mean()) for p in phrasings}
         worst = min(alone, key=lambda p: alone[p])
@@ -107,10 +111,6 @@ def measure_held_out(judge: Scorer, seed: int = 99) -> dict[str, Any]:
         if name in ("colour", "shape"):
             every &= hits
     out["colour_and_shape"] = round(float(every.mean()), 4)
-    pairs = [f"{colour} {shape}" for colour in shapes.COLOURS for shape in shapes.SHAPES]
-    truth = np.array([pairs.index(f"{scene.colour} {scene.shape}") for scene in scenes])
-    likeliest = judge.probabilities(seen, pairs, ("a {}", "a photo of a {}")).argmax(1)
-    out["one_of_48"] = round(float((likeliest == truth).mean()), 4)
     return out
 
 

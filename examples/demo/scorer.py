@@ -27,14 +27,23 @@ CONFIG = HERE / f"{NAME}.json"
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to ask of a picture: which `attribute` of a scene, its `values`, and sentences with `{}` for a value."""
+    """One thing to ask of a picture: which `attributes` of a scene, their `values`, and sentences with `{}` for a value."""
 
-    attribute: str
+    attributes: tuple[str, ...]
     values: tuple[str, ...]
     templates: tuple[str, ...]
 
-    def texts(self, template: str) -> list[str]:
-        return [template.format(value) for value in self.values]
+    def texts(self, template: str, articles: bool = True) -> list[str]:
+        """The sentence with each value; with `articles` "an orange", else "a orange", as templates of prompts say it."""
+        return [with_article(template, value) if articles else template.format(value) for value in self.values]
+
+    def value(self, scene: shapes.Scene) -> str:
+        """What is true of a scene; it need not be among the values."""
+        return " ".join(getattr(scene, attribute) for attribute in self.attributes)
+
+
+def with_article(template: str, value: str) -> str:
+    return (template.replace("a {}", "an {}") if value[0] in "aeiou" else template).format(value)
 
 
 _ONLY_GROUNDS = tuple(b for b in shapes.BACKGROUNDS if b not in shapes.COLOURS)
@@ -42,7 +51,7 @@ _ONLY_GROUNDS = tuple(b for b in shapes.BACKGROUNDS if b not in shapes.COLOURS)
 
 QUESTIONS: dict[str, Question] = {
     "colour": Question(
-        "colour",
+        ("colour",),
         shapes.COLOURS,
         (
             "{}",
@@ -72,10 +81,11 @@ QUESTIONS: dict[str, Question] = {
             "a photo in {} tones",
             "a {} colored object",
             "mostly {}",
+            "the colour {}",
         ),
     ),
     "shape": Question(
-        "shape",
+        ("shape",),
         shapes.SHAPES,
         (
             "{}",
@@ -105,7 +115,7 @@ QUESTIONS: dict[str, Question] = {
         ),
     ),
     "background": Question(
-        "background",
+        ("background",),
         shapes.BACKGROUNDS,
         (
             "{} background",
@@ -129,10 +139,12 @@ QUESTIONS: dict[str, Question] = {
             "a {} backdrop",
             "against a {} background",
             "a photo taken against a {} background",
+            "something in front of a {} background",
+            "behind it a {} background",
         ),
     ),
     "ground": Question(
-        "background",
+        ("background",),
         _ONLY_GROUNDS,
         (
             "{}",
@@ -148,7 +160,7 @@ QUESTIONS: dict[str, Question] = {
         ),
     ),
     "size": Question(
-        "size",
+        ("size",),
         tuple(shapes.SIZES),
         (
             "{}",
@@ -161,11 +173,30 @@ QUESTIONS: dict[str, Question] = {
             "a picture of a {} shape",
             "an object of {} size",
             "{} size",
+            "a photo, {}",
+            "a picture, {}",
+            "an image that shows {}",
+        ),
+    ),
+    "thing": Question(
+        ("colour", "shape"),
+        tuple(f"{colour} {shape}" for colour in shapes.COLOURS for shape in shapes.SHAPES),
+        (
+            "{}",
+            "a {}",
+            "the {}",
+            "one {}",
+            "a photo of a {}",
+            "a picture of a {}",
+            "an image of a {}",
+            "a drawing of a {}",
+            "a photo, {}",
+            "a picture, {}",
+            "an image that shows {}",
+            "there is a {}",
         ),
     ),
 }
-
-_PAIRS = ("{} {}", "a {} {}", "a photo of a {} {}", "a picture of a {} {}", "an image of a {} {}", "the {} {}")
 
 
 @dataclass(frozen=True)
@@ -181,19 +212,15 @@ class Claim:
 
 def caption(scene: shapes.Scene, rng: np.random.Generator) -> Claim:
     """A true sentence about one, two or more things that a picture shows."""
-    kind = rng.random()
-    if kind < 0.25:
-        name = ("colour", "shape", "background", "size")[int(rng.integers(4))]
+    if rng.random() < 0.5:
+        name = ("colour", "shape", "background", "size", "thing", "thing", "thing", "thing")[int(rng.integers(8))]
         question = QUESTIONS[name]
-        value = getattr(scene, question.attribute)
-        return Claim(_one(question.templates, rng).format(value), ((question.attribute, value),))
-    if kind < 0.5:
-        text = _one(_PAIRS, rng).format(scene.colour, scene.shape)
-        return Claim(text, (("colour", scene.colour), ("shape", scene.shape)))
+        says = tuple((attribute, getattr(scene, attribute)) for attribute in question.attributes)
+        return Claim(with_article(_one(question.templates, rng), question.value(scene)), says)
     named = {name: bool(rng.random() < 0.5) for name in ("background", "size", "position")}
     text = shapes.caption(scene, rng, **named)
-    says = ["colour", "shape", *(name for name, said in named.items() if said)]
-    return Claim(text, tuple((name, getattr(scene, name)) for name in says))
+    told = ["colour", "shape", *(name for name, said in named.items() if said)]
+    return Claim(text, tuple((name, getattr(scene, name)) for name in told))
 
 
 def _one(choices: Sequence[str], rng: np.random.Generator) -> str:

@@ -56,7 +56,7 @@ def _run(demo_folder: Path, *command: str) -> None:
 def test_held_out_pictures_are_judged_right(report: dict[str, Any]) -> None:
     held_out = report["held_out"]
     assert held_out["pictures"] > 1000
-    for question in ("colour", "shape", "background"):
+    for question in ("colour", "shape", "background", "thing"):
         assert held_out[question]["right"] >= 0.97, question
     assert held_out["colour_and_shape"] >= 0.97
 
@@ -87,6 +87,29 @@ def test_colours_that_can_only_be_grounds(scorer: ModuleType) -> None:
     for question in scorer.QUESTIONS.values():
         assert all(template.count("{}") == 1 for template in question.templates)
         assert len(set(question.templates)) == len(question.templates)
+
+
+def test_training_that_was_stopped_ends_as_if_it_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = demo_module("train_scorer")
+    recipe = train.Recipe(steps=6, pictures=60, batch=16)
+    pictures = train.draw(recipe)
+    whole = train.Trainer(recipe, pictures)
+    start = {name: weight.clone() for name, weight in whole.model.state_dict().items()}
+    whole.run()
+    stopped = train.Trainer(recipe, pictures)
+    with monkeypatch.context() as patched:
+        good = stopped._loss
+        patched.setattr(stopped, "_loss", lambda rng: good(rng) if stopped.step < 5 else pytest.exit("stopped"))
+        with pytest.raises(pytest.exit.Exception):
+            stopped.run(tmp_path / "state.pt", every=2)
+    again = train.Trainer(recipe, pictures)
+    again.run(tmp_path / "state.pt", every=2)
+    assert again.step == whole.step == 6
+    for name, weight in whole.model.state_dict().items():
+        assert weight.equal(again.model.state_dict()[name]), name
+    assert any(not weight.equal(start[name]) for name, weight in whole.model.state_dict().items())
+    with pytest.raises(SystemExit):
+        train.Trainer(train.Recipe(steps=7, pictures=60, batch=16), pictures).run(tmp_path / "state.pt")
 
 
 def test_the_training_script_runs_and_repeats_itself(demo_folder: Path, tmp_path: Path) -> None:
