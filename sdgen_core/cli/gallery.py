@@ -10,6 +10,7 @@ import typer
 
 from ..errors import SDGenError, shown
 from .output import print_json, reporting
+from .score import SettingsOption, scoring_of, settings_of
 
 _SHORTEST = 8  # characters of a token
 
@@ -41,6 +42,7 @@ def gallery(
     scorers: Annotated[
         list[Path] | None, typer.Option("--scorers", help="Folder with models for scoring. May be repeated.")
     ] = None,
+    settings: SettingsOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
 ) -> None:
     """Serve the sessions below folders to a browser, until Ctrl-C. Nothing in the folders is changed but by emptying the trash."""
@@ -67,6 +69,8 @@ def gallery(
     except Damaged as error:
         raise SDGenError("catalog-damaged", f"{shown(library.folder)}: {error}") from error
     try:
+        wanted = settings_of(library.folder, settings)
+        folders = [*(scorers or []), *wanted.folders_of_scorers()]
         listener = listen(host, port)
         name = f"[{host}]" if ":" in host else host
         url = f"http://{name}:{listener.getsockname()[1]}/"
@@ -79,6 +83,8 @@ def gallery(
             print(f"SDGen's gallery: {link}\nCtrl-C ends it.", flush=True)
         if scan:
             library.start()
-        serve(create_app(library, token, scorers=scorers or []), listener)
+        serve(
+            create_app(library, token, scorers=folders, scoring=lambda: scoring_of(library.folder, settings)), listener
+        )
     finally:
         library.stop()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..comfy.settings import Settings
     from ..scoring.embedding.pipeline import Progress
     from ..scoring.service import Scoring
+    from ..scoring.settings import ScoringSettings
 
 CatalogOption = Annotated[
     Path | None, typer.Option("--catalog", help="Folder of the catalog's databases; see `sdgen catalog status`.")
@@ -108,7 +109,7 @@ def score(
         wanted = ScoringSettings.given(said.scoring, [*more, *(change or [])])
         slugs = [_slug(library, given) for given in sessions]
         folder = library.folder / "scoring"
-        folders = [*(scorers or []), *(Path(text).expanduser() for text in said.scorer_folders)]
+        folders = [*(scorers or []), *said.folders_of_scorers()]
         backend = load(scorer, folders, device=device, download=download, memory=folder / "models.json")
         scoring = Scoring(library.catalog, library.file, folder, wanted)
         for slug in dict.fromkeys(slugs):
@@ -183,10 +184,16 @@ def settings_of(catalog: Path, given: Path | None) -> Settings:
 
     if given is not None and not given.is_file():
         raise SDGenError("missing-file", f"there is no file {shown(given)}", hint="Name SDGen's settings.json.")
-    path = given or catalog.parent / "settings.json"
-    found = Settings.load(path)
-    ScoringSettings.read(found.scoring, shown(path))
+    found = Settings.load(given or catalog.parent / "settings.json")
+    ScoringSettings.read(found.scoring, shown(given or catalog.parent / "settings.json"))
     return found
+
+
+def scoring_of(catalog: Path, given: Path | None) -> ScoringSettings:
+    """What they say of scoring. Raises the same."""
+    from ..scoring.settings import ScoringSettings
+
+    return ScoringSettings.model_validate(settings_of(catalog, given).scoring)
 
 
 @contextlib.contextmanager
@@ -262,12 +269,18 @@ def _percent(share: float | None) -> str:
 def _print(found: dict[str, Any]) -> None:
     """A report for people."""
     for failure in found["failures"]:
-        print_error(SDGenError(failure["error"], f"{failure['file']}: {failure['message']}", hint=failure["hint"]))
+        named = failure["file"] in failure["message"]
+        text = failure["message"] if named else f"{failure['file']}: {failure['message']}"
+        print_error(SDGenError(failure["error"], text, hint=failure["hint"]))
     seen = f"{counted(found['images'], 'image')}, {found['embedded']:,} new, by {found['scorer']} in {found['seconds']:.1f} s"
     print(visible(f"{found['name']} ({found['session']}): {seen}"))
     if "classes" not in found:
         print("cancelled: what the model saw is kept")
         return
+    if found["missing"]:
+        print(f"not among them: {counted(found['missing'], 'image')} without a file any more")
+    if not found["placeholders"]:
+        print("its images have no placeholders' values: there is nothing to judge but their prompts")
     classes = ", ".join(f"{n:,} {name}" for name, n in found["classes"].items() if n)
     done = "complete" if found["complete"] else "not complete"
     print(f"{classes}; {found['flagged']:,} flagged; mean {_percent(found['mean'])}, {done}")
@@ -280,10 +293,15 @@ def _print(found: dict[str, Any]) -> None:
         basis = (
             f"{counted(each['labels'], 'verdict')}, ECE {each['error']:.3f}" if each["calibrated"] else "uncalibrated"
         )
-        rows.append([each["placeholder"], each["reason"] or basis, _percent(each["separation"]), _alike(each)])
-    print_table(["placeholder", "basis", "told apart", "not told apart"], _escaped(rows))
+        if each["contrast"] == "neutral":
+            basis += ", one value only"
+        rows.append([each["placeholder"], _why(each["reason"]) or basis, _percent(each["separation"]), _alike(each)])
+    if rows:
+        print_table(["placeholder", "basis", "told apart", "not told apart"], _escaped(rows))
+    for tier in found["cascade"]:
+        _print_tier(tier)
     worst = [
-        [rate["placeholder"], rate["key"], f"{rate['matching']:,} of {rate['images']:,}", _interval(rate)]
+        [rate["placeholder"], rate["text"], f"{rate['matching']:,} of {rate['images']:,}", _interval(rate)]
         for rate in found["failing"][:_WORST]
     ]
     if worst:
@@ -303,6 +321,24 @@ def _prompts(found: dict[str, Any]) -> str:
         return text
     takes = "" if said["seconds"] is None else f" and would take about {duration(said['seconds'])}"
     return f"{text}; {counted(left, 'prompt')} of {said['distinct']:,} not read{takes}: --prompt-scores on"
+
+
+def _print_tier(tier: dict[str, Any]) -> None:
+    """What became of a further tier of the cascade."""
+    said = f"{tier['name']}: {counted(tier['asked'], 'unsure value')} looked at again, {tier['answered']:,} answered"
+    if tier["kept"]:
+        said += f" ({tier['kept']:,} known from before)"
+    if tier["left_out"]:
+        said += f"; {tier['left_out']:,} left out beyond the limit of images"
+    if tier["not_reached"]:
+        said += f"; {tier['not_reached']:,} not reached"
+    print(visible(said))
+    for failure in tier["failures"]:
+        print(visible(f"  {failure['count']:,} × {failure['error']}, such as: {failure['message']}"))
+    for remark in tier["remarks"]:
+        print(visible(f"  {remark}"))
+    if (error := tier["gave_up"]) is not None:
+        print_error(SDGenError(error["error"], f"{tier['name']}: {error['message']}", hint=error["hint"]))
 
 
 def _print_against(found: dict[str, Any]) -> None:
@@ -337,8 +373,20 @@ def _interval(rate: dict[str, Any]) -> str:
     return f"{_percent(rate['low'])} to {_percent(rate['high'])}"
 
 
+#: Why nothing is said of a placeholder, in words; others are the reason's own name.
+_WHY = {
+    "unseen": "no value stands out in these images",
+    "alike": "its values are not told apart",
+    "setting": "not assessable by `wording`",
+}
+
+
+def _why(reason: str | None) -> str | None:
+    return _WHY.get(reason, f"not assessable: {reason}") if reason else None
+
+
 def _alike(each: dict[str, Any]) -> str:
-    return "; ".join(" = ".join(group["keys"]) for group in each["alike"])
+    return "; ".join(" = ".join(group["texts"]) for group in each["alike"])
 
 
 def _escaped(rows: list[list[Any]]) -> list[list[str]]:

@@ -102,7 +102,7 @@ class Engine:
 
     def scorer_folders(self) -> list[Path]:
         """Where models for scoring are, those of the settings first."""
-        folders = [Path(text).expanduser() for text in self.settings.scorer_folders]
+        folders = self.settings.folders_of_scorers()
         return [*folders, *map(Path, _folder_paths().get_folder_paths("clip_vision"))]
 
     def scoring_settings(self) -> ScoringSettings:

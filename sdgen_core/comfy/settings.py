@@ -74,6 +74,10 @@ class Settings(BaseModel):
         """The folders with sessions, beside the output folder."""
         return [Path(text).expanduser() for text in (*self.session_folders, *self.library_folders)]
 
+    def folders_of_scorers(self) -> list[Path]:
+        """The folders with models for scoring."""
+        return [Path(text).expanduser() for text in self.scorer_folders]
+
     def catalog_folder(self, user_dir: Path) -> Path:
         """Where the catalog is."""
         return Path(self.catalog_folder_path).expanduser() if self.catalog_folder_path else user_dir / "catalog"

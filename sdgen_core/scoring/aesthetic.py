@@ -83,7 +83,7 @@ def _tensors(path: Path) -> dict[str, Any]:
 
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds, by what is wrong with the file
-        raise _bad(path, f"cannot be read ({type(error).__name__})") from error
+        raise _bad(path, f"is torn, or no file of weights ({type(error).__name__})") from error
     found = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(found, dict):
         raise _bad(path, "holds no weights by name")

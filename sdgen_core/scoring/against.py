@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
-from .formulations import LEVEL, compare, holm
+from .formulations import LEVEL, Comparison, compare, holm
 from .material import session_of
 
 if TYPE_CHECKING:
@@ -68,19 +68,19 @@ def against(catalog: Catalog, first: Mapping[str, Any], second: Mapping[str, Any
     judged = [name for name in shared if _is_judged(one, name) and _is_judged(other, name)]
     above = math.nextafter(limits["success"], 2.0)  # a success is above it
     overall = compare(_means(one, paired, judged), _means(other, paired, judged), above)
-    rows = []
+    rows: list[tuple[dict[str, Any], Comparison]] = []
     for name in judged:
-        keys = [key for key in one.keys(name) if key in other.keys(name)] if name in paired else [None]
+        both = one.keys(name) & other.keys(name)
+        keys: list[str | None] = [*both] if both else [None]
         for key in sorted(keys, key=lambda key: one.texts.get((name, key or ""), "")):
             sides = [_outcomes(side, paired, name, key) for side in (one, other)]
             found = compare(sides[0], sides[1], limits["match"])
             if found.pairs:
                 texts = [None if key is None else side.texts[name, key] for side in (one, other)]
-                rows.append((name, key, *texts, found))
-    adjusted = holm([row[-1].p for row in rows])
-    values = []
-    for (name, key, text, other_text, found), p in zip(rows, adjusted, strict=True):
-        words = {"placeholder": name, "key": key, "first_text": text, "second_text": other_text}
+                words = {"placeholder": name, "key": key, "first_text": texts[0], "second_text": texts[1]}
+                rows.append((words, found))
+    values: list[dict[str, Any]] = []
+    for (words, found), p in zip(rows, holm([found.p for _, found in rows]), strict=True):
         up = "better" if found.only_second > found.only_first else "worse"
         values.append({**words, **asdict(found), "p_adjusted": p, "change": up if p < LEVEL else None})
     return {

@@ -34,6 +34,7 @@ class Material:
 
     ``ids`` in the index; ``keys``: ``image.thumb``, by which embeddings and scores are kept; ``prompts``: positive ones;
     ``placeholders``; ``verdicts``: placeholder -> what people said of each image's value (one of ``fields.VERDICTS``, or None).
+    Besides them: ``broken`` files, of which an import could not read the head, and how many are ``missing`` that nobody threw away.
     """
 
     slug: str
@@ -43,6 +44,8 @@ class Material:
     prompts: list[str]
     placeholders: tuple[Values, ...]
     verdicts: Mapping[str, list[str | None]]
+    broken: tuple[Path, ...] = ()
+    missing: int = 0
 
     @property
     def judged(self) -> bool:
@@ -74,7 +77,16 @@ def read(catalog: Catalog, slug: str) -> Material:
         for each, used in texts.items()
     ]
     ids, keys, prompts = (list(column) for column in zip(*images, strict=True)) if images else ([], [], [])
-    return Material(slug, name, ids, keys, prompts, tuple(placeholders), verdicts)
+    broken, missing = _lost(store, session, Path(folder))
+    return Material(slug, name, ids, keys, prompts, tuple(placeholders), verdicts, broken, missing)
+
+
+def _lost(store: Store, session: int, folder: Path) -> tuple[tuple[Path, ...], int]:
+    rows = store.rows(
+        "SELECT file, missing FROM image WHERE session=? AND removed=0 AND (missing=1 OR broken=1) ORDER BY number, batch",
+        (session,),
+    )
+    return tuple(folder / file for file, missing in rows if not missing), sum(missing for _, missing in rows)
 
 
 def session_of(catalog: Catalog, slug: str) -> tuple[int, str, str]:

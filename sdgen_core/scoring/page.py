@@ -161,7 +161,7 @@ def _values(rates: Sequence[dict[str, Any]]) -> str:
     rows = [
         [
             (escape(rate["placeholder"]), False),
-            (escape(rate["key"]), False),
+            (escape(rate["text"]), False),
             (f"{rate['matching']:,} of {rate['images']:,}", True),
             (_percent(rate["rate"]), True),
             (_interval(rate), False),
@@ -177,7 +177,7 @@ def _weakest(rates: Sequence[dict[str, Any]], pictures: Callable[[str, str], Seq
     parts = ["<h2>Weakest values</h2>"]
     for rate in rates:
         interval = f"{_percent(rate['low'])} to {_percent(rate['high'])}"
-        what = f"<b>{escape(rate['placeholder'])}: {escape(rate['key'])}</b>"
+        what = f"<b>{escape(rate['placeholder'])}: {escape(rate['text'])}</b>"
         parts.append(f"<p>{what} shown in {rate['matching']:,} of {rate['images']:,} ({interval})</p>")
         figures = "".join(map(_figure, pictures(rate["placeholder"], rate["key"])))
         parts.append(f'<div class="images">{figures}</div>')
@@ -194,7 +194,7 @@ def _placeholders(summaries: Sequence[dict[str, Any]]) -> str:
     rows = []
     for each in summaries:
         basis = f"{each['labels']:,} verdicts, ECE {each['error']:.3f}" if each["calibrated"] else "uncalibrated"
-        alike = "; ".join(" = ".join(group["keys"]) for group in each["alike"])
+        alike = "; ".join(" = ".join(group["texts"]) for group in each["alike"])
         rows.append(
             [
                 (escape(each["placeholder"]), False),

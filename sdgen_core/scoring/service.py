@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.machine import Machine
 from ..catalog.score_columns import ImageScores, Scorer, ValueScores
-from ..errors import SDGenError, nearest_names
+from ..errors import SDGenError, nearest_names, shown
 from ..sessions.files import write_atomic
 from ..sessions.naming import safe_name
 from .aesthetic import AestheticHead, load_head
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 #: Of reports; those of another form are made anew.
 FORM = 2
+#: Content keys, by which the cascade knows images.
+_KEY = re.compile(r"\b[0-9a-f]{32}\b")
 #: Sessions that a calibration is fitted to, those with most verdicts first: beyond them nothing changes any more.
 MOST_JUDGED = 40
 #: Where the embeddings of texts are, among those of sessions.
@@ -113,7 +116,9 @@ class Scoring:
         begun = time.monotonic()
         material = read(self._catalog, slug)
         if not material.ids:
-            raise SDGenError("nothing-to-score", f"session {material.name} has no images")
+            lost = len(material.broken), material.missing
+            why = f" that can be read: {lost[0]} are broken, {lost[1]} are gone" if any(lost) else ""
+            raise SDGenError("nothing-to-score", f"session {material.name} has no images{why}")
         head = self._head(backend)
         file = self._store.file(backend.identity, backend.width, slug)
         paths, gone = self._unseen(material, file)
@@ -121,6 +126,9 @@ class Scoring:
             paths, backend, file, batch=batch, threads=threads, cancelled=cancelled, progress=progress, wait=wait
         )
         embedded.failures += gone
+        for path in material.broken:
+            error = SDGenError("broken-image", f"{shown(path)} is empty, or no image from its first bytes on.")
+            embedded.failures.append(Failure(b"", shown(path), error))
         embedded.known = len(material.ids) - len(paths) - len(gone)
         try:
             if embedded.cancelled:
@@ -229,7 +237,17 @@ class Scoring:
             )
         finally:
             store.close()
-        return again, [tier.to_dict() for tier in report.tiers]
+        tiers = [tier.to_dict() for tier in report.tiers]
+        for failure in (failure for tier in tiers for failure in tier["failures"]):
+            failure["message"] = _KEY.sub(lambda match: self._named(ids.get(match[0]), match[0]), failure["message"])
+        return again, tiers
+
+    def _named(self, image: int | None, key: str) -> str:
+        """The name of an image's file, for people; its key where there is none any more."""
+        try:
+            return key if image is None else self._file(image).name
+        except SDGenError:
+            return key
 
     def _calibrate(
         self,
@@ -269,6 +287,7 @@ class Scoring:
         self, slug: str, placeholders: Sequence[PlaceholderScores], classes: Classes, seen: _Seen
     ) -> dict[str, Any]:
         rates = value_rates(placeholders, self._thresholds)
+        texts = {each.name: each.texts for each in seen.material.placeholders}
         return {
             "classes": classes.counts,
             "mean": classes.mean,
@@ -278,9 +297,9 @@ class Scoring:
             "prompt_score": seen.prompts.mean,
             "prompts": seen.prompts.summary(),
             "aesthetic": self._pleasing(seen.aesthetic),
-            "placeholders": [each.summary() for each in placeholders],
-            "rates": [asdict(rate) for rate in rates],
-            "failing": [asdict(rate) for rate in failing(rates)],
+            "placeholders": [_in_words(each.summary(), texts[each.name]) for each in placeholders],
+            "rates": [asdict(rate) | {"text": texts[rate.placeholder][rate.key]} for rate in rates],
+            "failing": [asdict(rate) | {"text": texts[rate.placeholder][rate.key]} for rate in failing(rates)],
             "agreement": [
                 one.to_dict() for one in self._machine.agreement(f'session:"{slug}"', self._thresholds.match)
             ],
@@ -303,6 +322,13 @@ def _read(path: Path) -> dict[str, Any] | None:
         if isinstance(found, dict) and found.get("form") == FORM:
             return found
     return None
+
+
+def _in_words(summary: dict[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """A placeholder's summary with the texts of its values: the key of a value of which only the text is known says nothing to people."""
+    values = [{**value, "text": texts[value["key"]]} for value in summary["values"]]
+    alike = [{**group, "texts": [texts[key] for key in group["keys"]]} for group in summary["alike"]]
+    return {**summary, "values": values, "alike": alike}
 
 
 def _embedded(material: Material, file: EmbeddingFile, only: set[str] | None = None) -> tuple[Material, Vectors]:
@@ -362,6 +388,7 @@ def _report(material: Material, backend: Backend, embedded: Embedded, begun: flo
         "at": int(time.time() * 1000),
         "seconds": round(time.monotonic() - begun, 3),
         "images": len(material.ids),
+        "missing": material.missing,
         "known": embedded.known,
         "embedded": embedded.made,
         "cancelled": embedded.cancelled,

@@ -7,7 +7,7 @@ import functools
 import gc
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..catalog.library import Library
     from ..scoring.jobs import Jobs
+    from ..scoring.settings import ScoringSettings
     from ..sessions.service import Sessions
     from ..templates.library import Listings
 
@@ -54,16 +55,22 @@ _PAGE_HEADERS = {
 class Alone:
     """What is served where there is no ComfyUI: the library."""
 
-    def __init__(self, library: Library, token: str | None, scorers: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        library: Library,
+        token: str | None,
+        scorers: Sequence[Path] = (),
+        scoring: Callable[[], ScoringSettings] | None = None,
+    ) -> None:
         self.library = library
         self.token = token
-        self._scorers = scorers
+        self._scorers, self._scoring = scorers, scoring
 
     @functools.cached_property
     def scoring(self) -> Jobs:
         from ..scoring.jobs import Jobs
 
-        return Jobs(self.library, self.library.folder / "scoring", self._scorers)
+        return Jobs(self.library, self.library.folder / "scoring", self._scorers, settings=self._scoring)
 
     def close(self) -> None:
         """End the work behind that was begun here."""
@@ -84,13 +91,18 @@ def _needs_comfyui(what: str) -> NoReturn:
 
 
 def create_app(
-    library: Library, token: str | None = None, *, hub: Hub | None = None, scorers: Sequence[Path] = ()
+    library: Library,
+    token: str | None = None,
+    *,
+    hub: Hub | None = None,
+    scorers: Sequence[Path] = (),
+    scoring: Callable[[], ScoringSettings] | None = None,
 ) -> web.Application:
     """The server of a library, whose work behind is its owner's. With a token only those who have it are answered. ``scorers`` are
-    folders with models for scoring."""
+    folders with models for scoring, ``scoring`` gives the settings of it."""
     from aiohttp import web
 
-    engine = Alone(library, token, scorers)
+    engine = Alone(library, token, scorers, scoring)
     endpoints = Endpoints(lambda: engine, Guard(alone=True))
     events = hub or Hub()
     library.heard.append(events.send)

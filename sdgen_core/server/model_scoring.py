@@ -74,6 +74,7 @@ class ScoreReport(Answer):
     at: int = Field(description="Unix milliseconds.")
     seconds: float
     images: int
+    missing: int = Field(description="Further ones whose files are gone, though nobody threw them away.")
     known: int
     embedded: int
     failures: list[dict[str, Any]]

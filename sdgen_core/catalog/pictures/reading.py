@@ -28,6 +28,7 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image]:
     than ``max_pixels`` pixels (of which none is decoded then).
     """
     from PIL import Image as images
+    from PIL import UnidentifiedImageError
 
     images.init()
     try:
@@ -40,6 +41,8 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[Image]:
         raise SDGenError("missing-file", f"There is no file {shown(path)}.") from error
     except PermissionError as error:
         raise SDGenError("unreadable-file", f"Cannot read {shown(path)}: {error.strerror}.") from error
+    except UnidentifiedImageError as error:
+        raise SDGenError("broken-image", f"{shown(path)} is no image, or damaged from its first bytes on.") from error
     # Pillow's own limit (MAX_IMAGE_PIXELS) is the whole process's: it is left as it is, and may be the lower one
     except (*DAMAGED, images.DecompressionBombError, images.DecompressionBombWarning) as error:
         raise SDGenError("broken-image", f"{shown(path)} cannot be decoded: {error}") from error

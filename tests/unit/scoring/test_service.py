@@ -180,6 +180,7 @@ def test_a_report_is_a_page_of_its_own(library, tmp_path):
     report = work.report(slug_of(library))
     html = page(report, pictures)
     assert sorted(asked) == [("Colour", ["image_0014.png"]), ("Colour", ["image_0015.png"])]
+    assert "red coat" in html and report["failing"][0]["key"] not in html
     assert "&lt;b&gt;coats&lt;/b&gt;" in html and "<b>coats" not in html
     assert html.count("data:image/webp;base64,d2VicA==") == 2 and "image_0001.png" in html
     assert "http" not in html.replace("http-equiv", "")  # nothing is fetched from anywhere

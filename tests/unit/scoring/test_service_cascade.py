@@ -10,7 +10,7 @@ from sdgen_core.scoring.vlm.settings import VlmSettings
 
 from .colours import SeesColours
 from .test_service import library, scores, scoring, slug_of
-from .vlm_server import FakeVlmServer, yes
+from .vlm_server import FakeVlmServer, chat, yes
 
 __all__ = ["library"]
 
@@ -32,6 +32,15 @@ def test_what_is_unsure_is_asked_and_the_catalog_says_who_answered(library):
     ids = [row for (row,) in library.catalog.index.store.rows("SELECT id FROM image")]
     details = Machine(library.catalog).details(ids)
     assert {each["values"]["Colour"]["method"] for each in details.values()} == {"vlm:tiny-vlm"}
+
+
+def test_an_image_that_was_not_answered_for_is_named_by_its_file(library):
+    """The FAKE server says nothing that is yes or no."""
+    with FakeVlmServer(lambda request: chat("purple elephants")) as server:
+        wanted = CascadeSettings(low=0, high=1, images={"vlm": 1}, vlm=VlmSettings(url=server.url, model="tiny-vlm"))
+        report = scoring(library, cascade=wanted).score(slug_of(library), SeesColours())
+    [failure] = report["cascade"][0]["failures"]
+    assert failure["error"] == "vlm-unclear" and failure["message"].startswith("image image_00")
 
 
 def test_a_server_that_is_not_there_changes_no_score(library):
