@@ -18,6 +18,7 @@ from .fields import CLASSES, NO_CLASS
 from .query import Clause, Query, parse
 from .resolve import resolve
 from .score_columns import ImageScores, Scorer
+from .score_mirror import ScoreMirror
 from .sql import as_list
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class Machine:
         ]
         scorers = self._scores.scorers()
         rows = self._scores.rows(dict.fromkeys(keys))
-        return {key: scorers[row.scorer].identity for key, row in rows.items() if row.scorer is not None}
+        known = {key: row.scorer for key, some in rows.items() for row in some}  # the newest comes last
+        return {key: scorers[scorer].identity for key, scorer in known.items() if scorer is not None}
 
     def clear(self, session: str) -> list[int]:
         """Forget what was said of a session's images; gives the ids of those that changed. Raises ``unknown-session``."""
@@ -144,7 +146,7 @@ class Machine:
         """
         asked = (as_list(images),)
         keys = dict(self._store.rows(f"SELECT id, thumb FROM image WHERE id {_THESE}", asked))
-        rows = {key: row for key, row in self._scores.rows(set(keys.values())).items() if row.scorer is not None}
+        rows = ScoreMirror(self._scores).chosen(self._store.reader(), keys, self._scores.rows(set(keys.values())))
         scorers = self._scores.scorers()
         subjects = dict(
             self._store.rows(f"SELECT image, subject FROM image_said WHERE mark > 0 AND image {_THESE}", asked)
@@ -154,8 +156,8 @@ class Machine:
         for row_id, name, _, probability, calibrated, method in self._scores.values(values):
             values[row_id][name] = {"probability": probability, "calibrated": calibrated, "method": method}
         out = {}
-        for image, key in keys.items():
-            if (row := rows.get(key)) is not None and row.scorer is not None:
+        for image in keys:
+            if (row := rows.get(image)) is not None and row.scorer is not None:
                 out[image] = {
                     "scorer": scorers[row.scorer].name,
                     "identity": scorers[row.scorer].identity,

@@ -14,6 +14,10 @@ from .scores import Row, ScoreStore
 
 _THESE = "IN (SELECT value FROM json_each(?))"
 _VALUES = f"SELECT image, value FROM image_value WHERE image {_THESE}"
+_ASKED = (
+    "SELECT image, name, key, text FROM image_value JOIN value ON value.id = image_value.value"
+    f" JOIN placeholder ON placeholder.id = value.placeholder WHERE image {_THESE}"
+)
 _NAMED = f"SELECT value.id, name, key, text FROM value JOIN placeholder ON placeholder.id = placeholder WHERE value.id {_THESE}"
 _NOTHING = (-1, 0.0)
 #: Forget what another ``scores.db`` said.
@@ -38,25 +42,45 @@ class ScoreMirror:
         """Write these rows; gives the images that they are about."""
         asked = (json.dumps([row.key for row in rows]),)
         found = db.execute(f"SELECT id, thumb FROM image WHERE thumb {_THESE}", asked).fetchall()
-        self._write(db, dict(found), {row.key: row for row in rows})
+        self._write(db, dict(found), self._scores.rows({row.key for row in rows}))
         return [image for image, _ in found]
 
     def attach(self, db: sqlite3.Connection, images: Mapping[int, str]) -> None:
         """Give images (image -> content key) what is known of them: they are new here, or their files have changed."""
         self._write(db, images, self._scores.rows(set(images.values())))
 
-    def _write(self, db: sqlite3.Connection, images: Mapping[int, str], rows: Mapping[str, Row]) -> None:
+    def chosen(
+        self, db: sqlite3.Connection, images: Mapping[int, str], rows: Mapping[str, Sequence[Row]]
+    ) -> dict[int, Row]:
+        """Which row is about each image (image -> content key), of those that something was said about. Where the same content was asked
+        for different values: the one with most values of the image, and of these the newest."""
+        some = {image: [row for row in rows.get(key, ()) if row.scorer] for image, key in images.items()}
+        out = {image: known[-1] for image, known in some.items() if known}
+        unclear = {image: known for image, known in some.items() if len(known) > 1}
+        if unclear:
+            own: dict[int, set[tuple[str, str]]] = {}
+            for image, name, key, text in db.execute(_ASKED, (json.dumps(sorted(unclear)),)):
+                own.setdefault(image, set()).update([(name, key), (name, value_key(text))])
+            told: dict[int, set[tuple[str, str]]] = {}
+            for row_id, name, key, *_ in self._scores.values({row.id for known in unclear.values() for row in known}):
+                told.setdefault(row_id, set()).add((name, key))
+            for image, known in unclear.items():
+                mine = own.get(image, set())
+                out[image] = max(known, key=lambda row: (len(told.get(row.id, set()) & mine), row.id))
+        return out
+
+    def _write(self, db: sqlite3.Connection, images: Mapping[int, str], rows: Mapping[str, Sequence[Row]]) -> None:
         asked = (json.dumps(sorted(images)),)
         if db.execute(f"SELECT 1 FROM image_machine WHERE image {_THESE} LIMIT 1", asked).fetchone():
             db.execute(f"UPDATE image_value SET score=NULL WHERE image {_THESE} AND score IS NOT NULL", asked)
-        said = {image: row for image, key in images.items() if (row := rows.get(key)) is not None and row.scorer}
+        said = self.chosen(db, images, rows)
         unsaid = (json.dumps([image for image in images if image not in said]),)
         db.execute(f"DELETE FROM image_machine WHERE image {_THESE}", unsaid)
         db.executemany(
             "INSERT INTO image_machine(image, session, class, score, flagged, prompt_score, aesthetic)"
             " SELECT id, session, ?2, ?3, ?4, ?5, ?6 FROM image WHERE id = ?1"
             " ON CONFLICT DO UPDATE SET class=?2, score=?3, flagged=?4, prompt_score=?5, aesthetic=?6",
-            [(image, *row[4:]) for image, row in sorted(said.items())],
+            [(image, *row[5:]) for image, row in sorted(said.items())],
         )
         self._write_values(db, said)
 

@@ -1,12 +1,14 @@
 """``scores.db``: what machines think of images. It can be made again, but that takes hours of a model's time.
 
 It stands beside ``user.db``, whose steps people undo, and ``index.db``, which is deleted and made anew. An image is known by its content
-key (``image.thumb`` of the index), which moves with the file and changes with it. Each holds what was said last; saying it again makes
-a new row with a higher number, so that whoever has read up to a number needs only the later rows. Forgetting leaves an empty row.
+key (``image.thumb`` of the index), which moves with the file and changes with it, and by the values that it was asked for: two files of
+the same content may have been asked to show different things. Each holds what was said last; saying it again makes a new row with a
+higher number, so that whoever has read up to a number needs only the later rows. Forgetting leaves an empty row.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import sqlite3
@@ -56,11 +58,52 @@ def m001_images_values_and_calibrations(db: Database) -> None:
     db.conn.execute("INSERT INTO meta VALUES('id', ?)", (secrets.token_hex(8),))
 
 
+_IMAGES = """
+CREATE TABLE image_anew(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  key BLOB NOT NULL,
+  asked BLOB NOT NULL,               -- see ``asked_for``
+  scorer INTEGER,                    -- NULL: what was said is forgotten
+  at INTEGER NOT NULL,               -- Unix milliseconds
+  class INTEGER NOT NULL DEFAULT 0, score REAL, flagged INTEGER NOT NULL DEFAULT 0, prompt_score REAL, aesthetic REAL,
+  UNIQUE(key, asked)
+);
+INSERT INTO image_anew SELECT id, key, asked_of(id), scorer, at, class, score, flagged, prompt_score, aesthetic FROM image;
+DROP TABLE image;
+ALTER TABLE image_anew RENAME TO image;
+"""
+
+
+@migrations()
+def m002_one_content_asked_for_different_values(db: Database) -> None:
+    last = db.conn.execute("SELECT seq FROM sqlite_sequence WHERE name='image'").fetchone()
+    values: dict[int, dict[str, str]] = {}
+    for image, name, key in db.conn.execute(
+        "SELECT image, p.text, v.text FROM value JOIN word AS p ON p.id = placeholder JOIN word AS v ON v.id = value"
+    ):
+        values.setdefault(image, {})[name] = key
+    db.conn.create_function("asked_of", 1, lambda image: asked_for(values.get(image, {})))
+    for statement in split_statements(_IMAGES):
+        db.conn.execute(statement)
+    if last is not None:  # numbers are never given twice
+        db.conn.execute("DELETE FROM sqlite_sequence WHERE name='image'")
+        db.conn.execute("INSERT INTO sqlite_sequence(name, seq) VALUES('image', ?)", last)
+
+
+def asked_for(values: Mapping[str, str]) -> bytes:
+    """What tells images of the same content apart: a hash of placeholder -> key of the value; nothing for no values."""
+    if not values:
+        return b""
+    text = "\0".join(f"{name}\0{key}" for name, key in sorted(values.items()))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
 class Row(NamedTuple):
-    """A row of ``image``; ``scorer`` is None when what was said is forgotten, ``at`` in Unix milliseconds."""
+    """A row of ``image``; ``scorer`` is None when what was said is forgotten, ``at`` in Unix milliseconds; ``asked``: see ``asked_for``."""
 
     id: int
     key: str
+    asked: bytes
     scorer: int | None
     at: int
     class_: int
@@ -70,7 +113,7 @@ class Row(NamedTuple):
     aesthetic: float | None
 
 
-_ROW = "SELECT id, lower(hex(key)), scorer, at, class, score, flagged, prompt_score, aesthetic FROM image"
+_ROW = "SELECT id, lower(hex(key)), asked, scorer, at, class, score, flagged, prompt_score, aesthetic FROM image"
 _THESE = "IN (SELECT value FROM json_each(?))"
 
 
@@ -115,14 +158,18 @@ class ScoreStore:
         """
         images = image_rows(said)
         wanted = None if among is None else set(among)
-        places = {key: n for n, key in enumerate(said.keys) if wanted is None or key in wanted}
+        asked = [
+            {name: key for name, one in said.values.items() if (key := one.values[n]) is not None}
+            for n in range(len(said.keys))
+        ]
+        places = {(key, asked_for(asked[n])): n for n, key in enumerate(said.keys) if wanted is None or key in wanted}
         with self.store.write() as db:
             number = self._scorer(db, scorer)
-            first = self._replace(db, places)
+            first = self._replace(db, self._same(db, {image: asked[n] for image, n in places.items()}))
             ids = {n: first + at for at, n in enumerate(places.values())}
             now = time.time_ns() // 1_000_000
-            rows = ((ids[n], bytes.fromhex(key), number, now, *images[n]) for key, n in places.items())
-            into = "INTO image(id, key, scorer, at, class, score, flagged, prompt_score, aesthetic)"
+            rows = ((ids[n], bytes.fromhex(key), of, number, now, *images[n]) for (key, of), n in places.items())
+            into = "INTO image(id, key, asked, scorer, at, class, score, flagged, prompt_score, aesthetic)"
             insert(db, into, rows)
             self._put_values(db, said.values, ids)
         return len(places)
@@ -130,15 +177,36 @@ class ScoreStore:
     def forget(self, keys: Iterable[str]) -> int:
         """Forget what was said about images; gives about how many something was."""
         with self.store.write() as db:
-            known = [key for key, row in self._rows(db, keys).items() if row.scorer is not None]
-            first, now = self._replace(db, known), time.time_ns() // 1_000_000
-            rows = ((first + n, bytes.fromhex(key), now) for n, key in enumerate(known))
-            insert(db, "INTO image(id, key, at)", rows)
+            known = [key for key, some in self._rows(db, keys).items() if any(row.scorer is not None for row in some)]
+            those = [row.id for some in self._rows(db, known).values() for row in some]
+            first, now = self._replace(db, those), time.time_ns() // 1_000_000
+            rows = ((first + n, bytes.fromhex(key), b"", now) for n, key in enumerate(known))
+            insert(db, "INTO image(id, key, asked, at)", rows)
         return len(known)
 
-    def _replace(self, db: sqlite3.Connection, keys: Iterable[str]) -> int:
-        """Take the rows of ``keys`` away; gives the number for the first of the new ones, above all that ever were."""
-        gone = (json.dumps([row.id for row in self._rows(db, keys).values()]),)
+    def _same(self, db: sqlite3.Connection, images: Mapping[tuple[str, bytes], Mapping[str, str]]) -> list[int]:
+        """The rows that are about these images, (key, ``asked_for``) -> values: asked for the same, or for some of it, or for more."""
+        mine: dict[str, list[Mapping[str, str]]] = {}
+        for (key, _), values in images.items():
+            mine.setdefault(key, []).append(values)
+        rows = [row for some in self._rows(db, mine).values() for row in some]
+        out = [row.id for row in rows if row.scorer is None or (row.key, row.asked) in images]
+        clear = set(out)
+        others = {row.id: row.key for row in rows if row.id not in clear}
+        told: dict[int, set[tuple[str, str]]] = {}
+        for row_id, name, key, *_ in self.values(others) if others else ():
+            told.setdefault(row_id, set()).add((name, key))
+        for row_id, values in told.items():
+            for own in (set(one.items()) for one in mine[others[row_id]]):
+                if own and (own <= values or values <= own):
+                    out.append(row_id)
+                    break
+        return out
+
+    @staticmethod
+    def _replace(db: sqlite3.Connection, rows: Iterable[int]) -> int:
+        """Take rows away; gives the number for the first of the new ones, above all that ever were."""
+        gone = (json.dumps(list(rows)),)
         db.execute(f"DELETE FROM value WHERE image {_THESE}", gone)
         db.execute(f"DELETE FROM image WHERE id {_THESE}", gone)
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name='image'").fetchone()
@@ -189,18 +257,19 @@ class ScoreStore:
         """The rows with higher numbers, the lowest first."""
         return [Row(*row) for row in self.store.rows(f"{_ROW} WHERE id > ? ORDER BY id LIMIT ?", (number, limit))]
 
-    def rows(self, keys: Iterable[str]) -> dict[str, Row]:
-        """Key -> row, of those that there are."""
+    def rows(self, keys: Iterable[str]) -> dict[str, list[Row]]:
+        """Key -> rows, the newest last, of those that there are."""
         return self._rows(self.store.reader(), keys)
 
     @staticmethod
-    def _rows(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, Row]:
-        out: dict[str, Row] = {}
+    def _rows(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, list[Row]]:
+        out: dict[str, list[Row]] = {}
         wanted = [bytes.fromhex(key) for key in keys]
         for at in range(0, len(wanted), 500):
             some = wanted[at : at + 500]
-            sql = f"{_ROW} WHERE key IN ({','.join('?' * len(some))})"
-            out.update((row[1], Row(*row)) for row in db.execute(sql, some))
+            sql = f"{_ROW} WHERE key IN ({','.join('?' * len(some))}) ORDER BY id"
+            for row in db.execute(sql, some):
+                out.setdefault(row[1], []).append(Row(*row))
         return out
 
     def values(self, images: Iterable[int]) -> list[tuple[int, str, str, float | None, bool, str]]:

@@ -489,6 +489,70 @@ def test_the_failed_are_staged_as_one_step(catalog):
     assert (again.ids, again.spared) == ([7], 3)
 
 
+def test_the_same_content_asked_for_other_values_has_scores_of_its_own(catalog):
+    """Two sessions have the same file, as from a generator that does not heed a value; a third is a copy of the first."""
+    same = key("same", 0)
+    for name, colour in (("red", "Red"), ("blue", "Blue"), ("copy", "Red")):
+        record = valued(name, 0, {"Hair": (colour, f"{colour} hair")}, same)
+        catalog.index.put_images(catalog.index.put_session(session(catalog.index.path.parent, name)), [record])
+    for name, colour, score in (("red", "Red", 0.9), ("blue", "Blue", 0.1)):
+        of = ValueScores([colour], [score])
+        catalog.machine.write(
+            name, DEMO, ImageScores([same], [class_of(score)], [score], [score < 0.3], values={"Hair": of})
+        )
+    rows = [row for row in told(catalog) if row[0].startswith(("red", "blue", "copy"))]
+    assert [row[:3] for row in rows if len(row) > 3] == [
+        ("blue_0000.png", 3, 0.1), ("copy_0000.png", 1, 0.9), ("red_0000.png", 1, 0.9),
+    ]  # fmt: skip
+    assert [row[2] for row in rows if len(row) == 3] == [0.1, 0.9, 0.9]
+    assert same_as_anew(catalog)
+    ids = catalog.find("is:scored")[0]
+    found = {row["score"]: row["values"]["Hair"]["probability"] for row in catalog.machine.details(ids).values()}
+    assert len(ids) == 3 and found == {0.9: 0.9, 0.1: 0.1}
+    # both at once, as images of one session; and what is said again takes its own place only
+    columns = ImageScores(
+        [same, same],
+        ["failed", "success"],
+        [0.2, 0.95],
+        [True, False],
+        values={"Hair": ValueScores(["Red", "Blue"], [0.2, 0.95])},
+    )
+    catalog.machine.write("red", DEMO, columns)
+    assert [row[2] for row in told(catalog) if len(row) == 3] == [0.95, 0.2, 0.2]
+    catalog.machine.clear("blue")
+    assert told(catalog) == []
+
+
+def test_scores_of_an_older_version_are_kept(tmp_path):
+    catalog = filled(tmp_path)
+    catalog.machine.write("one", DEMO, said("one", [0.1, 0.5, 0.9], Hair=hair(0.1, 0.5, 0.9)))
+    catalog.machine.write("one", OTHER, said("one", [0.2], Hair=hair(0.2)))
+    catalog.machine.write("two", OTHER, said("two", [0.6]))
+    before, last = told(catalog), catalog.scores.last()
+    catalog.scores.store.close()
+    catalog.close()
+    path = tmp_path / "scores.db"
+    columns = "id, key, scorer, at, class, score, flagged, prompt_score, aesthetic"
+    with sqlite3.connect(path) as db:  # as it was: a content had one row
+        db.executescript(
+            "CREATE TABLE old(id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, scorer INTEGER, at INTEGER NOT NULL,"
+            " class INTEGER NOT NULL DEFAULT 0, score REAL, flagged INTEGER NOT NULL DEFAULT 0, prompt_score REAL, aesthetic REAL);"
+            f"INSERT INTO old({columns}) SELECT {columns} FROM image; DROP TABLE image; ALTER TABLE old RENAME TO image;"
+            f"UPDATE sqlite_sequence SET seq={last + 7} WHERE name='image';"
+            "DELETE FROM _sqlite_migrations WHERE name='m002_one_content_asked_for_different_values';"
+        )
+    db.close()
+    catalog = Catalog(tmp_path)
+    assert catalog.scores.lost is None and told(catalog) == before and catalog.scores.last() == last + 7
+    with catalog.scores.store.write() as writing:
+        asked = writing.execute("SELECT asked FROM image").fetchall()
+    assert {len(of) for (of,) in asked} == {0, 8}
+    catalog.machine.write("one", DEMO, said("one", [0.7], Hair=hair(0.7)))  # in the place of the old row
+    assert catalog.scores.store.value("SELECT count(*) FROM image") == 4
+    assert catalog.find("match:0.7")[0] == [1] and same_as_anew(catalog)
+    catalog.close()
+
+
 def test_no_more_is_staged_than_was_seen(catalog):
     catalog.machine.write("one", DEMO, said("one", [0.1, 0.1]))
     seen = catalog.machine.preview()

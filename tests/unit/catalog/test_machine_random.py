@@ -39,7 +39,8 @@ work = st.lists(
 
 
 class Plain:
-    """What should be known, by plain maps: content key -> what was said; image -> its key and its values."""
+    """What should be known, by plain maps: content key -> what was said, the newest last, of each value of Hair once; image -> its key and
+    its values."""
 
     def __init__(self) -> None:
         self.images = {
@@ -47,13 +48,18 @@ class Plain:
             for name in ("one", "two")
             for n, record in enumerate(records(name, 6))
         }
-        self.said: dict[str, tuple[float, dict[str, tuple[str, float]]]] = {}
+        self.said: dict[str, list[tuple[float, dict[str, tuple[str, float]]]]] = {}
+
+    def say(self, thumb: str, score: float, hair: tuple[str, float]) -> None:
+        others = [one for one in self.said.get(thumb, []) if one[1]["Hair"][0] != hair[0]]
+        self.said[thumb] = [*others, (score, {"Hair": hair})]
 
     def told(self) -> list[tuple[Any, ...]]:
         images, values = [], []
         for (name, n), (thumb, own) in sorted(self.images.items()):
             if thumb in self.said:
-                score, of = self.said[thumb]
+                some = self.said[thumb]
+                score, of = next((one for one in some if one[1]["Hair"][0] == own["Hair"][0]), some[-1])
                 none = math.isnan(score)
                 number = 0 if none else ["success", "partial", "failed"].index(class_of(score)) + 1
                 images.append((f"{name}_{n:04}.png", number, None if none else score, int(score < 0.3), None, None))
@@ -100,7 +106,8 @@ def test_scores_and_counters_after_random_work(tmp_path_factory, work):
                     catalog.machine.write(name, DEMO, columns)
                 else:  # as if the program had died here
                     catalog.scores.put(DEMO, columns)
-                plain.said.update((one[0], (p, {"Hair": h})) for one, p, h in zip(own, whole, of_hair, strict=True))
+                for one, p, h in zip(own, whole, of_hair, strict=True):
+                    plain.say(one[0], p, h)
         elif what == "clear":
             catalog.machine.clear(how)
             for (name, _), (thumb, _) in plain.images.items():
