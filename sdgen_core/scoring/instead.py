@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import SDGenError
 from ..sessions.naming import safe_name
 from .embedding.files import KEY_BYTES, EmbeddingStore
+from .estimates.levels import estimate
 from .estimates.values import Described, describe
 from .material import read
 from .texts.wording import Wording
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
+#: The temperature of most models, where a report of before does not say it.
+USUAL_SCALE = 100.0
 #: Where the embeddings of texts are, among those of sessions.
 _TEXTS = "_texts"
 #: Where the width of its vectors stands in a file of embeddings (see ``embedding.files``).
@@ -39,11 +42,11 @@ class _Unknown(Exception):
 
 
 def looks_like(
-    catalog: Catalog, folder: Path, identity: str, slug: str, wording: Wording | None = None
-) -> dict[str, dict[str, str]]:
-    """Content key -> placeholder -> key of the value that an image looks most like, where it was asked for another one.
+    catalog: Catalog, folder: Path, identity: str, slug: str, scale: float, wording: Wording | None = None
+) -> dict[int, dict[str, str]]:
+    """Image -> placeholder -> key of the value that an image looks most like, where it was asked for another one.
 
-    ``folder`` with embeddings, ``identity`` of the model. Nothing where nothing is kept, or values have other words now. Raises
+    ``folder`` with embeddings, ``identity`` of the model, ``scale``: its temperature. Nothing where nothing is kept, or values have other words now. Raises
     ``unknown-session``, and what the files of embeddings raise.
     """
     material, store = read(catalog, slug), EmbeddingStore(folder)
@@ -60,22 +63,21 @@ def looks_like(
         return vectors
 
     vectors, there = store.file(identity, width, slug).vectors([bytes.fromhex(key) for key in material.keys])
-    out: dict[str, dict[str, str]] = {}
+    out: dict[int, dict[str, str]] = {}
     for each in material.placeholders:
         try:
             [described] = describe([each], encode, wording)
         except _Unknown:
             continue
-        for row, key in _nearest(vectors, there, described).items():
-            out.setdefault(material.keys[row], {})[each.name] = key
+        for row, key in _nearest(vectors, there, described, scale).items():
+            out.setdefault(material.ids[row], {})[each.name] = key
     return out
 
 
-def _nearest(vectors: Vectors, there: NDArray[np.bool_], of: Described) -> Mapping[int, str]:
+def _nearest(vectors: Vectors, there: NDArray[np.bool_], of: Described, scale: float) -> Mapping[int, str]:
     """Row of an image -> the value it looks most like, where that is not the one it was asked for.
 
-    A text that stands high by itself would be what all images look like: each is measured from where it stands, on average, in the
-    images that were not asked for it.
+    A text that stands high by itself would be what all images look like: that is taken away as for the scores.
     """
     import numpy as np
 
@@ -84,12 +86,11 @@ def _nearest(vectors: Vectors, there: NDArray[np.bool_], of: Described) -> Mappi
     rows = np.flatnonzero(there & np.isin(of.values.asked, real))
     if len(real) < 2 or not len(rows):
         return {}
+    texts = of.vectors[real].astype(np.float64)
     asked = np.searchsorted(real, of.values.asked[rows])
-    similarities = (vectors[rows] @ of.vectors[real].T).astype(np.float64)
-    similarities -= similarities.mean(1, keepdims=True)
-    others = asked[:, None] != np.arange(len(real))
-    levels = (similarities * others).sum(0) / np.maximum(1, others.sum(0))
-    nearest = (similarities - levels).argmax(1)
+    similarities = vectors[rows].astype(np.float64) @ texts.T
+    levels = estimate(similarities, asked, scale, near=texts @ texts.T)
+    nearest = levels.corrected(similarities).argmax(1)
     return {
         int(row): keys[real[best]]
         for row, best, own in zip(rows, nearest.tolist(), asked.tolist(), strict=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError
 from ..sessions.files import write_atomic
 from . import QUEUE
-from .instead import looks_like
+from .instead import USUAL_SCALE, looks_like
 from .models import ScorerModel, available, load
 from .service import Scoring
 from .settings import ScoringSettings
@@ -174,9 +174,11 @@ class Jobs:
         """From where on a value is seen, an image a success, and so on. Raises ``bad-settings``."""
         return self._settings().thresholds
 
-    def looks_like(self, session: str, identity: str) -> dict[str, dict[str, str]]:
-        """See ``instead.looks_like``."""
-        return looks_like(self._library.catalog, self._folder, identity, session, self._settings().wording)
+    def looks_like(self, session: str) -> dict[int, dict[str, str]]:
+        """See ``instead.looks_like``, of the model that scored the session last. Raises ``not-scored``."""
+        said = self.report(session)
+        where = self._library.catalog, self._folder, str(said["identity"]), session
+        return looks_like(*where, float(said.get("scale", USUAL_SCALE)), self._settings().wording)
 
     def report(self, session: str) -> dict[str, Any]:
         """See ``Scoring.report``."""

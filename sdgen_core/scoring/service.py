@@ -385,6 +385,7 @@ def _report(material: Material, backend: Backend, embedded: Embedded, begun: flo
         "name": material.name,
         "scorer": backend.name,
         "identity": backend.identity,
+        "scale": backend.scale,
         "at": int(time.time() * 1000),
         "seconds": round(time.monotonic() - begun, 3),
         "images": len(material.ids),

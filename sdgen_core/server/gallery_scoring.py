@@ -112,7 +112,7 @@ def _values(engine: Engine, of: Mapping[str, Any], told: Mapping[str, Any]) -> d
         )
         instead = None
         if probability is not None and probability < match:
-            instead = _instead(engine, of, told["identity"]).get(name)
+            instead = _instead(engine, of).get(name)
         out[name] = MachineValue(
             probability=probability,
             seen=None if probability is None else probability >= match,
@@ -126,16 +126,16 @@ def _values(engine: Engine, of: Mapping[str, Any], told: Mapping[str, Any]) -> d
     return out
 
 
-def _instead(engine: Engine, of: Mapping[str, Any], identity: str) -> dict[str, str]:
+def _instead(engine: Engine, of: Mapping[str, Any]) -> dict[str, str]:
     """Placeholder -> key of what the image looks more like."""
     with contextlib.suppress(SDGenError):  # nothing is kept of what was seen, or in another form
-        return _looks(engine.scoring, of["session"], identity, version(engine)).get(of["thumb"], {})
+        return _looks(engine.scoring, of["session"], version(engine)).get(of["id"], {})
     return {}
 
 
 @functools.lru_cache(maxsize=4)  # people look at one image of a session after another
-def _looks(scoring: Jobs, session: str, identity: str, now: str) -> dict[str, dict[str, str]]:
-    return scoring.looks_like(session, identity)
+def _looks(scoring: Jobs, session: str, now: str) -> dict[int, dict[str, str]]:
+    return scoring.looks_like(session)
 
 
 def _texts(engine: Engine, values: Mapping[str, Any]) -> Any:
