@@ -56,8 +56,8 @@ function alonePage(): Plugin {
     generateBundle(_, bundle) {
       const chunks = Object.values(bundle).filter((part) => part.type === 'chunk')
       const entry = chunks.find(({ isEntry, name }) => isEntry && name === 'alone')
-      const screens = chunks.filter(({ moduleIds }) => moduleIds.some((id) => /\/(ImagesScreen|SessionsPane)\.vue$/.test(id)))
-      if (!entry || screens.length !== 2) throw new Error('the build has no entry called alone, or not its screens')
+      const screens = chunks.filter(({ moduleIds }) => moduleIds.some((id) => /\/(whole\.ts|(ImagesScreen|SessionsPane)\.vue)$/.test(id)))
+      if (!entry || screens.length !== 3) throw new Error('the build has no entry called alone, or not its screens')
       const first = imported(bundle, [entry, ...screens].map(({ fileName }) => fileName))
       first.delete(entry.fileName)
       const links = [...first].map((name) => `<link rel="modulepreload" href="web/${name}">`).join('\n')

@@ -38,6 +38,8 @@ FLAGS = [
     "--disable-sync",
 ]
 PICTURES = 32
+#: How often the grid is opened, cold and warm; the median counts, since the first time is the browser's own first time, too.
+OPENED = 5
 
 SERVER = """
 import sys
@@ -158,15 +160,23 @@ def heap(page: Page) -> float:
 
 
 def opened(browser: Browser, url: str) -> Page:
-    """Open the grid, cold and then warm."""
-    page = browser.new_context(viewport=WINDOW).new_page()  # type: ignore[arg-type]
-    page.add_init_script(f"{{ const SHOWN = {SHOWN};\n{ARRIVED} }}")
-    for name, bar in (("cold", 400.0), ("warm", 150.0)):
+    """Open the grid, five times in a browser that has nothing of it, then five times again in the last of these."""
+    times: dict[str, list[tuple[float, float]]] = {"cold": [], "warm": []}
+    for name in ["cold"] * OPENED + ["warm"] * OPENED:
+        if name == "cold":
+            page = browser.new_context(viewport=WINDOW).new_page()  # type: ignore[arg-type]
+            page.add_init_script(f"{{ const SHOWN = {SHOWN};\n{ARRIVED} }}")
         page.goto("about:blank")
         page.goto(f"{url}#/images", wait_until="commit")
         page.wait_for_function("() => window.arrived?.all", timeout=60_000)
         came = page.evaluate("window.arrived")
-        report(f"first thumbnails, {name}", at_most={"ms": bar}, ms=came["first"], all_ms=came["all"])
+        times[name].append((came["first"], came["all"]))
+        if name == "cold" and len(times[name]) < OPENED:
+            page.context.close()
+    for name, bar in (("cold", 400.0), ("warm", 150.0)):
+        first, every = zip(*times[name], strict=True)
+        figures = {"ms": statistics.median(first), "worst_ms": max(first), "all_ms": statistics.median(every)}
+        report(f"first thumbnails, {name}", at_most={"ms": bar}, **figures)
     return page
 
 
@@ -289,6 +299,8 @@ def main() -> None:
         folder = Path(name)
         library(folder).close()
         thumbnails(folder)
+        if hasattr(os, "sync"):
+            os.sync()  # or the system, which writes 200,000 names behind, is measured too
         command = [sys.executable, "-c", SERVER, name, os.environ.get("SDGEN_BENCH_DIST", "")]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:

@@ -1,9 +1,8 @@
 /** The application alone, served by `sdgen gallery`: on a phone, or on a second screen. */
 
-import { createGallery } from './create'
+import { askingAhead } from './ahead'
 import type { Events, Platform, Severity } from './platform'
-import css from './style.css?inline'
-import { addStyles } from './styles'
+import { textsIn } from './texts'
 
 const stream = new EventSource('sdgen/events')
 
@@ -47,8 +46,7 @@ const alone: Platform = {
   }
 }
 
-addStyles(css)
-
-const root = document.createElement('div')
-document.body.append(root)
-void createGallery(alone, 'alone').then((app) => app.mount(root))
+// What is shown, the words and the application come at the same time.
+const platform = askingAhead(alone)
+void textsIn(platform.language())
+void import('./whole').then(({ showAlone }) => showAlone(platform))

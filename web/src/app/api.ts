@@ -34,6 +34,16 @@ function withQuery(route: string, query: Query): string {
   return search.size ? `${route}?${search}` : route
 }
 
+/** The route of the ids of everything that a query finds, in order: int32, one behind the other. */
+export const idsRoute = (q: string, sort: string): string => withQuery('/sdgen/images/ids', { q, sort })
+
+/** A request with a JSON body; the header tells it from one of a foreign page. */
+export const asking = (body: object): RequestInit => ({
+  method: 'POST',
+  headers: { 'Content-Type': 'application/json', 'X-SDGen': '1' },
+  body: JSON.stringify(body)
+})
+
 export class Api {
   constructor(
     readonly platform: Platform,
@@ -41,8 +51,8 @@ export class Api {
   ) {}
 
   /** The ids of everything that a query finds, in order. */
-  async ids(q: string, sort: string | null, signal?: AbortSignal): Promise<Int32Array> {
-    const response = await this.ask(withQuery('/sdgen/images/ids', { q, sort }), signal && { signal })
+  async ids(q: string, sort: string, signal?: AbortSignal): Promise<Int32Array> {
+    const response = await this.ask(idsRoute(q, sort), signal && { signal })
     return new Int32Array(await response.arrayBuffer())
   }
 
@@ -94,14 +104,9 @@ export class Api {
     return (await (await this.ask(withQuery(route, query), signal && { signal })).json()) as T
   }
 
-  /** POST to a route; the header tells a request of ours from one of a foreign page. Throws `ApiError`. */
+  /** POST to a route. Throws `ApiError`. */
   async post<T>(route: string, body: object, signal?: AbortSignal): Promise<T> {
-    const response = await this.ask(route, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-SDGen': '1' },
-      body: JSON.stringify(body),
-      ...(signal && { signal })
-    })
+    const response = await this.ask(route, { ...asking(body), ...(signal && { signal }) })
     return (await response.json()) as T
   }
 

@@ -3,11 +3,11 @@
 import type { App } from 'vue'
 
 import { isKeyOf, isOn } from '../host'
+import { readView, type View, writeView } from './address'
 import { comfy } from './comfy'
 import { createGallery } from './create'
 import type { Platform } from './platform'
 import css from './style.css?inline'
-import { readView, type View, writeView } from './view'
 
 let tab: HTMLElement | undefined
 let full: { app?: App; root: HTMLElement; before: Element | null } | undefined

@@ -2,7 +2,8 @@ import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 import { type Api, ApiError, type Card } from '../../src/app/api'
-import { quoted, useResults, within } from '../../src/app/stores/results'
+import { quoted, within } from '../../src/app/question'
+import { useResults } from '../../src/app/stores/results'
 
 const card = (id: number, more: Partial<Card> = {}): Card => ({ id, mark: null, rating: null, ...more }) as Card
 

@@ -11,7 +11,7 @@ import { useLibrary } from '../../src/app/sessions/library'
 import { above } from '../../src/app/shell/levels'
 import { makeShell } from '../../src/app/shell/shell'
 import { isSwipeBack } from '../../src/app/shell/swipe'
-import { readView } from '../../src/app/view'
+import { readView } from '../../src/app/address'
 
 beforeEach(() => {
   setActivePinia(createPinia())

@@ -1,8 +1,8 @@
 /** The matrix of a session as the server gives it, and what is asked of it without the server. */
 
 import type { components } from '../openapi'
+import { nameOf, quoted } from '../question'
 import type { Verdict } from '../stores/judging'
-import { nameOf, quoted } from '../stores/results'
 import { MOST, type Place } from './address'
 
 type Schemas = components['schemas']

@@ -3,7 +3,7 @@
  * (`sdgen_core/catalog/query.py`) says what a text means; what is not understood here stays as it was typed.
  */
 
-import { nameOf } from '../stores/results'
+import { nameOf } from '../question'
 
 /** Names that mean a field; every other name is a placeholder's, and `@` or quotes around one say that it is. */
 export const FIELDS: ReadonlySet<string> = new Set(

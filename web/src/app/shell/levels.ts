@@ -1,6 +1,6 @@
 /** What is above what the user looks at. */
 
-import type { View } from '../view'
+import type { View } from '../address'
 
 /** The way one level back: out of the viewer, out of the review, from anything to the list of sessions; null at the top. */
 export function above(view: Readonly<View>): Partial<View> | null {

@@ -4,7 +4,7 @@ import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 
 import { ApiError } from '../api'
 import { useApi, usePlatform, useTexts } from '../provided'
-import { within } from '../stores/results'
+import { within } from '../question'
 import { useViews } from '../views'
 import { both } from './links'
 import { asked, type Row, type Shown, type Success, type Totals } from './tables'

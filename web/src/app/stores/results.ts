@@ -16,21 +16,6 @@ const PATIENCE = 300
 
 const NONE = new Int32Array(0)
 
-/** The text of a query in one session. */
-export function within(session: string, q: string): string {
-  return session ? `session:${quoted(session)} ${q}`.trim() : q
-}
-
-/** A name as a query has it. */
-export function quoted(name: string): string {
-  return /^[\w.-]+$/.test(name) ? name : `"${name.replace(/(["\\])/g, '\\$1')}"`
-}
-
-/** A placeholder's name as it stands behind `@`, and before verdicts and scores: in quotes unless it is a plain word. */
-export function nameOf(placeholder: string): string {
-  return /^[\p{L}\p{N}_]+$/u.test(placeholder) ? placeholder : `"${placeholder.replace(/(["\\])/g, '\\$1')}"`
-}
-
 const questionOf = (query: string, order: string): string => `${order}\n${query}`
 
 interface Flight {
@@ -67,11 +52,14 @@ export const useResults = defineStore('results', () => {
   let looked: readonly [number, number] = [0, 0]
 
   let api: Api | undefined
+  let first: Promise<readonly Card[]> | undefined
   let running: AbortController | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  function use(given: Api): void {
+  /** `cards`: the first ones, if they were asked for before there was anybody to show them. */
+  function use(given: Api, cards?: Promise<readonly Card[]>): void {
     api = given
+    first = cards
   }
 
   /** Ask for what `query` finds. The list that is there stays until the new one is, and when the query cannot be read. */
@@ -84,7 +72,9 @@ export const useResults = defineStore('results', () => {
     const mine = (running = new AbortController())
     loading.value = true
     try {
-      const found = await needed().ids(query, order || null, mine.signal)
+      const found = await needed().ids(query, order, mine.signal)
+      for (const card of (await first) ?? []) keep(card)
+      first = undefined
       if (mine.signal.aborted) return
       take(found, questionOf(query, order))
     } catch (failure) {

@@ -34,7 +34,7 @@ export const scoring = {
   methodHint: 'How it was found out',
   instead: (value: string) => `looks more like ${value}`,
   alike: (values: string) => `not told apart from ${values}`,
-  notAssessable: 'cannot be judged',
+  notAssessable: (why: string) => `cannot be judged: ${why}`,
   reason: (name: string) => pick(REASONS, name),
   disagrees: (verdict: string) => `you said ${verdict}`,
   disagreesHint: 'What you said counts, whatever the model says',
@@ -45,6 +45,7 @@ export const scoring = {
     const of = [ok && `${n(ok)} OK`, ko && `${n(ko)} KO`].filter(Boolean).join(' and ')
     return `Nobody’s verdicts stand behind these percentages yet. Judge ${n(more)} more ${more === 1 ? 'image' : 'images'} of it${of ? ` (at least ${of})` : ''}, then score again.`
   },
+  hintOf: (placeholder: string, hint: string) => (placeholder ? `${placeholder}: ${hint}` : hint),
   // ---- sessions ----
   title: 'Scores of the model',
   scored: (scored: number, all: number) => `${n(scored)} of ${images(all)} scored`,
@@ -100,7 +101,7 @@ export const scoring = {
   spare: 'Leave out favourites, other marked or rated images, and those with a value that people said OK to',
   spared: (count: number) => (count === 1 ? '1 image is left out' : `${n(count)} are left out`),
   stageFew: (count: number, size: string) => `${images(count)}, ${size}`,
-  stageValues: 'Their values',
+  stageValues: (values: string) => `Their values: ${values}`,
   stageNothing: 'No such image.',
   stageUndo: 'They are only marked as trash, in one step: undo brings all of them back. Files stay until the trash is emptied.',
   stageGo: (count: number) => `Mark ${images(count)} as trash`,

@@ -35,7 +35,7 @@ export const scoring: Same<typeof english> = {
   methodHint: "Comment cela a été trouvé",
   instead: (value) => `ressemble plutôt à ${value}`,
   alike: (values) => `pas distingué de ${values}`,
-  notAssessable: 'ne peut pas être jugé',
+  notAssessable: (why) => `ne peut pas être jugé : ${why}`,
   reason: (name) => pick(REASONS, name),
   disagrees: (verdict) => `vous avez dit ${verdict}`,
   disagreesHint: 'Ce que vous avez dit compte, quoi que dise le modèle',
@@ -46,6 +46,7 @@ export const scoring: Same<typeof english> = {
     const of = [ok && `${n(ok)} OK`, ko && `${n(ko)} KO`].filter(Boolean).join(' et ')
     return `Aucun verdict n'appuie encore ces pourcentages. Jugez-en encore ${images(more)}${of ? ` (au moins ${of})` : ''}, puis évaluez de nouveau.`
   },
+  hintOf: (placeholder, hint) => (placeholder ? `${placeholder} : ${hint}` : hint),
   title: 'Scores du modèle',
   scored: (scored, all) => `${n(scored)} sur ${images(all)} évaluées`,
   shares: (parts) => parts.map(([name, count]) => `${pick(CLASSES, name)} : ${n(count)}`).join(', '),
@@ -97,7 +98,7 @@ export const scoring: Same<typeof english> = {
   spare: "Laisser les favoris, les autres images marquées ou notées, et celles dont une valeur a été jugée OK",
   spared: (count) => (count < 2 ? '1 image est laissée' : `${n(count)} sont laissées`),
   stageFew: (count, size) => `${images(count)}, ${size}`,
-  stageValues: 'Leurs valeurs',
+  stageValues: (values) => `Leurs valeurs : ${values}`,
   stageNothing: 'Aucune image de ce genre.',
   stageUndo: "Elles sont seulement marquées comme corbeille, en une étape : annuler les ramène toutes. Les fichiers restent jusqu'à ce que la corbeille soit vidée.",
   stageGo: (count) => `Mettre ${images(count)} à la corbeille`,
