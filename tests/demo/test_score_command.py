@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 COLOURS, SHAPES, GROUNDS = ("red", "blue", "yellow"), ("circle", "star", "cross"), ("white", "black", "gray")
 #: What is drawn instead of what was asked for.
@@ -78,6 +80,40 @@ def test_a_session_is_scored_reported_and_shown(session: Path, tmp_path: Path) -
     done = sdgen("report", report["name"], "--html", page, *catalog)
     assert done.returncode == 0 and "weakest values" in done.stdout
     assert page.read_text(encoding="utf-8").count("data:image/webp;base64,") == 2
+
+
+def test_settings_an_aesthetic_head_and_a_second_session(session: Path, tmp_path: Path) -> None:
+    """With the settings beside the catalog and single ones over them; the second session is the first with all pictures right."""
+    catalog = ("--catalog", tmp_path / "catalog")
+    said = {"scoring": {"thresholds": {"success": 0.9}, "wording": {"Background": "not assessable"}}}
+    (tmp_path / "settings.json").write_text(json.dumps(said), encoding="utf-8")
+    head = tmp_path / "head.safetensors"
+    save_file({"weight": np.ones((1, 64), np.float32), "bias": np.full(1, 5, np.float32)}, head)
+    again = tmp_path / "20251121_100000-again"
+    shutil.copytree(session, again)
+    done = sdgen("score", session, again, "--aesthetic", head, "--set", "thresholds.partial=0.4", "--json", *catalog)
+    assert done.returncode == 1, done.stderr
+    report = events(done)["done"]
+    assert (report["thresholds"]["success"], report["thresholds"]["partial"]) == (0.9, 0.4)
+    assert report["placeholders"][2]["reason"] == "setting" and report["aesthetic"]["head"] == "head.safetensors"
+    page = tmp_path / "against.html"
+    done = sdgen("report", again, "--against", session, "--html", page, *catalog)
+    assert done.returncode == 0, done.stderr
+    assert "26 pairs by seed, Colour, Shape, Background" in done.stdout and "McNemar" in page.read_text(
+        encoding="utf-8"
+    )
+    for words, code, near in (
+        (("score", again, "--set", "thresholds.sucess=1"), "bad-option", "success"),
+        (("score", again, "--aesthetic", again / "manifest.json"), "bad-aesthetic-head", "manifest.json"),
+        (("score", again, "--settings", tmp_path / "none.json"), "missing-file", "none.json"),
+        (("report", again, "--against", again), "not-comparable", "itself"),
+    ):
+        done = sdgen(*words, "--json", *catalog)
+        said = json.loads(done.stderr or done.stdout)
+        assert done.returncode == 1 and said["error"] == code and near in json.dumps(said), said
+    (tmp_path / "settings.json").write_text('{"scoring": {"wordin": {}}}', encoding="utf-8")
+    done = sdgen("score", again, "--json", *catalog)
+    assert json.loads(done.stderr or done.stdout)["error"] == "bad-settings" and "wording" in done.stderr + done.stdout
 
 
 def test_what_cannot_be_done_is_said(session: Path, tmp_path: Path) -> None:
