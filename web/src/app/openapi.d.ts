@@ -943,6 +943,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/library/sessions/{session}/scores/against/{other}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A session's scores against another's, in pairs of images of the same seed and values */
+        get: operations["get_library_sessions_session_scores_against_other"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/images/{id}/scores": {
         parameters: {
             query?: never;
@@ -1102,6 +1119,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AgainstSession
+         * @description One of two sessions that are held against each other.
+         */
+        AgainstSession: {
+            /** Session */
+            session: string;
+            /** Name */
+            name: string;
+            /**
+             * Images
+             * @description Scored ones of which the seed is known.
+             */
+            images: number;
+        };
         /**
          * AgreementRow
          * @description How often people and a machine say the same about a placeholder's values; null: about all.
@@ -3058,6 +3090,11 @@ export interface components {
             seconds: number;
             /** Images */
             images: number;
+            /**
+             * Missing
+             * @description Further ones whose files are gone, though nobody threw them away.
+             */
+            missing: number;
             /** Known */
             known: number;
             /** Embedded */
@@ -3101,6 +3138,24 @@ export interface components {
             cascade: {
                 [key: string]: unknown;
             }[];
+            /** Thresholds */
+            thresholds: {
+                [key: string]: number;
+            };
+            /**
+             * Prompts
+             * @description Of `distinct` prompts `read` were, now or before; the others would take `seconds`, null: unknown.
+             */
+            prompts: {
+                [key: string]: unknown;
+            };
+            /**
+             * Aesthetic
+             * @description `head`, `mean`, `lowest`, `highest`; null without a head.
+             */
+            aesthetic: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * ScorerEntry
@@ -3122,6 +3177,43 @@ export interface components {
         Scorers: {
             /** Scorers */
             scorers: components["schemas"]["ScorerEntry"][];
+        };
+        /**
+         * ScoresAgainst
+         * @description A session held against another, pair by pair: images of the same seed and values.
+         */
+        ScoresAgainst: {
+            /** @description The other one: what came before. */
+            first: components["schemas"]["AgainstSession"];
+            second: components["schemas"]["AgainstSession"];
+            /** Scorer */
+            scorer: string;
+            /**
+             * Paired By
+             * @description Placeholders whose values are the same in a pair, beside the seed.
+             */
+            paired_by: string[];
+            /**
+             * Differs
+             * @description Placeholders of both that have no value in common.
+             */
+            differs: string[];
+            /**
+             * Overall
+             * @description `pairs`, rates with intervals, `only_first`, `only_second`, McNemar's `p`, `difference` from `low` to `high`, `needs` more pairs; `change`: better, worse, null while undecided.
+             */
+            overall: {
+                [key: string]: unknown;
+            };
+            /**
+             * Values
+             * @description The same of each value, with `p_adjusted` after Holm.
+             */
+            values: {
+                [key: string]: unknown;
+            }[];
+            /** Remarks */
+            remarks: string[];
         };
         /**
          * ScoringState
@@ -6690,6 +6782,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScoreReport"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_library_sessions_session_scores_against_other: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+                other: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoresAgainst"];
                 };
             };
             400: components["responses"]["Error400"];
