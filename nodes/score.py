@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from comfy_api.latest import io
@@ -90,7 +89,7 @@ class ScoreImage(io.ComfyNode):
             search_aliases=["clip score", "evaluate", "quality", "prompt alignment"],
             is_output_node=True,
             is_input_list=True,  # a node before it may give a list of images: they are one item's batch
-            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input(
                     "image", tooltip="The image as it is saved: put this node right before SDGen Session Save."
@@ -132,19 +131,12 @@ class ScoreImage(io.ComfyNode):
     ) -> io.NodeOutput:
         pictures = [picture for batch in image for picture in to_pictures(batch)]
         lines = [line.strip() for line in (values or [""])[0].splitlines() if line.strip()]
-        said = _look(scorer[0], pictures, lines, (item or [""])[0], cls.hidden.prompt or {})
+        token = (item or [""])[0]
+        said = scorers.look_typed(scorer[0], pictures, lines) if lines else scorers.look(scorer[0], pictures, token)
         text = "\n".join(image_text(one) for one in said) or "nothing is known of what this image should show"
         host.tell(str(cls.hidden.unique_id), text)
         report = json.dumps({"images": said}, ensure_ascii=False)
         return io.NodeOutput(image, mean_score(said), report, ui={"text": [text]})
-
-
-def _look(model: Any, pictures: Sequence[Any], lines: list[str], token: str, prompt: Any) -> list[dict[str, Any]]:
-    if lines:
-        return scorers.look_typed(model, pictures, lines)
-    if token:
-        return scorers.look(model, pictures, token)
-    return scorers.look_pinned(model, pictures, prompt)
 
 
 class ScoreSession(io.ComfyNode):

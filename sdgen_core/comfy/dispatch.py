@@ -29,7 +29,8 @@ def on_prompt(data: dict[str, Any]) -> dict[str, Any]:
     try:
         literals = pinned_literals(prompt[planners[0]]["inputs"].get("item")) if len(planners) == 1 else None
         if literals is not None:
-            return {**data, "prompt": compile_graph(prompt, planners[0]).child(literals)}
+            shown = f"{literals.get('session', '')}/{literals.get('index', '')}"
+            return {**data, "prompt": compile_graph(prompt, planners[0]).child(literals, shown=shown)}
     except SDGenError as error:
         log.warning("SDGen: %s", error)
     behind = {p: descendants(prompt, p) for p in planners}

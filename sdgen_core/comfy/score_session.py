@@ -123,7 +123,7 @@ def _raise(report: Mapping[str, Any]) -> None:
         if not said["placeholders"]:
             raise SDGenError(
                 "nothing-to-score",
-                f"session {said['name']} has no placeholders: nothing is known that its images should show",
+                f"session {said['name']} has no placeholders: its images were held against their prompts only",
                 hint="Score sessions that were made from a template with placeholders.",
             )
 

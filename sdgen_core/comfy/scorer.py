@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
 from ..scoring import models
-from ..sessions.compile import PLANNER, pinned_literals
+from ..scoring.backends import sources
 from ..sessions.items import parse_token
 from . import host
 
@@ -26,6 +26,7 @@ _LISTED, _PATIENCE, _AT_FIRST = 3.0, 0.1, 5.0
 _listed: tuple[float, list[models.ScorerModel]] | None = None
 _lister: threading.Thread | None = None
 
+VALUES_HINT = "Type what the image may show into 'values', one a line, the one it should show first."
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 DEVICES = ("default", "cpu")
 
@@ -65,12 +66,13 @@ def names() -> list[str]:
 
 
 def check(name: str) -> None:
-    """Raise ``scorer-missing`` with the nearest names, or ``scorer-wrong-kind`` for a file that is seen to be something else."""
-    problems = {one.name: one.problem for one in known()}
-    if problems.get(name):
-        raise SDGenError("scorer-wrong-kind", f"{name}: {problems[name]}")
-    if name not in problems:  # it has come just now, or is written in another way
+    """Raise ``scorer-missing`` with the nearest names, and what the header of the file says against it ("scorer-wrong-kind",
+    "scorer-bad-file")."""
+    there = {one.name: one for one in known()}
+    if name not in there:  # it has come just now, or is written in another way
         models.find(name, host.engine().scorer_folders())
+    elif there[name].problem:
+        sources.find(there[name].path)
 
 
 def stamp(name: str) -> str:
@@ -99,28 +101,23 @@ def load(name: str, precision: Precision, device: str) -> Scorer:
 
 
 def look(scorer: Scorer, images: Sequence[Image], token: str) -> list[dict[str, Any]]:
-    """Score the images of an attempt, see ``LiveScoring.look``; they are kept for the save node. Raises ``bad-graph``."""
-    session, indexes = parse_token(token)
-    return _look(scorer, images, session, indexes, token)
+    """Score the images of an attempt, see ``LiveScoring.look``; they are kept for the save node.
 
-
-def look_pinned(
-    scorer: Scorer, images: Sequence[Image], prompt: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """The same for a planner that is set to one item; nothing is kept. Empty when its session is on another machine.
-
-    Raises ``nothing-to-score`` when this prompt has no such planner."""
-    for node in prompt.values():
-        if node.get("class_type") == PLANNER and (item := pinned_literals(node["inputs"].get("item"))):
-            try:
-                return _look(scorer, images, str(item.get("session")), [int(item.get("index", -1))], "")
-            except SDGenError as error:
-                if error.code not in ("unknown-session", "unknown-item"):
-                    raise
-                return []
-    from ..scoring.live import VALUES_HINT
-
-    raise SDGenError("nothing-to-score", "this image is of no session, and no values are typed", hint=VALUES_HINT)
+    Of a planner that is set to one item (``session/index``) nothing is kept, and nothing is said when its session is on another machine.
+    Raises ``nothing-to-score`` without a token.
+    """
+    if not token:
+        raise SDGenError("nothing-to-score", "this image is of no session, and no values are typed", hint=VALUES_HINT)
+    if token.count("/") == 2:
+        session, indexes = parse_token(token)
+        return _look(scorer, images, session, indexes, token)
+    session, _, index = token.partition("/")
+    try:
+        return _look(scorer, images, session, [int(index)], "") if index.isdecimal() else []
+    except SDGenError as error:
+        if error.code not in ("unknown-session", "unknown-item"):
+            raise
+        return []
 
 
 def look_typed(scorer: Scorer, images: Sequence[Image], lines: Sequence[str]) -> list[dict[str, Any]]:

@@ -271,7 +271,9 @@ def against(backend: Backend, images: Sequence[Image], values: Sequence[str], se
     some = [n for n, value in enumerate(values) if described.words.values[value].phrases]
     if not some:
         reasons = ", ".join(f"{value!r} ({described.words.values[value].reason})" for value in values)
-        raise SDGenError("nothing-to-score", f"none of these can be seen in an image: {reasons}", hint=VALUES_HINT)
+        raise SDGenError(
+            "nothing-to-score", f"none of these can be seen in an image: {reasons}", hint="Type what can be seen."
+        )
     vectors = described.vectors[some]
     if len(some) == 1:
         vectors = np.concatenate([vectors, described.neutral[None]])
@@ -280,9 +282,6 @@ def against(backend: Backend, images: Sequence[Image], values: Sequence[str], se
     out = np.full((len(images), len(values)), np.nan)
     out[:, some] = (weights / weights.sum(1, keepdims=True))[:, : len(some)]
     return out
-
-
-VALUES_HINT = "Type what the image may show into 'values', one a line, the one it should show first."
 
 
 def _one(

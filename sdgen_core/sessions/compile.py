@@ -112,16 +112,17 @@ class CompiledGraph:
         """The planner's outputs that the graph reads."""
         return frozenset(output for _, _, output in self.slots)
 
-    def child(self, literals: Mapping[str, Any], token: str = "") -> Prompt:
+    def child(self, literals: Mapping[str, Any], token: str = "", *, shown: str = "") -> Prompt:
         """The API prompt of one item. ``literals``: planner output → value, and ``values``, name → text, for ``texts``;
-        ``token`` names the attempt to the save node, and to those that score.
+        ``token`` names the attempt to the save node, and to those that score; ``shown`` the item to the latter alone, when it is only
+        to be looked at.
 
         Only nodes with a slot are copied; the others are shared between children and must not be changed.
         """
         out = dict(self.nodes)
         fresh: set[str] = set()
         given = ((node_id, name, literals[output]) for node_id, name, output in self.slots)
-        told = ((node_id, "item", token) for node_id in (self.saver, *self.scorers))
+        told = [(self.saver, "item", token), *((node_id, "item", token or shown) for node_id in self.scorers)]
         for node_id, name, value in (*given, *self.filled(literals), *told):
             if node_id not in fresh:
                 fresh.add(node_id)

@@ -41,6 +41,8 @@ def test_nodes_that_score_are_told_the_item():
     child = compiled.child({"positive": "a cat", "seed": 7, "file_name": "a.png"}, token="s/3/1")
     assert child["12"]["inputs"]["item"] == child["9"]["inputs"]["item"] == "s/3/1"
     assert compiled.checkpoint == "m.safetensors"
+    shown = compiled.child({"positive": "a cat", "seed": 7, "file_name": "a.png"}, shown="s/3")
+    assert (shown["12"]["inputs"]["item"], shown["9"]["inputs"]["item"]) == ("s/3", "")
 
 
 def test_they_stand_in_the_way_of_no_batch():
