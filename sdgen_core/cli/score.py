@@ -362,11 +362,13 @@ def _print_against(found: dict[str, Any]) -> None:
 
 
 def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[Any]:
-    points = "-"
+    from ..scoring.page import points
+
+    change = "-"
     if row["difference"] is not None:
-        points = f"{100 * row['difference']:+.0f} ({100 * row['low']:+.0f} to {100 * row['high']:+.0f})"
+        change = f"{points(row['difference'])} ({points(row['low'])} to {points(row['high'])})"
     rates = (_percent(row["first_rate"]), _percent(row["second_rate"]))
-    return [what, value, f"{row['pairs']:,}", *rates, points, f"{p:.2g}", row["change"] or ""]
+    return [what, value, f"{row['pairs']:,}", *rates, change, f"{p:.2g}", row["change"] or ""]
 
 
 def _interval(rate: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ h1 { font-size: 22px; margin: 0; } h2 { font-size: 17px; margin: 32px 0 8px; } p
 .bar { display: flex; height: 14px; border-radius: 7px; overflow: hidden; margin: 12px 0 4px; background: var(--line); }
 .bar i { display: block; } .success { background: var(--good); } .partial { background: var(--soso); } .failed { background: var(--bad); }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
+td { max-width: 20rem; }
 .n { text-align: right; } td.n { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .interval { position: relative; height: 14px; min-width: 8rem; }
 .interval { background: linear-gradient(var(--line), var(--line)) center / 100% 1px no-repeat; }
@@ -64,7 +65,7 @@ def against_page(found: dict[str, Any]) -> str:
     paired = ", ".join(["seed", *found["paired_by"]])
     rows = [_pairs_row("images", "", overall, overall["p"])]
     rows += [_pairs_row(row["placeholder"], compared(row), row, row["p_adjusted"]) for row in found["values"]]
-    headings = ["", "value", "pairs", escape(first["name"]), escape(second["name"]), "only first", "only second"]
+    headings = ["", "value", "pairs", first["name"], second["name"], "only first", "only second"]
     parts = [
         f"<h1>{name}</h1>",
         f'<p class="dim">scored by {escape(found["scorer"])}; {overall["pairs"]:,} pairs by {escape(paired)}</p>',
@@ -84,6 +85,11 @@ def compared(row: dict[str, Any]) -> str:
     return " / ".join(texts)
 
 
+def points(share: float) -> str:
+    """A difference of shares in points of a hundred, with its sign."""
+    return f"{round(100 * share):+d}"
+
+
 def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[tuple[str, bool]]:
     return [
         (escape(what), False),
@@ -93,8 +99,8 @@ def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[tup
         (_percent(row["second_rate"]), True),
         (f"{row['only_first']:,}", True),
         (f"{row['only_second']:,}", True),
-        ("–" if row["difference"] is None else f"{100 * row['difference']:+.0f}", True),
-        (f"{100 * row['low']:+.0f} to {100 * row['high']:+.0f}", True),
+        ("–" if row["difference"] is None else points(row["difference"]), True),
+        (f"{points(row['low'])} to {points(row['high'])}", True),
         (f"{p:.2g}", True),
         (row["change"] or "", False),
     ]
