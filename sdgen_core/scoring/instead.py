@@ -44,10 +44,10 @@ class _Unknown(Exception):
 def looks_like(
     catalog: Catalog, folder: Path, identity: str, slug: str, scale: float, wording: Wording | None = None
 ) -> dict[int, dict[str, str]]:
-    """Image -> placeholder -> key of the value that an image looks most like, where it was asked for another one.
+    """Image -> placeholder -> key of the value that it looks most like, where it was asked for another one.
 
-    ``folder`` with embeddings, ``identity`` of the model, ``scale``: its temperature. Nothing where nothing is kept, or values have other words now. Raises
-    ``unknown-session``, and what the files of embeddings raise.
+    ``folder`` with embeddings, ``identity`` of the model, ``scale``: its temperature. Nothing where nothing is kept, or values have
+    other words now. Raises ``unknown-session``, and what the files of embeddings raise.
     """
     material, store = read(catalog, slug), EmbeddingStore(folder)
     width = _width(folder / identity / f"{safe_name(slug)}.emb")

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError
+from ..errors import SDGenError, shown
 from ..sessions.files import write_atomic
 from . import QUEUE
 from .instead import USUAL_SCALE, looks_like
@@ -322,7 +322,16 @@ class Jobs:
 
     def _fail(self, job: Job, error: SDGenError) -> None:
         with self._wake:
-            self._failed = [*self._failed, Failed(job.session, error.code, str(error), error.advice)][-_KEPT:]
+            one = Failed(job.session, error.code, self._without_folders(str(error)), error.hint)
+            self._failed = [*self._failed, one][-_KEPT:]
+
+    def _without_folders(self, text: str) -> str:
+        """A message with files as names in their folders: all who see the gallery read it, and where folders are is nobody's business."""
+        folders = {str(path) for path in (*self._folders, self._folder, *self._library.roots())}
+        for folder in sorted(folders, key=len, reverse=True):
+            for way in {folder, shown(folder)}:
+                text = text.replace(way + "/", "").replace(way + "\\", "")
+        return text
 
     def _tell(self) -> None:
         self._told = time.monotonic()

@@ -213,11 +213,11 @@ def demo_session(root: Path, count: int) -> None:
 class Served:
     """The server of a library, as ``sdgen gallery`` runs it."""
 
-    def __init__(self, folder: Path, *, watch: bool = False) -> None:
+    def __init__(self, folder: Path, *, watch: bool = False, scorers: Sequence[Path] = ()) -> None:
         self.root = folder / "sessions"
         self.root.mkdir()
         self.library = Library(folder / "catalog", [self.root])
-        self.watch = watch
+        self.watch, self.scorers = watch, scorers
         self._began = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
 
@@ -250,7 +250,7 @@ class Served:
         self._ended, self._loop = asyncio.Event(), asyncio.get_running_loop()
         listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        runner = web.AppRunner(create_app(self.library), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(create_app(self.library, scorers=self.scorers), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         self._began.set()

@@ -193,3 +193,27 @@ def test_classes_are_offered_behind_their_field(gallery, slug):
     assert {one["text"]: one["images"] for one in offered} == {
         "class:success": 8, "class:failed": 1, "class:none": 0, "class:partial": 0,
     }  # fmt: skip
+
+
+def test_a_scorer_that_will_not_do_is_named_without_its_folder(tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "torn.pt").write_bytes(b"nothing")
+    made = Gallery(tmp_path)
+    made.engine.scoring = Jobs(made.library, tmp_path / "scoring", [models])
+    try:
+        session(made.root / "20251120_100000-coats", ["Red", "Blue"])
+        Importer(made.catalog.index).run([made.root])
+        [(slug,)] = made.catalog.index.store.rows("SELECT slug FROM session")
+        made.ask("POST", "/sdgen/scoring", {"sessions": [slug], "scorer": "torn.pt"})
+        deadline = time.monotonic() + 60
+        while not (state := made.ask("GET", "/sdgen/scoring"))["failed"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        [failure] = state["failed"]
+        assert failure["error"] == "scorer-bad-file" and failure["message"].startswith("torn.pt: ")
+        assert failure["hint"] == "Copy or download the file again."
+        assert str(tmp_path) not in str([state, made.told])
+    finally:
+        made.engine.close()
+        made.close()
