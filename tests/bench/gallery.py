@@ -185,7 +185,15 @@ def scrolls(page: Page) -> None:
     grid = page.locator(".sdgen-grid")
     grid.hover()
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+
+    def came(event: dict[str, Any]) -> None:
+        """What the browser takes out of its own cache asks nobody."""
+        if not event["response"].get("fromDiskCache"):
+            asked.append(event["response"]["url"])
+
+    session.on("Network.responseReceived", came)
     for name, way in (("down", 1), ("back over the same", -1)):
         asked.clear()
         page.evaluate(WATCH)
@@ -197,6 +205,7 @@ def scrolls(page: Page) -> None:
         bars = {"p95_ms": 20.0, "longest_task_ms": 50.0, "cells": 200.0} | ({"thumbs_asked": 0.0} if way < 0 else {})
         report(f"scrolling by the wheel, {name}", at_most=bars, **seen, thumbs_asked=thumbs, requests=len(asked))
         page.wait_for_timeout(600)
+    session.detach()
 
 
 def sweeps(page: Page) -> None:

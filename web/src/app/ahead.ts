@@ -5,6 +5,7 @@
 
 import { readView } from './address'
 import { asking, type Card, idsRoute } from './api'
+import type { components } from './openapi'
 import type { Platform } from './platform'
 import { within } from './question'
 
@@ -33,5 +34,7 @@ export function askingAhead(platform: Platform): Platform {
 async function cardsOf(platform: Platform, found: Response): Promise<Card[]> {
   if (!found.ok) return []
   const ids = [...new Int32Array(await found.arrayBuffer()).subarray(0, CARDS)]
-  return ids.length ? (await (await platform.fetch('/sdgen/images/cards', asking({ ids }))).json()).images : []
+  if (!ids.length) return []
+  const answer = (await (await platform.fetch('/sdgen/images/cards', asking({ ids }))).json()) as components['schemas']['Cards']
+  return answer.images
 }
