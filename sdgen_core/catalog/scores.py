@@ -196,9 +196,9 @@ class ScoreStore:
         told: dict[int, set[tuple[str, str]]] = {}
         for row_id, name, key, *_ in self.values(others) if others else ():
             told.setdefault(row_id, set()).add((name, key))
-        for row_id, values in told.items():
+        for row_id, known in told.items():
             for own in (set(one.items()) for one in mine[others[row_id]]):
-                if own and (own <= values or values <= own):
+                if own and (own <= known or known <= own):
                     out.append(row_id)
                     break
         return out
