@@ -67,7 +67,7 @@ def test_generated_pictures_are_judged_as_the_pixel_reader_does(report: dict[str
     assert generated["verdicts_agree"] >= 0.95
     # the planted defects are there, and are seen by both
     assert generated["shape"]["reader_says_no"] >= 1
-    assert generated["shape"]["of_them_scorer_too"] >= generated["shape"]["reader_says_no"] / 2
+    assert generated["shape"]["of_them_scorer_too"] >= 0.8 * generated["shape"]["reader_says_no"]
 
 
 def test_captions_are_true_of_their_pictures_and_of_no_others(scorer: ModuleType, shapes: ModuleType) -> None:
