@@ -9,6 +9,13 @@ export type { ScoringState }
 /** The sessions that are to be scored: by name, or all that have an image which a query finds. */
 export type Scored = { sessions: readonly string[] } | { q: string }
 
+/** Take an answer of the server for what is now, unless events have come since it was asked: they are newer. */
+export async function take(question: Promise<ScoringState>): Promise<void> {
+  const before = scoring.now
+  const answer = await question
+  if (scoring.now === before) scoring.now = answer
+}
+
 export const scoring = shallowReactive({
   /** As the server told last; null as long as it told nothing. */
   now: null as ScoringState | null,
