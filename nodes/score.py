@@ -134,7 +134,8 @@ class ScoreImage(io.ComfyNode):
         token = (item or [""])[0]
         said = scorers.look_typed(scorer[0], pictures, lines) if lines else scorers.look(scorer[0], pictures, token)
         text = "\n".join(image_text(one) for one in said) or "nothing is known of what this image should show"
-        host.tell(str(cls.hidden.unique_id), text)
+        # of a session's prompt, which no page has queued, texts stay
+        (host.tell if token else host.tell_for_good)(str(cls.hidden.unique_id), text)
         report = json.dumps({"images": said}, ensure_ascii=False)
         return io.NodeOutput(image, mean_score(said), report, ui={"text": [text]})
 
@@ -197,7 +198,7 @@ class ScoreSession(io.ComfyNode):
         node = str(cls.hidden.unique_id)
         report = score_sessions(scorer, chosen(session), node, wait=wait, whole=session.strip().casefold() == ALL)
         success, mean, text = figures(report)
-        host.tell(node, text)
+        host.tell_for_good(node, text)
         return io.NodeOutput(
             success,
             mean,

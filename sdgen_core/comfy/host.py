@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sdgen")
 
+#: Seconds after a prompt's end until the page has put away what it showed of it.
+_AFTER_PROMPT = 0.5
+
 #: Seconds until the catalog looks into the folders: ComfyUI starts first.
 _LIBRARY_DELAY = 5.0
 
@@ -456,6 +459,21 @@ def check_cancelled() -> None:
 def tell(node: str, text: str) -> None:
     """Show a text on a node."""
     _prompt_server().send_progress_text(text, node, current_client())
+
+
+def tell_for_good(node: str, text: str) -> None:
+    """Show a text on a node, and again when its prompt has ended: newer pages take such texts away then."""
+    server, client = _prompt_server(), current_client()
+    prompt = getattr(server, "last_prompt_id", None)
+    tell(node, text)
+
+    def again() -> None:
+        while any(item[1] == prompt for item in list(server.prompt_queue.currently_running.values())):
+            time.sleep(0.2)
+        time.sleep(_AFTER_PROMPT)
+        server.send_progress_text(text, node, client)
+
+    threading.Thread(target=again, name="sdgen-text", daemon=True).start()
 
 
 def warn(node: str, texts: list[str]) -> None:
