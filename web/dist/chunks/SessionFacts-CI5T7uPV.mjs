@@ -1,1 +1,0 @@
-import{_ as o}from"./SessionFacts.vue_vue_type_script_setup_true_lang-DZNO3vIB.mjs";import"./style-WL1pshNG.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./prompt--NBZp_aZ.mjs";export{o as default};
