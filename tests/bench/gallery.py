@@ -167,6 +167,7 @@ def opened(browser: Browser, url: str) -> Page:
             page = browser.new_context(viewport=WINDOW).new_page()  # type: ignore[arg-type]
             page.add_init_script(f"{{ const SHOWN = {SHOWN};\n{ARRIVED} }}")
         page.goto("about:blank")
+        page.wait_for_timeout(500)  # the page before is gone for good
         page.goto(f"{url}#/images", wait_until="commit")
         page.wait_for_function("() => window.arrived?.all", timeout=60_000)
         came = page.evaluate("window.arrived")
