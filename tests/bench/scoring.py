@@ -8,6 +8,10 @@ run and in turns: a plain open_clip loop that loads, prepares and encodes one im
 ``cosine`` is how alike the vectors of both sides are. Where there is a CUDA device all use it, in half precision. Figures are the best
 of all rounds: on a machine that is shared the others say what else it did. ``cpu_ms`` is time of the processor for an image.
 
+Where the model itself runs on the processor, no order of the work makes it faster than all cores busy all the time:
+``possible_one_by_one`` is how much faster than the plain loop that would be, from the processor's time of the batched one. The bar of
+twice as fast is then cut to 95 % of it.
+
 ``SDGEN_BENCH_IMAGES`` says how many images (16), ``SDGEN_BENCH_ROUNDS`` how often each way (3), ``SDGEN_BENCH_BATCH`` the batch (8).
 """
 
@@ -108,8 +112,11 @@ def turns(ways: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, float]]:
     return {name: (min(wall for wall, _ in all), min(cpu for _, cpu in all)) for name, all in took.items()}
 
 
-def throughput(folder: Path, what: str, items: Items, plain: Plain, backend: Any, bar: float) -> None:
-    """``bar``: how much faster than one by one it has to be."""
+def throughput(
+    folder: Path, what: str, items: Items, plain: Plain, backend: Any, bar: float, slow_bar: float | None
+) -> None:
+    """How much faster than one by one it has to be: ``bar``, and ``slow_bar`` with one thread and an image a batch, each of which is
+    written by itself, as no plain loop does."""
     few, warm = items[:2], stored(folder, backend)
     expected = plain(few, 1)
     embed(few, backend, warm)
@@ -123,14 +130,16 @@ def throughput(folder: Path, what: str, items: Items, plain: Plain, backend: Any
             "ours, batch 1, one thread": lambda: embed(items, backend, stored(folder, backend), batch=1, threads=1),
         }
     )
-    (one, _), (batched, _), (ours, _), (slow, _) = best.values()
+    (one, _), (batched, cpu), (ours, _), (slow, _) = best.values()
+    possible = one * (os.cpu_count() or 1) / cpu if backend.device == "cpu" else float("inf")
+    figures = {"times_one_by_one": one / ours, "times_batched": batched / ours, "cosine": cosine}
     compared: dict[str, dict[str, float]] = {
-        "ours": {"times_one_by_one": one / ours, "times_batched": batched / ours, "cosine": cosine},
+        "ours": figures | ({"possible_one_by_one": possible} if backend.device == "cpu" else {}),
         "ours, batch 1, one thread": {"times_one_by_one": one / slow},
     }
     bars = {
-        "ours": {"times_one_by_one": bar, "times_batched": 1.0, "cosine": 0.999},
-        "ours, batch 1, one thread": {"times_one_by_one": 1.0},
+        "ours": {"times_one_by_one": min(bar, 0.95 * possible), "times_batched": 1.0, "cosine": 0.999},
+        **({"ours, batch 1, one thread": {"times_one_by_one": slow_bar}} if slow_bar else {}),
     }
     for name, (wall, cpu) in best.items():
         figures = {"images_per_s": len(items) / wall, "cpu_ms": 1e3 * cpu / len(items), **compared.get(name, {})}
@@ -199,7 +208,7 @@ def demo(folder: Path) -> None:
         return
     backend: Any = models.load(models.DEMO, [])
     plain = Plain(backend.model, backend.transform, backend.device, backend.dtype)
-    throughput(folder, "demo scorer", files(folder / "small", 4 * IMAGES, (256, 256)), plain, backend, 1.0)
+    throughput(folder, "demo scorer", files(folder / "small", 4 * IMAGES, (256, 256)), plain, backend, 1.0, None)
 
 
 def main() -> None:
@@ -218,7 +227,7 @@ def main() -> None:
             batch=BATCH,
         )
         images = files(folder / "images", IMAGES, SIZE)
-        throughput(folder, ARCHITECTURE, images, plain_loop(weights, backend.device), backend, 2.0)
+        throughput(folder, ARCHITECTURE, images, plain_loop(weights, backend.device), backend, 2.0, 1.0)
         overhead(folder, backend)
         demo(folder)
 
