@@ -25,6 +25,8 @@ CELL, LINE = 64, 2
 
 #: The demo session: one picture of each colour and shape.
 MAIN = "demo shapes"
+#: The image in it that was to be a purple star, of which the demo model knows nothing.
+STAR = 27
 #: Its seed sweep: three shapes on four seeds.
 SWEEP = "shapes on four seeds"
 #: Sessions with these things to see.

@@ -7,6 +7,8 @@ import json
 import os
 import random
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -25,6 +27,8 @@ from sdgen_core.server.app import create_app, listen
 from sdgen_core.sessions.metadata import encode_png, sdgen_chunk, sdgen_record
 
 PATIENCE_MS = 20_000
+#: What a scorer needs at most: it is loaded first.
+SCORED_MS = 120_000
 
 COLOURS = {"Red": "#d33", "Green": "#3a3", "Blue": "#36d"}
 SHAPES = ("Circle", "Square", "Triangle")
@@ -256,6 +260,24 @@ class Served:
         self._began.set()
         await self._ended.wait()
         await runner.cleanup()
+
+
+def ask(server: Served, path: str, body: Any = None) -> Any:
+    """What a route of the server answers."""
+    headers = {"Content-Type": "application/json", "X-SDGen": "1"}
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(server.url + path, data, headers), timeout=60) as answer:
+        return json.load(answer)
+
+
+def score(server: Served, session: str) -> None:
+    """Have the demo's scorer look at a session."""
+    ask(server, "/sdgen/scoring", {"sessions": [session], "scorer": "demo"})
+    deadline = time.monotonic() + SCORED_MS / 1000
+    while (state := ask(server, "/sdgen/scoring"))["running"] or state["waiting"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert not state["failed"]
 
 
 @contextmanager

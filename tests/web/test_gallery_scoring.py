@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import re
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from . import gallery
-from .gallery import DEMO, DEMO_BACKGROUNDS, DEMO_COLOURS, DEMO_SHAPES, Served, card, found, opened, press
+from .gallery import (
+    DEMO,
+    DEMO_BACKGROUNDS,
+    DEMO_COLOURS,
+    DEMO_SHAPES,
+    SCORED_MS,
+    Served,
+    ask,
+    card,
+    found,
+    opened,
+    press,
+)
 
 MIXED = "Mixture"
 IMAGES, WRONG, FAILED = 72, 12, 6
-#: What the scorer needs at most, in ms: it is loaded first.
-SCORED_MS = 120_000
 
 
 def mixed_session(root: Path, name: str = MIXED, session: str = "ghjkmnpqrs", day: int = 7) -> None:
@@ -44,14 +50,6 @@ def mixed_session(root: Path, name: str = MIXED, session: str = "ghjkmnpqrs", da
     writer.end()
 
 
-def ask(server: Served, path: str, body: Any = None) -> Any:
-    """What a route of the server answers."""
-    headers = {"Content-Type": "application/json", "X-SDGen": "1"}
-    data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(server.url + path, data, headers), timeout=60) as answer:
-        return json.load(answer)
-
-
 def number(server: Served, n: int) -> int:
     """The id of the image at this place in its session."""
     [(image,)] = server.rows(
@@ -69,12 +67,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         gallery.shapes(server.root)
         with server:
             [(slug,)] = server.rows("SELECT slug FROM session WHERE name=?", MIXED)
-            ask(server, "/sdgen/scoring", {"sessions": [slug], "scorer": "demo"})
-            deadline = time.monotonic() + SCORED_MS / 1000
-            while (state := ask(server, "/sdgen/scoring"))["running"] or state["waiting"]:
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-            assert not state["failed"]
+            gallery.score(server, slug)
             server.slug = slug  # type: ignore[attr-defined]
             yield server
             assert not ask(server, "/sdgen/images?q=is:judged")["total"], "a test has left verdicts behind"

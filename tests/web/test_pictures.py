@@ -150,13 +150,15 @@ def test_the_workflows_of_recipes_can_be_read(page: Page, web_comfy: ComfyServer
 
 @pytest.fixture(scope="module")
 def weeks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gallery.Served]:
-    """A server of the demo's library after some weeks."""
+    """A server of the demo's library after some weeks, one of whose sessions the demo's scorer has looked at."""
     with gallery.built_page():
         server = gallery.Served(tmp_path_factory.mktemp("weeks"))
         demo.library(server.root)
         server.scan()
         demo.judge(server.library)
         with server:
+            [(slug,)] = server.rows("SELECT slug FROM session WHERE name=?", demo.MAIN)
+            gallery.score(server, slug)
             yield server
 
 
@@ -170,6 +172,7 @@ SCREENS = {
         ".sdgen-pair img",
     ),
     "statistics": ("/statistics?table=values", ".sdgen-stats"),
+    "scores": ("/images?session={session}&image={image}", ".sdgen-machine li"),
 }
 
 
@@ -180,11 +183,15 @@ def test_the_gallery_can_be_read(browser: Browser, weeks: gallery.Served, screen
     without a way to read it; no control lies under another."""
     slugs = dict(weeks.rows("SELECT name, slug FROM session"))
     address, there = SCREENS[screen]
-    address = address.format(session=slugs[demo.MAIN], sweep=slugs[demo.SWEEP])
+    where = "image JOIN session ON session.id = session WHERE slug=? AND number=?"
+    [(image,)] = weeks.rows(f"SELECT image.id FROM {where}", slugs[demo.MAIN], demo.STAR)
+    address = address.format(session=slugs[demo.MAIN], sweep=slugs[demo.SWEEP], image=image)
     looks: dict[str, Any] = {"viewport": {"width": size[0], "height": size[1]}, "color_scheme": "dark"}
     if size[0] < 500:
         looks |= {"has_touch": True, "is_mobile": True}
     with gallery.opened(browser, weeks.url, address, **looks) as page:
+        if screen == "scores" and size[0] < 500:
+            page.get_by_role("button", name="Details").click()
         expect(page.locator(there).first).to_be_visible(timeout=gallery.PATIENCE_MS)
         expect(page.locator(".sdgen-spinner")).to_have_count(0)
         for scheme in ("light", "dark"):
