@@ -80,6 +80,8 @@ def paths(images):
         ("GET", "/sdgen/scoring", None),
         ("POST", "/sdgen/scoring/cancel", {}),
         ("GET", "/sdgen/scoring/agreement", None),
+        ("GET", "/sdgen/scoring/values", None),
+        ("GET", f"/sdgen/images/{images[0]}/scores", None),
         ("GET", "/sdgen/scoring/failed", None),
         ("POST", "/sdgen/scoring/failed", {"q": "Hair:Red"}),
         ("GET", "/sdgen/import", None),
@@ -108,7 +110,8 @@ def test_every_route_answers_as_the_document_says(start):
     table = {(route.method, route.path) for route in gallery.ROUTES}
     elsewhere = {(route.method, route.path) for route in gallery_export.ROUTES}
     elsewhere |= {("GET", "/sdgen/compare"), ("POST", "/sdgen/compare/queue")}
-    elsewhere |= {("POST", "/sdgen/scoring"), ("GET", "/sdgen/library/sessions/{session}/scores")}
+    scores = "/sdgen/library/sessions/{session}/scores"
+    elsewhere |= {("POST", "/sdgen/scoring"), ("GET", scores), ("GET", f"{scores}/against/{{other}}")}
     assert table - met == {("GET", path) for path in FILES} | elsewhere
 
 

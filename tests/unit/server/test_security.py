@@ -211,6 +211,7 @@ def test_reading_changes_nothing(start):
     parts = {
         "id": image,
         "session": "one",
+        "other": "two",
         "slug": slug,
         "key": key,
         "size": 256,
