@@ -44,7 +44,7 @@ class Library:
     - ``images`` ``{"added": [id], "changed": [id], "session": slug or None}``
     - ``sessions`` ``{"sessions": [slug]}``
     - ``import`` as :meth:`progress`
-    - ``scoring`` as ``scoring.jobs.Jobs.state``
+    - ``scoring`` as ``scoring.jobs.Jobs.state``, without the slugs that wait
     """
 
     def __init__(

@@ -53,6 +53,7 @@ class Failed:
     """A session that could not be scored."""
 
     session: str
+    name: str
     error: str
     message: str
     hint: str
@@ -60,7 +61,8 @@ class Failed:
 
 class Jobs:
     """The queue of a library. ``busy`` says whether ComfyUI renders, ``folders`` are those with scorers, ``folder`` is where embeddings,
-    reports and the queue are kept. Told is the kind "scoring" with what ``state`` gives, and "images" for those that have other scores.
+    reports and the queue are kept. Told is the kind "scoring" with what ``state`` gives, without the slugs that wait: they are many, and
+    it is told often; and "images" for those that have other scores.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Jobs:
         self._wake = threading.Condition()
         self._waiting: list[Job] = []
         self._now: Job | None = None
+        self._name = ""  # of the session that is scored now
         self._progress: Progress | None = None
         self._failed: list[Failed] = []
         self._cancelled = self._stopping = self._held = self._put_back = False
@@ -153,19 +156,26 @@ class Jobs:
         return self.state()
 
     def state(self) -> dict[str, Any]:
-        """``running`` (slug or None), ``scorer``, ``done`` of ``total`` images, ``per_second``, ``left`` (s), ``held`` (ComfyUI renders),
-        ``waiting`` slugs, ``failed`` sessions of late."""
+        """``running`` (slug or None) and its ``name``, ``scorer``, ``done`` of ``total`` images, ``per_second``, ``left`` (s), ``held``
+        (ComfyUI renders), how many sessions wait (``waits``) and which (``waiting`` slugs), ``failed`` sessions of late."""
+        with self._wake:
+            return {**self._told_state(), "waiting": [job.session for job in self._waiting]}
+
+    def _told_state(self) -> dict[str, Any]:
+        """``state`` without the slugs that wait."""
         with self._wake:
             now, progress = self._now, self._progress
             return {
                 "running": now.session if now else None,
+                "name": self._name if now else None,
                 "scorer": now.scorer if now else None,
                 "done": progress.done if progress else 0,
                 "total": progress.total if progress else 0,
                 "per_second": progress.per_second if progress else 0.0,
                 "left": progress.left if progress else None,
                 "held": self._held,
-                "waiting": [job.session for job in self._waiting],
+                "waits": len(self._waiting),
+                "waiting": [],
                 "failed": [asdict(one) for one in self._failed],
             }
 
@@ -271,6 +281,7 @@ class Jobs:
             if self._stopping:
                 return None
             self._now, self._cancelled, self._put_back = self._waiting.pop(0), False, False
+            self._name = self._name_of(self._now.session)
             self._tell()
             return self._now
 
@@ -322,8 +333,17 @@ class Jobs:
 
     def _fail(self, job: Job, error: SDGenError) -> None:
         with self._wake:
-            one = Failed(job.session, error.code, self._without_folders(str(error)), error.hint)
+            said = error.code, self._without_folders(str(error)), error.hint
+            one = Failed(job.session, self._name_of(job.session), *said)
             self._failed = [*self._failed, one][-_KEPT:]
+
+    def _name_of(self, slug: str) -> str:
+        """What people call a session; its slug where it is gone."""
+        from .material import session_of
+
+        with contextlib.suppress(Exception):  # a name is no reason to end the work
+            return session_of(self._library.catalog, slug)[1] or slug
+        return slug
 
     def _without_folders(self, text: str) -> str:
         """A message with files as names in their folders: all who see the gallery read it, and where folders are is nobody's business."""
@@ -335,4 +355,4 @@ class Jobs:
 
     def _tell(self) -> None:
         self._told = time.monotonic()
-        self._library.tell("scoring", **self.state())
+        self._library.tell("scoring", **self._told_state())

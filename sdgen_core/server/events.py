@@ -14,7 +14,7 @@ import json
 import secrets
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Events that are remembered for those who come back.
 KEPT = 1000
+#: Kinds that say how things are now: of those only the last is remembered.
+LAST_COUNTS = frozenset({"scoring"})
 #: Events that wait for a reader at most.
 WAITING = 256
 #: Seconds of silence after which a line says that the connection lives.
@@ -76,7 +78,9 @@ class Hub:
         self._lock = threading.Lock()
         self._run = secrets.token_hex(4)  # numbers begin anew with the process
         self._number = 0
-        self._kept: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._last: dict[str, int] = {}  # of the kinds of which only the last counts
+        self._forgotten = 0  # the highest number that those who come back may have missed
         self._readers: set[_Reader] = set()
         self._closed = False
 
@@ -93,7 +97,12 @@ class Hub:
                 return
             self._number += 1
             message = self._message(kind, text)
-            self._kept.append((self._number, message))
+            if kind in LAST_COUNTS:
+                self._kept.pop(self._last.get(kind, 0), None)
+                self._last[kind] = self._number
+            self._kept[self._number] = message
+            if len(self._kept) > KEPT:
+                self._forgotten, _ = self._kept.popitem(last=False)
             reload = self._message("reload", "{}")
             for reader in self._readers:
                 with contextlib.suppress(RuntimeError):  # its loop has ended
@@ -159,10 +168,9 @@ class Hub:
         if not last:
             return []
         run, _, number = last.partition("-")
-        first = self._kept[0][0] if self._kept else self._number + 1
-        if run != self._run or not number.isdecimal() or not first - 1 <= int(number) <= self._number:
+        if run != self._run or not number.isdecimal() or not self._forgotten <= int(number) <= self._number:
             return [self._message("reload", "{}")]
-        return [message for n, message in self._kept if n > int(number)]
+        return [message for n, message in self._kept.items() if n > int(number)]
 
 
 #: The stream in the OpenAPI document.

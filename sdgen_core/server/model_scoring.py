@@ -45,6 +45,7 @@ class ScoreFailed(Answer):
     """A session that could not be scored."""
 
     session: str
+    name: str = Field(description="What people call it; its slug where it is gone.")
     error: str
     message: str
     hint: str
@@ -54,13 +55,15 @@ class ScoringState(Answer):
     """What is being scored, and what waits."""
 
     running: str | None = Field(description="The session's slug.")
+    name: str | None = Field(description="What people call that session.")
     scorer: str | None
     done: int = Field(description="Images of it that were seen, or could not be.")
     total: int
     per_second: float
     left: float | None = Field(description="Seconds.")
     held: bool = Field(description="Whether it waits because ComfyUI renders.")
-    waiting: list[str]
+    waits: int = Field(description="How many sessions wait.")
+    waiting: list[str] = Field(description="Their slugs; empty in the events of kind `scoring`.")
     failed: list[ScoreFailed]
 
 

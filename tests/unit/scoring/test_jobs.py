@@ -85,6 +85,9 @@ def test_sessions_are_scored_one_behind_the_other(library, slugs, made):
     assert len(state["waiting"]) + (state["running"] is not None) == 3
     until(backend.reached.is_set)
     assert jobs.state()["running"] == slugs[0] and jobs.state()["waiting"] == slugs[1:]
+    assert (jobs.state()["name"], jobs.state()["waits"]) == ("a", 2)
+    [told] = [data for kind, data in library.told if kind == "scoring" and data["running"] == slugs[0]]
+    assert (told["name"], told["waits"], told["waiting"]) == ("a", 2, [])  # of many, the slugs would be long
     assert jobs.order([slugs[0], slugs[2]], "demo")["waiting"] == slugs[1:]  # nothing is done twice
     backend.open.set()
     idle(jobs)
@@ -156,6 +159,7 @@ def test_what_fails_is_said_and_the_others_are_scored(library, slugs, made):
     idle(jobs)
     failed = {one["session"]: one["error"] for one in jobs.state()["failed"]}
     assert failed == {slugs[1]: "scorer-out-of-memory", slugs[2]: "scorer-failed"}
+    assert [one["name"] for one in jobs.state()["failed"]] == ["b", "c"]
     assert jobs.report(slugs[0])["images"] == 6
     broken.clear()
     jobs.order(slugs[1:], "demo")

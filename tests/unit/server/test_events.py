@@ -99,6 +99,22 @@ def test_what_was_missed_comes_first(start):
         assert json.loads(next(stream.events())["data"]) == {"n": 3}
 
 
+def test_of_how_far_scoring_is_only_the_last_word_is_kept(start):
+    running = start()
+    with Stream(running) as stream:
+        stream.head()
+        first = next(stream.blocks())["id"]
+    for n in range(2 * KEPT):
+        running.hub.send("scoring", {"n": n})
+    running.hub.send("images", {"n": -1})
+    running.hub.send("scoring", {"n": -2})
+    with Stream(running, last=first) as stream:
+        stream.head()
+        events = stream.events()
+        told = [(event["event"], json.loads(event["data"])) for event in (next(events), next(events))]
+        assert told == [("images", {"n": -1}), ("scoring", {"n": -2})]
+
+
 @pytest.mark.parametrize("last", ["0-0", "nonsense", "{run}-99999999", "{run}--1", "{run}-x", "{run}-0"])
 def test_who_was_away_too_long_reads_all_anew(start, last):
     running = start()

@@ -3061,6 +3061,11 @@ export interface components {
         ScoreFailed: {
             /** Session */
             session: string;
+            /**
+             * Name
+             * @description What people call it; its slug where it is gone.
+             */
+            name: string;
             /** Error */
             error: string;
             /** Message */
@@ -3225,6 +3230,11 @@ export interface components {
              * @description The session's slug.
              */
             running: string | null;
+            /**
+             * Name
+             * @description What people call that session.
+             */
+            name: string | null;
             /** Scorer */
             scorer: string | null;
             /**
@@ -3246,7 +3256,15 @@ export interface components {
              * @description Whether it waits because ComfyUI renders.
              */
             held: boolean;
-            /** Waiting */
+            /**
+             * Waits
+             * @description How many sessions wait.
+             */
+            waits: number;
+            /**
+             * Waiting
+             * @description Their slugs; empty in the events of kind `scoring`.
+             */
             waiting: string[];
             /** Failed */
             failed: components["schemas"]["ScoreFailed"][];
