@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalog.library import Library
 from ..errors import SDGenError, shown
-from ..scoring import QUEUE
+from ..scoring import QUEUE, waits
 from ..sessions.items import Host
 from ..sessions.ledger import Ledger
 from ..sessions.parameters import files_called
@@ -42,7 +42,7 @@ log = logging.getLogger("sdgen")
 #: Seconds after a prompt's end until the page has put away what it showed of it.
 _AFTER_PROMPT = 0.5
 
-#: Seconds until the catalog looks into the folders: ComfyUI starts first.
+#: Seconds until the catalog looks into the folders, and sessions are scored that wait: ComfyUI starts first.
 _LIBRARY_DELAY = 5.0
 
 PACK = Path(__file__).resolve().parents[2]
@@ -56,6 +56,8 @@ class Engine:
         self.settings = Settings.load(user_dir / "settings.json")
         self.templates = Listings(TemplateLibrary(self.settings.template_roots(user_dir, PACK)))
         self._claim = _claim(user_dir)
+        self._jobs: Jobs | None = None
+        self._making = threading.Lock()
         self.sessions = Sessions(
             Ledger(user_dir / "ledger.db"),
             self.settings.output_folder(output_directory()),
@@ -82,13 +84,18 @@ class Engine:
         self.library.heard.append(lambda kind, data: _prompt_server().send_sync(f"sdgen.{kind}", data, None))
         self.library.follow(self.sessions)
 
-    @functools.cached_property
+    @property
     def scoring(self) -> Jobs:
-        """The scoring of sessions behind, made when it is first asked for: ComfyUI's start does not wait for it."""
+        """The scoring of sessions behind, made when it is first asked for, in whatever thread: ComfyUI's start does not wait for it."""
         from ..scoring.jobs import Jobs
 
-        folders = self.scorer_folders()
-        return Jobs(self.library, self.scoring_folder, folders, busy=rendering, settings=self.scoring_settings)
+        with self._making:
+            if self._jobs is None:
+                folders = self.scorer_folders()
+                self._jobs = Jobs(
+                    self.library, self.scoring_folder, folders, busy=rendering, settings=self.scoring_settings
+                )
+            return self._jobs
 
     @functools.cached_property
     def live(self) -> LiveScoring:
@@ -144,16 +151,26 @@ class Engine:
         with contextlib.suppress(OSError):  # the catalog looks into it, and there may be no session yet
             self.sessions.root.mkdir(parents=True, exist_ok=True)
         self.library.start(_LIBRARY_DELAY)
-        if (self.scoring_folder / QUEUE).is_file():
-            self.scoring.start()
+        self._score_later()
 
     def stop(self) -> None:
         """At ComfyUI's end: write the manifests that are behind. Nothing depends on it; a kill loses nothing."""
         self.feeder.stop()
         self.sessions.close()
-        if "scoring" in vars(self):
-            self.scoring.stop()
+        self._end_scoring()
         self.library.stop()
+
+    def _score_later(self) -> None:
+        """Go on with the scoring that waits, if there is any, when ComfyUI has started."""
+        self._later = threading.Timer(_LIBRARY_DELAY, lambda: self.scoring.start())
+        self._later.daemon = True
+        if waits(self.scoring_folder / QUEUE):
+            self._later.start()
+
+    def _end_scoring(self) -> None:
+        self._later.cancel()
+        if self._jobs is not None:
+            self._jobs.stop()
 
 
 class StatusLine:

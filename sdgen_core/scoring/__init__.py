@@ -4,5 +4,15 @@ Similarities come from a model that was never told what people think; ``calibrat
 verdicts where there are some, and without where there are none.
 """
 
-#: In the folder of scores: which sessions wait to be scored.
-QUEUE = "queue.json"
+import contextlib
+from pathlib import Path
+
+#: In the folder of scores: which sessions wait to be scored by ComfyUI, and by the gallery's own server. Both may run on one catalog.
+QUEUE, GALLERY_QUEUE = "queue.json", "queue-gallery.json"
+
+
+def waits(queue: Path) -> bool:
+    """Whether something is in a queue that was written down. Quick: nothing is imported for it."""
+    with contextlib.suppress(OSError):
+        return queue.stat().st_size > len("[]")
+    return False

@@ -20,7 +20,7 @@ from ..errors import SDGenError, shown
 from ..sessions.files import write_atomic
 from . import QUEUE
 from .instead import USUAL_SCALE, looks_like
-from .models import ScorerModel, available, load
+from .models import ScorerModel, available, find, load
 from .service import Scoring
 from .settings import ScoringSettings
 
@@ -61,8 +61,8 @@ class Failed:
 
 class Jobs:
     """The queue of a library. ``busy`` says whether ComfyUI renders, ``folders`` are those with scorers, ``folder`` is where embeddings,
-    reports and the queue are kept. Told is the kind "scoring" with what ``state`` gives, without the slugs that wait: they are many, and
-    it is told often; and "images" for those that have other scores.
+    reports and the queue, the file ``queue``, are kept. Told is the kind "scoring" with what ``state`` gives, without the slugs that wait:
+    they are many, and it is told often; and "images" for those that have other scores.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Jobs:
         folder: Path,
         folders: Sequence[Path],
         *,
+        queue: str = QUEUE,
         busy: Callable[[], bool] = lambda: False,
         settings: Callable[[], ScoringSettings] | None = None,
         loaded: Callable[[str], Backend] | None = None,
@@ -79,7 +80,9 @@ class Jobs:
         self._library, self._folder, self._folders, self._busy = library, folder, tuple(folders), busy
         self._loaded = loaded or (lambda name: load(name, self._folders, memory=folder / "models.json"))
         self._wake = threading.Condition()
-        self._waiting: list[Job] = []
+        self._file = folder / queue
+        self._taken_up = False
+        self._waiting: dict[Job, None] = {}  # in their order
         self._now: Job | None = None
         self._name = ""  # of the session that is scored now
         self._progress: Progress | None = None
@@ -96,9 +99,8 @@ class Jobs:
         return available(self._folders)
 
     def start(self) -> None:
-        """Go on with what was waiting when the program ended."""
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            self._add(Job(**one) for one in json.loads(self._file.read_text(encoding="utf-8")))
+        """Go on with what was waiting when the program ended. What else adds to the queue does so too."""
+        self._add(())
 
     def order(self, sessions: Iterable[str], scorer: str) -> dict[str, Any]:
         """Have sessions scored, behind those that wait already; gives ``state``. Raises ``unknown-session`` and ``scorer-missing`` before
@@ -120,15 +122,17 @@ class Jobs:
         ``look(state, left)`` is called some times a second with how many sessions are left, in the caller's thread; it ends the work by
         giving False, or by raising. When this returns nobody uses ``backend`` any more. Raises ``unknown-session``.
         """
-        wanted = self._wanted(sessions, scorer)
+        jobs = self._wanted(sessions, scorer)
+        wanted = frozenset(jobs)
         begun = int(time.time() * 1000)
         with self._wake:
-            self._attended = frozenset(wanted), backend
+            self._take_up()
+            self._attended = wanted, backend
             others = [job for job in self._waiting if job not in wanted]
             if self._now is not None and self._now not in wanted:
                 others.insert(0, self._now)
                 self._put_back = True
-            self._waiting = [*(job for job in wanted if job != self._now), *others]
+            self._waiting = dict.fromkeys([*(job for job in jobs if job != self._now), *others])
             self._failed = [one for one in self._failed if Job(one.session, scorer) not in wanted]
             self._add(())
         try:
@@ -137,22 +141,22 @@ class Jobs:
                     self._wake.wait(_ATTEND)
         finally:
             with self._wake:
-                self._waiting = [job for job in self._waiting if job not in wanted]
+                self._waiting = {job: None for job in self._waiting if job not in wanted}
                 self._cancelled = self._cancelled or self._now in wanted
                 self._add(())
                 while self._now in wanted and not self._stopping:
                     self._wake.wait(_ATTEND)
                 self._attended = frozenset(), None
-        return {job.session: self._outcome(job, begun) for job in wanted}
+        return {job.session: self._outcome(job, begun) for job in jobs}
 
     def cancel(self, session: str | None = None) -> dict[str, Any]:
         """Leave out a session, also while it is scored; without one, all. What was seen of it is kept."""
         with self._wake:
-            self._waiting = [job for job in self._waiting if session is not None and job.session != session]
+            self._take_up()
+            self._waiting = {job: None for job in self._waiting if session is not None and job.session != session}
             if self._now and session in (None, self._now.session):
                 self._cancelled = True
-            self._write()
-            self._wake.notify_all()
+            self._add(())
         return self.state()
 
     def state(self) -> dict[str, Any]:
@@ -208,10 +212,6 @@ class Jobs:
 
     # ---- the queue -----------------------------------------------------------------------------------------------------------
 
-    @property
-    def _file(self) -> Path:
-        return self._folder / QUEUE
-
     def _wanted(self, sessions: Iterable[str], scorer: str) -> list[Job]:
         from .material import session_of
 
@@ -220,7 +220,7 @@ class Jobs:
             session_of(self._library.catalog, job.session)
         return wanted
 
-    def _left(self, jobs: Sequence[Job]) -> int:
+    def _left(self, jobs: Iterable[Job]) -> int:
         with self._wake:
             there = {*self._waiting, self._now} if not self._stopping else set()
             return sum(job in there for job in jobs)
@@ -236,15 +236,30 @@ class Jobs:
         return Scoring(self._library.catalog, self._library.file, self._folder, self._settings())
 
     def _check(self, scorer: str) -> None:
-        problems = {one.name: one.problem for one in self.scorers()}
-        if problems.get(scorer):
-            raise SDGenError("scorer-missing", f"{scorer}: {problems[scorer]}")
+        try:
+            path, _ = find(scorer, self._folders)
+        except SDGenError as error:
+            said = self._without_folders(error.message), self._without_folders(error.hint)
+            raise SDGenError(error.code, said[0], nearest=error.nearest, hint=said[1]) from error
+        problem = next((one.problem for one in self.scorers() if one.path == path), "")
+        if problem:
+            raise SDGenError("scorer-missing", f"{scorer}: {self._without_folders(problem)}")
+
+    def _take_up(self) -> None:
+        """Put what was waiting when the program ended before all else, once: the first writing would forget it."""
+        if self._taken_up:
+            return
+        self._taken_up = True
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            written = json.loads(self._file.read_text(encoding="utf-8"))
+            self._waiting = dict.fromkeys([*(Job(**one) for one in written), *self._waiting])
 
     def _add(self, jobs: Iterable[Job]) -> None:
         with self._wake:
+            self._take_up()
             for job in jobs:
                 if job not in self._waiting and (job != self._now or self._cancelled):
-                    self._waiting.append(job)
+                    self._waiting[job] = None
                     self._failed = [one for one in self._failed if one.session != job.session]
             self._write()
             if self._waiting and self._thread is None and not self._stopping:
@@ -280,7 +295,8 @@ class Jobs:
             self._wake.wait_for(lambda: self._stopping or self._waiting)
             if self._stopping:
                 return None
-            self._now, self._cancelled, self._put_back = self._waiting.pop(0), False, False
+            self._now, self._cancelled, self._put_back = next(iter(self._waiting)), False, False
+            del self._waiting[self._now]
             self._name = self._name_of(self._now.session)
             self._tell()
             return self._now
@@ -333,7 +349,7 @@ class Jobs:
 
     def _fail(self, job: Job, error: SDGenError) -> None:
         with self._wake:
-            said = error.code, self._without_folders(str(error)), error.hint
+            said = error.code, self._without_folders(str(error)), self._without_folders(error.hint)
             one = Failed(job.session, self._name_of(job.session), *said)
             self._failed = [*self._failed, one][-_KEPT:]
 
@@ -346,11 +362,12 @@ class Jobs:
         return slug
 
     def _without_folders(self, text: str) -> str:
-        """A message with files as names in their folders: all who see the gallery read it, and where folders are is nobody's business."""
-        folders = {str(path) for path in (*self._folders, self._folder, *self._library.roots())}
-        for folder in sorted(folders, key=len, reverse=True):
-            for way in {folder, shown(folder)}:
-                text = text.replace(way + "/", "").replace(way + "\\", "")
+        """A message with files as names in their folders, and folders as their names: all who see the gallery read it, and where folders
+        are is nobody's business."""
+        folders = {path for path in (*self._folders, self._folder, *self._library.roots()) if path.name}
+        for folder in sorted(folders, key=lambda path: len(str(path)), reverse=True):
+            for way in {str(folder), shown(folder)}:
+                text = text.replace(way + "/", "").replace(way + "\\", "").replace(way, folder.name)
         return text
 
     def _tell(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import SDGenError
+from ..scoring import GALLERY_QUEUE, waits
 from .answers import Answer, error_answer, takes_gzip
 from .endpoint import Endpoints
 from .events import Hub
@@ -70,7 +71,13 @@ class Alone:
     def scoring(self) -> Jobs:
         from ..scoring.jobs import Jobs
 
-        return Jobs(self.library, self.library.folder / "scoring", self._scorers, settings=self._scoring)
+        folder = self.library.folder / "scoring"
+        return Jobs(self.library, folder, self._scorers, queue=GALLERY_QUEUE, settings=self._scoring)
+
+    def begin(self) -> None:
+        """Go on with the scoring that was not ended the last time."""
+        if waits(self.library.folder / "scoring" / GALLERY_QUEUE):
+            self.scoring.start()
 
     def close(self) -> None:
         """End the work behind that was begun here."""
@@ -124,6 +131,9 @@ def create_app(
         name, packs = request.match_info["name"], takes_gzip(request)
         return await endpoints.answered(request, lambda: _found(page_file(name, packs) if name else None, request.path))
 
+    async def begin(app: web.Application) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, engine.begin)
+
     async def shut_down(app: web.Application) -> None:
         events.close()
 
@@ -140,6 +150,7 @@ def create_app(
     table.get("/sdgen/events", allow_head=False)(stream)
     add(table, endpoints)
     app.add_routes(table)
+    app.on_startup.append(begin)
     app.on_shutdown.append(shut_down)
     app.on_cleanup.append(clean_up)
     return app

@@ -11,7 +11,8 @@ import pytest
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.errors import SDGenError
-from sdgen_core.scoring.jobs import Jobs
+from sdgen_core.scoring import GALLERY_QUEUE, QUEUE, waits
+from sdgen_core.scoring.jobs import Job, Jobs
 
 from .colours import SeesColours, session
 
@@ -186,3 +187,74 @@ def test_it_goes_on_after_a_restart(slugs, made, tmp_path):
     assert backend.images == 18 and again.report(slugs[2])["images"] == 6
     (tmp_path / "scoring" / "queue.json").write_text("torn", encoding="utf-8")
     made(backend).start()  # a queue that cannot be read is none
+
+
+def test_two_programs_on_one_catalog_keep_their_own_queues(slugs, made, tmp_path):
+    folder = tmp_path / "scoring"
+    comfyui, gallery = Gated(), Gated()
+    one, other = made(comfyui), made(gallery, queue=GALLERY_QUEUE)
+    one.order(slugs[:2], "demo")
+    other.order(slugs[2:], "demo")
+    until(lambda: comfyui.reached.is_set() and gallery.reached.is_set())
+    written = {
+        name: [job["session"] for job in json.loads((folder / name).read_text())] for name in (QUEUE, GALLERY_QUEUE)
+    }
+    assert written == {QUEUE: slugs[:2], GALLERY_QUEUE: slugs[2:]}
+    assert waits(folder / QUEUE) and waits(folder / GALLERY_QUEUE)
+    comfyui.open.set()
+    gallery.open.set()
+    idle(one)
+    idle(other)
+    until(lambda: not waits(folder / QUEUE))
+    assert not waits(folder / "none.json")
+
+
+@pytest.mark.parametrize("how", ["order", "attend", "cancel"])
+def test_what_waited_is_not_forgotten_by_what_comes_before_it_is_gone_on_with(how, slugs, made, tmp_path):
+    (tmp_path / "scoring").mkdir()
+    old = [{"session": slug, "scorer": "demo"} for slug in slugs[1:]]
+    (tmp_path / "scoring" / QUEUE).write_text(json.dumps(old), encoding="utf-8")
+    backend = SeesColours()
+    jobs = made(backend)
+    if how == "order":
+        jobs.order(slugs[:1], "demo")
+    elif how == "attend":
+        jobs.attend(slugs[:1], "demo", backend, lambda *_: True)
+    else:
+        jobs.cancel(slugs[0])
+    idle(jobs)
+    assert [jobs.report(slug)["images"] for slug in slugs[1:]] == [6, 6]
+
+
+def test_very_many_wait_and_are_added_in_no_time(slugs, made):
+    backend = Gated()
+    jobs = made(backend)
+    jobs.order(slugs[:1], "demo")
+    until(backend.reached.is_set)
+    begun = time.perf_counter()
+    jobs._add(Job(f"s{n}", "demo") for n in range(20_000))
+    jobs._add(Job(f"s{n}", "demo") for n in range(20_000))
+    assert time.perf_counter() - begun < 2  # compared one by one: minutes
+    assert jobs.state()["waits"] == 20_000
+    jobs.cancel()
+    backend.open.set()
+
+
+def test_a_scorer_that_nobody_knows_is_refused_and_folders_are_not_told(slugs, library, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "ViT-B-32.pt").write_bytes(b"nothing")
+    jobs = Jobs(library, tmp_path / "scoring", [models])
+    with pytest.raises(SDGenError) as caught:
+        jobs.order(slugs, "ViT-B-23.pt")
+    said = caught.value
+    assert (said.code, said.nearest) == ("scorer-missing", ["ViT-B-32.pt"])
+    assert str(tmp_path) not in f"{said} {said.hint}" and "into models," in said.hint
+    assert jobs.state()["waits"] == 0 and jobs.state()["running"] is None
+    # neither in what is told of a session: here a model that is gone when its turn comes
+    jobs._check = lambda scorer: None
+    jobs.order(slugs[:1], "gone")
+    until(lambda: jobs.state()["failed"])
+    [failed] = jobs.state()["failed"]
+    assert failed["error"] == "scorer-missing" and str(tmp_path) not in str(failed) and "into models," in failed["hint"]
+    jobs.stop()

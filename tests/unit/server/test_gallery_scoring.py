@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.errors import SDGenError
+from sdgen_core.scoring import GALLERY_QUEUE, QUEUE
 from sdgen_core.scoring.jobs import Jobs
 
 from ..scoring.colours import SeesColours, session
@@ -214,6 +216,30 @@ def test_a_scorer_that_will_not_do_is_named_without_its_folder(tmp_path):
         assert failure["error"] == "scorer-bad-file" and failure["message"].startswith("torn.pt: ")
         assert failure["hint"] == "Copy or download the file again."
         assert str(tmp_path) not in str([state, made.told])
+    finally:
+        made.engine.close()
+        made.close()
+
+
+def test_the_gallerys_own_server_goes_on_with_its_queue_and_leaves_comfyuis_alone(tmp_path):
+    made = Gallery(tmp_path)
+    try:
+        session(made.root / "20251120_100000-coats", ["Red", "Blue"])
+        Importer(made.catalog.index).run([made.root])
+        [(slug,)] = made.catalog.index.store.rows("SELECT slug FROM session")
+        folder = made.library.folder / "scoring"
+        folder.mkdir()
+        (folder / QUEUE).write_text('[{"session": "of comfyui", "scorer": "demo"}]', encoding="utf-8")
+        made.engine.begin()
+        assert "scoring" not in vars(made.engine)  # nothing is loaded where nothing waits
+        (folder / GALLERY_QUEUE).write_text(json.dumps([{"session": slug, "scorer": "none"}]), encoding="utf-8")
+        made.engine.begin()
+        deadline = time.monotonic() + 60
+        while not (state := made.ask("GET", "/sdgen/scoring"))["failed"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert [one["session"] for one in state["failed"]] == [slug]
+        assert json.loads((folder / QUEUE).read_text()) == [{"session": "of comfyui", "scorer": "demo"}]
     finally:
         made.engine.close()
         made.close()
