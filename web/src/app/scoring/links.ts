@@ -12,7 +12,11 @@ export const assessed = (placeholder: string, key: string): string => `${value(p
 /** Images of a placeholder of which people said this, and a model the contrary. */
 export const against = (placeholder: string, said: 'ok' | 'ko', match: number): string => `verdict:${nameOf(placeholder)}=${said} score:${nameOf(placeholder)}${said === 'ko' ? '>=' : '<'}${match} ${EVERY}`
 
-/** Images of which a model says otherwise than people; empty: about any placeholder. What it is surest of comes first. */
-export const contradictions = (placeholder: string | null): string => `contradicts:${placeholder === null ? '' : nameOf(placeholder)}>0.5 ${EVERY} sort:-contradicts`
+/** The threshold at which a model says otherwise than people just where it contradicts them. */
+export const HALF = 0.5
+
+/** Images of which a model says otherwise than people, where `HALF` is the threshold; null: about any placeholder. What it is surest of
+ * comes first. */
+export const contradictions = (placeholder: string | null): string => `contradicts:${placeholder === null ? '' : nameOf(placeholder)}>${HALF} ${EVERY} sort:-contradicts`
 
 export const ofClass = (name: string): string => `class:${name} ${EVERY}`

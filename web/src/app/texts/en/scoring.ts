@@ -85,6 +85,7 @@ export const scoring = {
   lookAgain: 'Look again',
   begin: 'Score',
   cancel: 'Cancel',
+  scoring: 'Scoring',
   held: 'Scoring waits while ComfyUI renders',
   loading: (session: string) => `Scoring ${session}: the model is being loaded …`,
   progress: (session: string, done: number, total: number) => `Scoring ${session}: ${n(done)} of ${images(total)}`,

@@ -83,6 +83,7 @@ export const scoring: Same<typeof english> = {
   lookAgain: 'Regarder de nouveau',
   begin: 'Évaluer',
   cancel: 'Annuler',
+  scoring: 'Évaluation',
   held: "L'évaluation attend que ComfyUI ait fini de générer",
   loading: (session) => `Évaluation de ${session} : le modèle se charge …`,
   progress: (session, done, total) => `Évaluation de ${session} : ${n(done)} sur ${images(total)}`,
