@@ -6,7 +6,6 @@ they were compared with.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import SDGenError
 from ..sessions.naming import safe_name
-from .embedding.files import KEY_BYTES, EmbeddingStore
+from .embedding.files import EmbeddingStore
+from .embedding.texts import TEXTS, keys_of
 from .estimates.levels import estimate
 from .estimates.values import Described, describe
 from .material import read
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: The temperature of most models, where a report of before does not say it.
 USUAL_SCALE = 100.0
-#: Where the embeddings of texts are, among those of sessions.
-_TEXTS = "_texts"
 #: Where the width of its vectors stands in a file of embeddings (see ``embedding.files``).
 _WIDTH = struct.Struct("<I")
 _WIDTH_AT = 12
@@ -53,11 +51,10 @@ def looks_like(
     width = _width(folder / identity / f"{safe_name(slug)}.emb")
     if not width:
         return {}
-    words = store.file(identity, width, _TEXTS)
+    words = store.file(identity, width, TEXTS)
 
     def encode(texts: Sequence[str]) -> Vectors:
-        keys = [hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=KEY_BYTES).digest() for text in texts]
-        vectors, known = words.vectors(keys)
+        vectors, known = words.vectors(keys_of(texts))
         if not known.all():
             raise _Unknown
         return vectors

@@ -28,12 +28,11 @@ from .aesthetic import AestheticHead, load_head
 from .classes import Classes, classify
 from .embedding.decoding import upright
 from .embedding.files import EmbeddingStore
-from .embedding.texts import TextVectors
+from .embedding.texts import TEXTS, TextVectors
 from .estimates.calibration import Calibration
 from .estimates.values import Described, PlaceholderScores, Values, describe, score
 from .material import read, unused
 from .prompts import Prompts, hold
-from .service import TEXTS
 from .settings import ScoringSettings
 
 if TYPE_CHECKING:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +33,7 @@ from .embedding.decoding import decode
 from .embedding.files import EmbeddingFile, EmbeddingStore
 from .embedding.pipeline import BATCH, Failure, Progress, embed
 from .embedding.pipeline import Report as Embedded
-from .embedding.texts import Cancelled, TextVectors
+from .embedding.texts import TEXTS, Cancelled, TextVectors
 from .estimates.calibration import Calibration
 from .estimates.values import (
     Described,
@@ -55,14 +58,20 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     Floats = NDArray[np.float64]
 
+log = logging.getLogger("sdgen")
+
 #: Of reports; those of another form are made anew.
 FORM = 2
 #: Content keys, by which the cascade knows images.
 _KEY = re.compile(r"\b[0-9a-f]{32}\b")
-#: Sessions that a calibration is fitted to, those with most verdicts first: beyond them nothing changes any more.
+#: Sessions that a placeholder's calibration is fitted to, those with most verdicts about it first: beyond them nothing changes any more.
 MOST_JUDGED = 40
-#: Where the embeddings of texts are, among those of sessions.
-TEXTS = "_texts"
+#: Sessions and placeholders of which the judged images are remembered: a few numbers each.
+_REMEMBERED = 4096
+#: What is remembered, by catalog: file of embeddings and placeholder -> what it depends on, and what was found (see ``_calibrate``).
+_memory: weakref.WeakKeyDictionary[Catalog, OrderedDict[tuple[str, str], tuple[object, _JudgedImages | None]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +84,26 @@ class _Seen:
     placeholders: tuple[PlaceholderScores, ...]
     prompts: Prompts
     aesthetic: Floats | None
+
+
+#: Judged images of a session: what is said of a placeholder in them, and the truths.
+_JudgedImages = tuple[PlaceholderScores, "Floats"]
+_PRIME = 2147483647
+#: What is wrong with the files or the record of a session, and not with the model.
+_ITS_OWN = frozenset(
+    {"bad-embeddings", "unreadable-file", "unwritable-folder", "embeddings-locked", "disk-full", "unknown-session"}
+)
+
+
+def _only_judged(said: PlaceholderScores, truth: Floats) -> _JudgedImages | None:
+    """Those images of a session that people judged; None where there is nothing to calibrate with."""
+    import numpy as np
+
+    if said.features is None:
+        return None
+    rows = np.isfinite(truth)
+    features, asked = said.features[rows], said.asked[rows]
+    return replace(said, features=features, asked=asked, probabilities=said.probabilities[rows]), truth[rows]
 
 
 class Scoring:
@@ -134,7 +163,7 @@ class Scoring:
             if embedded.cancelled:
                 raise Cancelled
             seen = self._looked_at(material, backend, file, head, cancelled, wait)
-            again, tiers = self._looked_again(seen, backend, cancelled)
+            again, tiers = self._looked_again(seen, backend, cancelled, wait)
             placeholders = tuple(one.scores for one in again)
         except Cancelled:
             return {**_report(material, backend, embedded, begun), "cancelled": True}
@@ -212,13 +241,13 @@ class Scoring:
         words = self._store.file(backend.identity, backend.width, TEXTS)
         texts = TextVectors(words, backend, cancelled, wait)
         described = describe(found.placeholders, texts, self._wording)
-        calibrations = self._calibrate(backend, found, vectors, described, texts)
+        calibrations = self._calibrate(backend, found, vectors, described, texts, cancelled)
         placeholders = score(vectors, described, backend.scale, calibrations)
         prompts = hold(vectors, found.prompts, texts, self._settings.prompt_scores, self._settings.prompt_seconds)
         return _Seen(found, vectors, described, placeholders, prompts, head.scores(vectors) if head else None)
 
     def _looked_again(
-        self, seen: _Seen, backend: Backend, cancelled: Callable[[], bool]
+        self, seen: _Seen, backend: Backend, cancelled: Callable[[], bool], wait: Callable[[], None]
     ) -> tuple[list[LookedAgain], list[dict[str, Any]]]:
         """What the further tiers of the cascade say of what is unsure, and what became of each tier."""
         found = seen.material
@@ -234,6 +263,7 @@ class Scoring:
                 lambda key: decode(self._file(ids[key])),
                 store,
                 stop=cancelled,
+                wait=wait,
             )
         finally:
             store.close()
@@ -256,17 +286,22 @@ class Scoring:
         vectors: Vectors,
         described: Sequence[Described],
         encode: TextVectors,
+        cancelled: Callable[[], bool],
     ) -> Mapping[str, Calibration]:
-        """Calibrations of the placeholders of a session, from what people said about it and about others with the same placeholders."""
+        """Calibrations of the placeholders of a session, from what people said about it and about others with the same placeholders.
+
+        What other sessions tell is remembered as long as the catalog is open, and made anew when their images, embeddings or verdicts, or
+        the words for values, are others. A session whose embeddings cannot be read tells nothing: that is said when it is scored itself.
+        Raises ``Cancelled``.
+        """
         wanted = {each.name for each in here.placeholders}
         judged = [(said, truths(here.verdicts[said.name])) for said in score(vectors, described, backend.scale)]
-        for slug in self._judged():
-            file = self._store.file(backend.identity, backend.width, slug)
-            if slug == here.slug or not len(file.keys()):
+        for slug, stamps in self._judged(wanted).items():
+            if slug == here.slug:
                 continue
-            other, others = _embedded(read(self._catalog, slug), file, wanted)
-            told = score(others, describe(other.placeholders, encode, self._wording), backend.scale)
-            judged += [(said, truths(other.verdicts[said.name])) for said in told]
+            if cancelled():
+                raise Cancelled
+            judged += self._told_by(slug, stamps, backend, encode)
         found = calibrate(judged)
         scorer = Scorer(backend.identity, backend.name)
         for name in wanted:
@@ -274,14 +309,54 @@ class Scoring:
             self._machine.save_calibration(scorer, name, fitted.to_dict() if fitted else None)
         return found
 
-    def _judged(self) -> list[str]:
-        """Slugs of sessions with verdicts about values, most verdicts first."""
+    def _told_by(
+        self, slug: str, stamps: Mapping[str, object], backend: Backend, encode: TextVectors
+    ) -> list[_JudgedImages]:
+        """What a judged session tells of some placeholders, whose verdicts have these ``stamps``."""
+        known = _memory.setdefault(self._catalog, OrderedDict())
+        try:
+            file = self._store.file(backend.identity, backend.width, slug)
+            if not any(file.stamp()):
+                return []
+            state = (file.stamp(), self._wording, backend.scale)
+            wanted = {name: (stamp, state) for name, stamp in stamps.items()}
+            if any(known.get((str(file.path), name), (None,))[0] != stamp for name, stamp in wanted.items()):
+                other, others = _embedded(read(self._catalog, slug), file, set(wanted))
+                told = score(others, describe(other.placeholders, encode, self._wording), backend.scale)
+                found = {said.name: _only_judged(said, truths(other.verdicts[said.name])) for said in told}
+                for name, stamp in wanted.items():
+                    known[str(file.path), name] = stamp, found.get(name)
+                while len(known) > _REMEMBERED:
+                    known.popitem(last=False)
+            return [one for name in wanted if (one := known[str(file.path), name][1]) is not None]
+        except SDGenError as error:
+            if error.code not in _ITS_OWN:
+                raise
+            log.warning("SDGen: verdicts about session %s are not used: %s", slug, error)
+            return []
+
+    def _judged(self, placeholders: Iterable[str]) -> dict[str, dict[str, object]]:
+        """Slugs of sessions with verdicts about these placeholders, most verdicts first, and of each placeholder's images and verdicts
+        something that changes with them. Of each placeholder ``MOST_JUDGED`` sessions at most."""
+        # So many verdicts would have to change by chance in the same way that the sum of their squares in a field of primes stays.
+        mixed = f"(image.id * 7919 + value.id * 104729 + verdict * 1299709) % {_PRIME}"
         rows = self._catalog.index.store.rows(
-            "SELECT slug, sum(verdicts) FROM image_said JOIN session ON session.id = image_said.session"
-            " WHERE verdicts > 0 GROUP BY session ORDER BY 2 DESC LIMIT ?",
-            (MOST_JUDGED,),
+            f"SELECT slug, placeholder.name, count(*), sum({mixed} * ({mixed}) % {_PRIME}), session.stamp, session.images, gone"
+            " FROM image_said"
+            " CROSS JOIN image_value ON image_value.image = image_said.image AND verdict > 0"
+            " JOIN image ON image.id = image_said.image JOIN session ON session.id = image_said.session"
+            " JOIN value ON value.id = value JOIN placeholder ON placeholder.id = placeholder"
+            " WHERE verdicts > 0 AND placeholder.name IN (SELECT value FROM json_each(?))"
+            " GROUP BY session.id, placeholder.id ORDER BY 3 DESC, slug",
+            (json.dumps(list(placeholders)),),
         )
-        return [slug for slug, _ in rows]
+        out: dict[str, dict[str, object]] = {}
+        chosen: dict[str, int] = {}
+        for slug, name, *stamp in rows:
+            chosen[name] = chosen.get(name, 0) + 1
+            if chosen[name] <= MOST_JUDGED:
+                out.setdefault(slug, {})[name] = tuple(stamp)
+        return out
 
     def _said(
         self, slug: str, placeholders: Sequence[PlaceholderScores], classes: Classes, seen: _Seen

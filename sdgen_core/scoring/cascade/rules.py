@@ -132,12 +132,20 @@ class Run:
         stop: Callable[[], bool],
         seconds: float | None,
         progress: Callable[[str, int, int], None],
+        wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.found: dict[Claim, Answer] = {}
         self._open = set(claims)
         self._reached: set[Claim] = set()
-        self._report, self._stop, self._progress = report, stop, progress
+        self._report, self._stop, self._progress, self._wait = report, stop, progress, wait
         self._end = None if seconds is None else time.monotonic() + seconds
+
+    def wait(self) -> None:
+        """Come back when the models may work. The time of that does not count."""
+        begun = time.monotonic()
+        self._wait()
+        if self._end is not None:
+            self._end += time.monotonic() - begun
 
     def stopped(self) -> bool:
         """Whether the user or the clock says to stop."""
@@ -185,7 +193,8 @@ class Tier(Protocol):
         ...
 
     def answer(self, claims: Sequence[Claim], run: Run) -> None:
-        """Say in ``run`` what there is to say of each claim; look at ``run.stopped()`` between two pieces of work.
+        """Say in ``run`` what there is to say of each claim; look at ``run.stopped()`` between two pieces of work, after ``run.wait()``
+        where a model of this machine does it.
 
         An ``SDGenError`` that is raised ends the tier, not the cascade.
         """
@@ -199,10 +208,12 @@ def cascade(
     *,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str, int, int], None] = lambda tier, done, of: None,
+    wait: Callable[[], None] = lambda: None,
 ) -> CascadeReport:
     """Ask the tiers, each what the ones before have left unsure.
 
-    ``progress(tier, done, of)`` is called after each claim. What cannot go on is in the report; nothing is raised for it.
+    ``progress(tier, done, of)`` is called after each claim, ``wait`` by a tier before each image that it looks at on this machine. What
+    cannot go on is in the report; nothing is raised for it.
     """
     answers = {claim: Answer(claim.probability, FIRST, claim.calibrated) for claim in claims}
     by_name = {tier.name: tier for tier in tiers}
@@ -219,7 +230,7 @@ def cascade(
         chosen = _most_unsure(unsure, answers, settings.images.get(name))
         report = TierReport(name, asked=len(chosen), left_out=len(unsure) - len(chosen))
         out.tiers.append(report)
-        run = Run(chosen, report, stop, settings.seconds.get(name), progress)
+        run = Run(chosen, report, stop, settings.seconds.get(name), progress, wait)
         if chosen:
             _ask(tier, chosen, run, report)
         answers.update(run.found)

@@ -46,10 +46,12 @@ def look_again(
     more: Sequence[Tier] = (),
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str, int, int], None] = lambda tier, done, of: None,
+    wait: Callable[[], None] = lambda: None,
 ) -> tuple[list[LookedAgain], CascadeReport]:
     """Ask the tiers that the settings name about what is unsure in a session of n ``images`` (keys, in the order of ``scores``).
 
-    ``open_image``: key -> RGB image, from any thread; ``more``: further tiers, such as the classifier's. What a tier cannot say is in the
+    ``open_image``: key -> RGB image, from any thread; ``more``: further tiers, such as the classifier's. ``wait`` is called
+    before each image is looked at here, and comes back when the models may work. What a tier cannot say is in the
     report; nothing is raised for it.
     """
     claims = [claims_of(said, of, images) for said, of in zip(scores, described, strict=True)]
@@ -60,7 +62,7 @@ def look_again(
     if settings.vlm is not None:
         tiers.append(VlmTier(settings.vlm, open_image, store))
     asked = (claim for column in claims for claim in column if claim is not None)
-    report = cascade(asked, settings, tiers, stop=stop, progress=progress)
+    report = cascade(asked, settings, tiers, stop=stop, progress=progress, wait=wait)
     return [_settled(said, column, report) for said, column in zip(scores, claims, strict=True)], report
 
 

@@ -75,6 +75,7 @@ class CropTier:
         )
 
     def answer(self, claims: Sequence[Claim], run: Run) -> None:
+        run.wait()
         if isinstance(self._detector, DetectorSettings):
             self._detector = load(self._detector)
         maker = f"{self._backend.identity}-{self._detector.identity}-{_CUT}"
@@ -96,6 +97,7 @@ class CropTier:
         """What has to be encoded, image by image; says of the others why not."""
         failed = 0
         for key, group in itertools.groupby(claims, lambda claim: claim.image):
+            run.wait()
             if run.stopped():
                 return
             mine = list(group)

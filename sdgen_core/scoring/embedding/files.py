@@ -9,25 +9,27 @@ A file is a header of 64 bytes and records of one size, all little-endian:
 A batch is one write, under a lock of its folder that all programs share, always at the end of the last whole record: what a killed
 program left of a record is written over, and never moves what comes behind it. The system is asked to put a file on the disk at the
 end of the work (``sync``), not at each batch: a program that is killed loses nothing that was written, and noughts that a power cut
-leaves behind have not the length 1. Such records do not count, and their images are simply embedded again.
+leaves behind have not the length 1. Such records do not count, and their images are simply embedded again. A file that begins with
+noughts is an empty one, and one with another damage is put aside by the ``EmbeddingStore``: all is made again from images and texts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import re
 import struct
 import threading
 import time
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SDGenError, shown
-from ...sessions.files import atomic_file, make_folder, raise_write_error
+from ...sessions.files import make_folder, raise_write_error
 from ...sessions.naming import safe_name
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Mask = NDArray[np.bool_]
+
+log = logging.getLogger("sdgen")
 
 #: Bytes of an image's key: ``bytes.fromhex(image.thumb)`` of index.db, which changes with the file and survives moving it.
 KEY_BYTES = 16
@@ -49,6 +53,12 @@ _BLOCK = 4096
 #: Seconds to wait for another program that writes.
 _PATIENCE = 60.0
 _TAKEN = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
+#: What a damaged file is called from then on, behind its own name.
+ASIDE = ".damaged"
+
+
+class _Damaged(SDGenError):
+    """``bad-embeddings`` of a file that nobody can use: nothing is lost with it that is not made again."""
 
 
 class EmbeddingFile:
@@ -72,6 +82,14 @@ class EmbeddingFile:
         """The keys of all images with an embedding."""
         with self._mutex, self._records():
             return set(self._rows)
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever something was added; of a file that is not there it is noughts."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return 0, 0
+        return stat.st_size, stat.st_mtime_ns
 
     def vectors(self, keys: Sequence[bytes]) -> tuple[Floats, Mask]:
         """The vectors of n images, float32 (n, width), and which of them there are, (n,); the rows of the others are noughts."""
@@ -129,21 +147,6 @@ class EmbeddingFile:
             except OSError as error:
                 raise_write_error(error, self.path)
 
-    def compact(self, keep: Collection[bytes]) -> int:
-        """Write the file anew with the embeddings of ``keep`` alone, where there is anything else in it; gives the records dropped."""
-        if not self.path.exists():
-            return 0
-        with _exclusive(self.path.parent), self._mutex:
-            with self._records() as records:
-                rows = sorted(row for key, row in self._rows.items() if key in keep)
-                dropped = len(records) - len(rows)
-                kept = records[rows]
-            del records  # Windows replaces no file that is mapped
-            if dropped:
-                with atomic_file(self.path) as file:
-                    file.write(self._header() + kept.tobytes())
-        return dropped
-
     # ---- reading ---------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -158,14 +161,12 @@ class EmbeddingFile:
             with self.path.open("rb") as file:
                 nonce = self._checked(file.read(_HEADER.size))
                 whole = max(0, os.fstat(file.fileno()).st_size - _HEADER.size) // self._record_bytes
-                if whole:
+                if whole and nonce:
                     records = np.memmap(file, form, "r", _HEADER.size, (whole,))
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise SDGenError(
-                "unreadable-file", f"Cannot read {shown(self.path)}: {error.strerror or error}."
-            ) from error
+            raise self._unreadable(error) from error
         if nonce != self._nonce or len(records) < self._seen:
             self._rows, self._seen, self._nonce = {}, 0, nonce
         while self._seen < len(records):
@@ -189,22 +190,60 @@ class EmbeddingFile:
         return rows, rows >= 0
 
     def _checked(self, header: bytes) -> bytes:
-        """The nonce of a header; none for one that its writer had not finished. Raises ``bad-embeddings``."""
+        """The nonce of a header; none for one that its writer, or the system before a power cut, had not finished. Raises
+        ``bad-embeddings``."""
+        if not header.strip(b"\0"):
+            return b""
         if not header.startswith(_MAGIC[: len(header)]):
-            self._refuse("it is no file of embeddings")
+            self._refuse("it is no file of embeddings", _Damaged)
         if len(header) < _HEADER.size:
             return b""
         _, version, _, width, identity, nonce, crc = _HEADER.unpack(header)
+        if crc != zlib.crc32(header[:-4]):
+            self._refuse("its beginning is damaged", _Damaged)
         if version > _VERSION:
             self._refuse("a newer version of SDGen has written it")
-        if crc != zlib.crc32(header[:-4]):
-            self._refuse("its beginning is damaged")
         if (identity.decode("ascii"), width) != (self.identity, self.width):
             self._refuse("it is another model's")
         return bytes(nonce)
 
-    def _refuse(self, why: str) -> None:
-        raise SDGenError("bad-embeddings", f"Cannot use {shown(self.path)}: {why}.")
+    def _refuse(self, why: str, kind: type[SDGenError] = SDGenError) -> None:
+        raise kind("bad-embeddings", f"Cannot use {shown(self.path)}: {why}.")
+
+    def put_aside(self) -> bool:
+        """Give the file another name (``ASIDE``) where it is damaged, so that a new one is begun; whether it was.
+
+        Raises what reading and writing raise, but for the damage itself.
+        """
+        try:
+            self._check()
+            return False
+        except _Damaged:
+            pass
+        with _exclusive(self.path.parent):
+            try:
+                self._check()  # another program may have been quicker
+                return False
+            except _Damaged as error:
+                aside = self.path.with_name(self.path.name + ASIDE)
+                try:
+                    self.path.replace(aside)
+                except OSError as failed:
+                    raise_write_error(failed, self.path)
+                log.warning("SDGen: %s It is called %s now, and what was in it is made again.", error, aside.name)
+        return True
+
+    def _check(self) -> None:
+        try:
+            with self.path.open("rb") as file:
+                self._checked(file.read(_HEADER.size))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> SDGenError:
+        return SDGenError("unreadable-file", f"Cannot read {shown(self.path)}: {error.strerror or error}.")
 
     # ---- writing ---------------------------------------------------------------------------------------------------------
 
@@ -250,8 +289,11 @@ class EmbeddingStore:
         self.folder = folder
 
     def file(self, identity: str, width: int, session: str) -> EmbeddingFile:
-        """The embeddings of a session, by its slug; empty as long as nothing was added."""
-        return EmbeddingFile(self.folder / identity / f"{safe_name(session)}.emb", identity, width)
+        """The embeddings of a session, by its slug; empty as long as nothing was added, and when it was damaged: then it is put aside,
+        with a word in the log. Raises what ``EmbeddingFile.put_aside`` raises."""
+        file = EmbeddingFile(self.folder / identity / f"{safe_name(session)}.emb", identity, width)
+        file.put_aside()
+        return file
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +119,7 @@ def test_a_damaged_header_is_refused_and_left_as_it_is(file, place):
     damaged = bytearray(file.path.read_bytes())
     damaged[place] ^= 0x41
     file.path.write_bytes(damaged)
-    for use in (at(file.path).keys, lambda: add(at(file.path), [2]), lambda: file.compact(set())):
+    for use in (at(file.path).keys, lambda: add(at(file.path), [2])):
         with pytest.raises(SDGenError, match=r"a\.emb") as error:
             use()
         assert error.value.code == "bad-embeddings"
@@ -225,34 +224,36 @@ def test_two_programs_that_add_at_once_lose_nothing(file):
     holds(file, {n: n for n in numbers})
 
 
-def test_making_it_compact_drops_what_is_gone_and_what_was_replaced(file):
-    add(file, [1, 2, 3])
-    file.append([key(1)], vectors([4]))
-    other = at(file.path)
-    holds(other, {1: 4, 2: 2, 3: 3})
-    assert file.compact({key(1), key(3), key(8)}) == 2
-    assert file.path.stat().st_size == HEADER + 2 * RECORD
-    holds(file, {1: 4, 3: 3})
-    holds(other, {1: 4, 3: 3})
-    add(other, [5, 6])  # as many records as before
-    holds(file, {1: 4, 3: 3, 5: 5, 6: 6})
-    assert file.compact(file.keys()) == 0
-    assert at(file.path.with_name("none.emb")).compact(set()) == 0
+def test_a_file_that_a_power_cut_left_as_noughts_is_an_empty_one(file):
+    add(file, [1])
+    file.path.write_bytes(bytes(HEADER + 3 * RECORD + 7))
+    for reader in (file, at(file.path)):
+        holds(reader, {})
+    add(file, [2])
+    for reader in (file, at(file.path)):
+        holds(reader, {2: 2})
 
 
-def test_what_is_added_while_it_is_made_compact_is_not_lost(file):
-    add(file, [0])
-
-    def write() -> None:
-        for n in range(1, 150):
-            add(at(file.path), [n, n])
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    keep = {key(n) for n in range(150)}
-    while thread.is_alive():
-        file.compact(keep)
-    holds(file, {n: n for n in range(150)})
+def test_what_is_damaged_is_put_aside_and_begun_again(tmp_path, caplog):
+    store = EmbeddingStore(tmp_path)
+    add(store.file(MODEL, WIDTH, "s"), [1])
+    path = store.file(MODEL, WIDTH, "s").path
+    sound = path.read_bytes()
+    assert not caplog.text
+    for n, bad in enumerate((b"hello", sound[:30] + b"x" + sound[31:])):
+        path.write_bytes(bad)
+        holds(store.file(MODEL, WIDTH, "s"), {})
+        add(store.file(MODEL, WIDTH, "s"), [2])
+        holds(store.file(MODEL, WIDTH, "s"), {2: 2})
+        assert path.with_name(path.name + embeddings.ASIDE).read_bytes() == bad
+        assert caplog.text.count("made again") == n + 1
+    # what is somebody else's is no damage
+    path.unlink()
+    EmbeddingFile(path, "f" * 16, WIDTH).append([key(1)], vectors([1]))
+    before = path.read_bytes()
+    with pytest.raises(SDGenError, match="another model's"):
+        store.file(MODEL, WIDTH, "s").keys()
+    assert path.read_bytes() == before
 
 
 def test_another_program_that_never_ends_is_an_error(file, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,10 @@ from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.machine import Machine
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.errors import SDGenError
+from sdgen_core.scoring import service
 from sdgen_core.scoring.classes import Thresholds
+from sdgen_core.scoring.embedding.files import EmbeddingFile
+from sdgen_core.scoring.material import read
 from sdgen_core.scoring.page import Picture, page
 from sdgen_core.scoring.service import Scoring
 from sdgen_core.scoring.settings import ScoringSettings
@@ -109,6 +113,115 @@ def test_verdicts_of_people_make_probabilities_and_are_held_against_them(library
     judged = work.score(slug_of(library, "more0"), backend)
     [overall, *_] = judged["agreement"]
     assert overall["ok_seen"] == 14 and overall["ko_unseen"] == 2
+
+
+def judged(library, folder, verdict, those=lambda n: True, placeholder="Colour"):
+    rows = library.catalog.index.store.rows(
+        "SELECT image.id, file FROM image JOIN session ON session.id = session WHERE folder LIKE ?", (f"%{folder}",)
+    )
+    images = [image for image, file in rows if those(int(file[6:10]))]
+    library.catalog.judge(images, f"value/{placeholder}", verdict)
+
+
+def with_more(library, root, *names):
+    """As many sessions more, scored; those that are judged said ok to what is there, and no to the last two."""
+    work, backend = scoring(library), SeesColours()
+    for n, name in enumerate(names):
+        session(root / f"20251121_10000{n}-{name}", SHOWN * 2, ASKED * 2)
+    Importer(library.catalog.index).run([root])
+    for name in names:
+        work.score(slug_of(library, name), backend)
+    return work, backend
+
+
+def labels(report):
+    return {each["placeholder"]: each["labels"] for each in report["placeholders"]}
+
+
+def test_a_damaged_file_of_another_session_is_its_own_matter(library, tmp_path, caplog):
+    work, backend = with_more(library, tmp_path / "library", "more", "other")
+    for name in ("more", "other"):
+        judged(library, name, "ok", lambda n: n % 16 < 14)
+        judged(library, name, "ko", lambda n: n % 16 >= 14)
+    report = work.score(slug_of(library), backend)
+    assert labels(report)["Colour"] == 64
+    [path] = library.folder.glob(f"scoring/*/{slug_of(library, 'more')}.emb")
+    [texts] = library.folder.glob("scoring/*/_texts.emb")
+    for bad in (b"damaged" * 99, bytes(4096)):
+        path.write_bytes(bad)
+        again = work.score(slug_of(library), backend)
+        assert labels(again)["Colour"] == 32 and again["classes"] == report["classes"]
+    assert "made again" in caplog.text
+    # its own damage, and that of the texts, cost looking at it again
+    path.write_bytes(b"damaged")
+    texts.write_bytes(b"damaged")
+    assert work.score(slug_of(library, "more"), backend)["embedded"] == 32
+    assert labels(work.score(slug_of(library), backend))["Colour"] == 64
+
+
+def test_a_session_of_another_model_tells_nothing(library, tmp_path, caplog):
+    work, backend = with_more(library, tmp_path / "library", "more")
+    judged(library, "more", "ok")
+    [path] = library.folder.glob(f"scoring/*/{slug_of(library, 'more')}.emb")
+    path.unlink()
+    other = EmbeddingFile(path, "d" * 16, 3)
+    other.append([bytes(16)], np.ones((1, 3)))
+    assert labels(work.score(slug_of(library), backend)) == {"Colour": 0, "Quality": 0}
+    assert "another model's" in caplog.text
+
+
+def test_verdicts_about_other_placeholders_do_not_crowd_out_a_calibration(library, tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "MOST_JUDGED", 1)
+    work, backend = with_more(library, tmp_path / "library", "more", "other")
+    judged(library, "more", "ok", lambda n: n % 16 < 13)
+    judged(library, "more", "ko", lambda n: n % 16 >= 14)
+    assert labels(work.score(slug_of(library), backend))["Colour"] == 30
+    judged(
+        library, "other", "ok", placeholder="Quality"
+    )  # more verdicts, of a placeholder that says nothing of colours
+    assert labels(work.score(slug_of(library), backend))["Colour"] == 30
+    assert Machine(library.catalog).calibrations(backend.identity)["Colour"]["labels"] == 30
+
+
+def test_judged_sessions_are_looked_at_again_only_when_they_are_others(library, tmp_path, monkeypatch):
+    _, backend = with_more(library, tmp_path / "library", "more", "other")
+    for name in ("more", "other"):
+        judged(library, name, "ok", lambda n: n % 16 < 14)
+        judged(library, name, "ko", lambda n: n % 16 >= 14)
+    seen = []
+    monkeypatch.setattr(service, "read", lambda catalog, slug: seen.append(slug) or read(catalog, slug))
+
+    def others(**settings):
+        seen.clear()
+        report = scoring(library, **settings).score(slug_of(library), backend)
+        assert seen.pop(0) == slug_of(library)
+        return len(seen), labels(report)["Colour"], scores(library)
+
+    more, (first, told) = slug_of(library, "more"), (others()[0], others())
+    assert first == 2 and told[:2] == (0, 64)
+    judged(library, "more", "ko", lambda n: n == 0)  # one other verdict, as many as before
+    again = others()
+    assert again[:2] == (1, 64) and again[2] != told[2]
+    judged(library, "more", None, lambda n: n == 1)
+    assert others()[:2] == (1, 63)
+    assert others(wording=Wording({"Colour": ["somebody in a {}"]}))[:2] == (2, 63)
+    assert others()[0] == 2
+    [path] = library.folder.glob(f"scoring/*/{more}.emb")
+    EmbeddingFile(path, backend.identity, 3).append([bytes(16)], np.ones((1, 3)))
+    assert others()[:2] == (1, 63)
+
+
+def test_the_work_on_judged_sessions_ends_when_nobody_wants_it(library, tmp_path, monkeypatch):
+    work, backend = with_more(library, tmp_path / "library", "more", "other")
+    judged(library, "more", "ok")
+    judged(library, "other", "ok")
+    work.score(slug_of(library), backend)
+    judged(library, "more", "ko")
+    judged(library, "other", "ko")
+    seen = []
+    monkeypatch.setattr(service, "read", lambda catalog, slug: seen.append(slug) or read(catalog, slug))
+    report = work.score(slug_of(library), backend, cancelled=lambda: len(seen) > 1)
+    assert report["cancelled"] and len(seen) == 2
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_scored(library, tmp_path):
