@@ -94,14 +94,17 @@ class Writer:
         drawn: Image.Image | None = None,
         more: Mapping[str, str] | None = None,
         parts: Mapping[str, Mapping[str, str]] | None = None,
+        plain: bool = False,
     ) -> Path:
         """One more image, as a session that runs saves it: a picture of the shape, or the one ``drawn``; ``more`` values
-        than these two, and ``parts``: values of several, by the key "Both"."""
+        than these two, and ``parts``: values of several, by the key "Both"; ``plain``: of a template without placeholders."""
         keys = {"Colour": colour, "Shape": shape, **(more or {})}
         values: dict[str, Any] = {name: f"{key.lower()} one" for name, key in keys.items()}
         keys |= dict.fromkeys(parts or {}, "Both")
         values |= parts or {}
         said = prompt or f"a {values['Colour']}, {values['Shape']}, on a table"
+        if plain:
+            keys, values = {}, {}
         record = sdgen_record(
             session=self.session,
             session_name=self.name,

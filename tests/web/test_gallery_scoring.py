@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+
+from sdgen_core.scoring.jobs import Jobs
 
 from . import gallery
 from .gallery import (
@@ -147,6 +151,24 @@ def test_an_image_that_nobody_scored_says_nothing(browser: Browser, scored: Serv
             pass
         expect(page.locator(".sdgen-details")).to_be_visible()
         expect(page.get_by_role("region", name="What the model sees")).to_have_count(0)
+
+
+def test_an_image_without_values_has_what_is_said_of_its_prompt(
+    browser: Browser, tmp_path: Path, scored: Served
+) -> None:
+    server = Served(tmp_path)
+    writer = gallery.Writer(server.root, "Plain", session="hjkmnpqrst")
+    for n in range(2):
+        writer.add("Red", "Circle", n, prompt="a red circle", plain=True)
+    writer.end()
+    with server:
+        [(slug,)] = server.rows("SELECT slug FROM session")
+        gallery.score(server, slug)
+        [(image,)] = server.rows("SELECT min(id) FROM image")
+        with opened(browser, server.url, f"/images?image={image}") as page:
+            whole = page.get_by_role("region", name="What the model sees")
+            expect(whole).to_contain_text(re.compile(r"Fits the prompt -?\d"))
+            expect(whole.get_by_role("listitem")).to_have_count(0)
 
 
 def test_a_card_has_the_classes_and_the_facts_open_just_the_images_that_were_counted(page: Page) -> None:
@@ -324,6 +346,94 @@ def test_many_sessions_wait_their_turn_and_can_be_left_out(browser: Browser, tmp
         bar.get_by_role("button", name="End it").click()
         expect(bar.get_by_role("button", name="End it")).to_have_count(0, timeout=SCORED_MS)
         assert not ask(server, "/sdgen/scoring")["waiting"]
+
+
+def ordered(server: Served, slug: str, scorer: str, become: str) -> None:
+    """Order a session, and wait until the server says this of it."""
+    ask(server, "/sdgen/scoring", {"sessions": [slug], "scorer": scorer})
+    deadline = time.monotonic() + SCORED_MS / 1000
+    while not ask(server, "/sdgen/scoring")[become]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_who_comes_while_it_waits_sees_it_and_when_it_is_over_nothing_is_left(
+    browser: Browser, tmp_path: Path, scored: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While ComfyUI renders, for a whole night perhaps, the server tells nothing: a page has to ask."""
+    rendering = threading.Event()
+    rendering.set()
+    monkeypatch.setattr(Jobs, "_rendering", lambda jobs: rendering.is_set())
+    server = Served(tmp_path)
+    mixed_session(server.root)
+    with server:
+        [(slug,)] = server.rows("SELECT slug FROM session")
+        try:
+            ordered(server, slug, "demo", "held")
+            with opened(browser, server.url) as page:
+                bar = page.locator(".sdgen-scoring")
+                for _ in range(2):
+                    expect(bar).to_contain_text("Scoring waits while ComfyUI renders")
+                    expect(bar.get_by_role("progressbar", name="Scoring")).to_be_visible()
+                    expect(bar.get_by_role("status")).to_have_text("")
+                    page.reload()
+                expect(bar).to_contain_text("Scoring waits while ComfyUI renders")
+                rendering.clear()
+                expect(bar.get_by_role("status")).to_have_text("Scored.", timeout=SCORED_MS)
+                files: list[str] = []
+                page.on("request", lambda request: files.append(request.url))
+                with page.expect_response("**/sdgen/scoring"):
+                    page.reload()
+                expect(card(page, MIXED).get_by_role("img", name="72 of 72 images scored")).to_be_visible()
+                expect(bar).to_have_count(0)
+                assert not [url for url in files if "Scoring" in url], "loaded without anything to show"
+        finally:
+            rendering.clear()
+
+
+def test_what_could_not_be_scored_is_said_by_its_name_to_a_page_that_is_opened_later(
+    browser: Browser, tmp_path: Path, scored: Served
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "nothing.pt").write_bytes(b"nothing")
+    server = Served(tmp_path, scorers=[models])
+    mixed_session(server.root)
+    with server:
+        [(slug,)] = server.rows("SELECT slug FROM session")
+        ordered(server, slug, "nothing.pt", "failed")
+        with opened(browser, server.url, "/images", viewport={"width": 500, "height": 800}) as page:
+            bar = page.locator(".sdgen-scoring")
+            expect(bar.locator("b")).to_have_text(MIXED)
+            expect(bar.locator("code")).to_have_text("scorer-bad-file")
+            bar.get_by_role("button", name="Close").click()
+            expect(bar).to_have_count(0)
+
+
+def test_a_scorer_that_is_gone_is_said_and_looked_for_again(browser: Browser, tmp_path: Path, scored: Served) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    file = models / "nothing.pt"
+    file.write_bytes(b"nothing")
+    server = Served(tmp_path, scorers=[models])
+    mixed_session(server.root)
+    with server, opened(browser, server.url) as page:
+        page.route("**/sdgen/scorers", lambda route: route.abort(), times=1)
+        menu(page, MIXED, "Score …")
+        dialog = page.get_by_role("dialog", name="Score images with a model")
+        expect(dialog.get_by_role("alert")).to_contain_text("(no-answer)")
+        dialog.get_by_role("button", name="Look again").click()
+        expect(dialog.get_by_role("alert")).to_have_count(0)
+        dialog.get_by_role("radio", name="nothing.pt").check()
+        file.rename(models / "nothings.pt")
+        dialog.get_by_role("button", name="Score", exact=True).click()
+        alert = dialog.get_by_role("alert")
+        expect(alert).to_contain_text("Did you mean 'nothings.pt'?")
+        expect(alert).to_contain_text("(scorer-missing)")
+        alert.get_by_role("button", name="Look again").click()
+        expect(dialog.get_by_role("radio", name="nothings.pt")).to_be_enabled()
+        expect(alert).to_have_count(0)
+        page.watched.forgive("Failed to load resource")  # type: ignore[attr-defined]
 
 
 # ---- other languages and widths -------------------------------------------------------------------------------------------
