@@ -529,8 +529,8 @@ def _own_server() -> ComfyClient | None:
 
 
 def rendering() -> bool:
-    """Whether ComfyUI executes a prompt at this moment."""
-    return bool(_prompt_server().prompt_queue.currently_running)
+    """Whether ComfyUI executes a prompt, or is about to: between two of a queue it tidies up, and is not free."""
+    return bool(_prompt_server().prompt_queue.get_tasks_remaining())
 
 
 def add_prompt_handler(handler: Any) -> None:

@@ -10,7 +10,10 @@ _SHOWN = 8
 
 
 def image_text(said: Mapping[str, Any]) -> str:
-    """One image: ``87 % (success): Colour 96 %, Shape 78 %``; values that cannot be judged are named with the reason."""
+    """One image: ``87 % (success): Colour 96 %, Shape 78 %``; values that cannot be judged are named with the reason. Of one that
+    could not be scored it is said why."""
+    if "error" in said:
+        return f"not scored, and saved all the same: {said['message']} [{said['error']}]"
     values = [
         f"{name} {_percent(one['probability'])}" if "probability" in one else f"{name} not judged ({one['reason']})"
         for name, one in said["values"].items()

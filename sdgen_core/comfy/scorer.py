@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..scoring.backends.open_clip import OpenClipBackend, Precision
+
+log = logging.getLogger("sdgen")
+
+#: What is wrong with the graph; with anything else an image of a session is saved all the same, without a score.
+_OF_THE_GRAPH = frozenset({"unknown-session", "unknown-item", "not-batchable"})
 
 #: Seconds for which the list of scorers is not made again, and those that ComfyUI's event loop waits for it; the first time longer.
 _LISTED, _PATIENCE, _AT_FIRST = 3.0, 0.1, 5.0
@@ -104,13 +110,21 @@ def look(scorer: Scorer, images: Sequence[Image], token: str) -> list[dict[str, 
     """Score the images of an attempt, see ``LiveScoring.look``; they are kept for the save node.
 
     Of a planner that is set to one item (``session/index``) nothing is kept, and nothing is said when its session is on another machine.
-    Raises ``nothing-to-score`` without a token.
+    Of an image of a session that cannot be scored ``{"score": None, "class": None, "values": {}, "error", "message"}`` is said: it was
+    rendered, and is to be saved. Raises ``nothing-to-score`` without a token, and what ``parse_token`` and ``not-batchable`` are about.
     """
     if not token:
         raise SDGenError("nothing-to-score", "this image is of no session, and no values are typed", hint=VALUES_HINT)
     if token.count("/") == 2:
         session, indexes = parse_token(token)
-        return _look(scorer, images, session, indexes, token)
+        try:
+            return _look(scorer, images, session, indexes, token)
+        except SDGenError as error:
+            if error.code in _OF_THE_GRAPH:
+                raise
+            log.warning("SDGen: images of session %s are saved without a score: %s [%s]", session, error, error.code)
+            said = {"score": None, "class": None, "values": {}, "error": error.code, "message": str(error)}
+            return [dict(said) for _ in images]
     session, _, index = token.partition("/")
     try:
         return _look(scorer, images, session, [int(index)], "") if index.isdecimal() else []

@@ -60,8 +60,10 @@ _SESSIONS, _ATTEMPTS, _IMAGES = 4, 64, 1024
 
 @dataclass(frozen=True, eq=False)
 class _Looked:
-    """One image: its ``vector``, a ``digest`` of its pixels, what is said of it for its file, and the same as columns of one."""
+    """One image, the ``n``-th of those that came together: its ``vector``, a ``digest`` of its pixels, what is said of it for its file, and
+    the same as columns of one."""
 
+    n: int
     scorer: str
     by: Scorer
     vector: Vectors
@@ -111,7 +113,7 @@ class LiveScoring:
         self._library, self._settings, self._whole = library, settings, whole
         self._store = EmbeddingStore(folder)
         self._lock = threading.Lock()
-        self._companies: OrderedDict[tuple[str, str], _Company] = OrderedDict()
+        self._companies: OrderedDict[tuple[str, str, int], _Company] = OrderedDict()
         self._waiting: OrderedDict[str, list[_Looked]] = OrderedDict()
         self._saved: OrderedDict[tuple[str, int, int], _Looked] = OrderedDict()
         self._fresh: dict[str, str] = {}
@@ -151,11 +153,16 @@ class LiveScoring:
         ]
         if token:
             with self._lock:
-                _keep(self._waiting, token, looked, _ATTEMPTS)
+                # another node may have looked at other images of this attempt, or at the same
+                before = self._waiting.get(token, [])
+                _keep(self._waiting, token, [*before, *looked][-_IMAGES:], _ATTEMPTS)
         return [one.said for one in looked]
 
     def scores_of(self, folder: Path, token: str, images: Sequence[Image]) -> list[dict[str, Any] | None]:
-        """What was said of the images of an attempt, as they are saved into a session's ``folder``; None for pictures nobody looked at."""
+        """What was said last of the images of an attempt, as they are saved into a session's ``folder``; None for those nobody looked at.
+
+        Of one item they may come in another order than they were looked at: all were to show the same.
+        """
         with self._lock:
             looked = self._waiting.pop(token, [])
             if not looked:
@@ -163,7 +170,9 @@ class LiveScoring:
             _, indexes = parse_token(token)
             out: list[dict[str, Any] | None] = []
             for n, image in enumerate(images):
-                one = looked[n] if n < len(looked) and looked[n].digest == _digest(image) else None
+                digest = _digest(image)
+                same = [one for one in looked if one.digest == digest and (one.n == n or len(indexes) == 1)]
+                one = max(reversed(same), key=lambda one: one.n == n, default=None)  # of equals the last
                 out.append(None if one is None else one.said)
                 if one is not None:
                     place = (indexes[n], 0) if len(indexes) > 1 else (indexes[0], n)
@@ -209,7 +218,7 @@ class LiveScoring:
     def _company(
         self, session: LoadedSession, backend: Backend, settings: ScoringSettings, texts: TextVectors
     ) -> _Company:
-        place = (session.id, backend.identity)
+        place = (session.id, backend.identity, len(session.parts))  # with a part more there may be other values
         if place in self._companies:
             self._companies.move_to_end(place)
             return self._companies[place]
@@ -225,7 +234,8 @@ class LiveScoring:
             {name: Calibration(**said) for name, said in fits.items()},
             load_head(Path(head).expanduser(), backend.width) if head else None,
         )
-        company.rows.extend(self._before(session, backend))
+        earlier = [self._companies.pop(other) for other in list(self._companies) if other[:2] == place[:2]]
+        company.rows.extend(earlier[0].rows if earlier else self._before(session, backend))
         _keep(self._companies, place, company, _SESSIONS)
         return company
 
@@ -332,7 +342,7 @@ def _one(
         "aesthetic": None if pleasing is None else numbers([float(pleasing[n])])[0],
         "values": told,
     }
-    return _Looked(scorer, by, vector, digest, said_of, columns)
+    return _Looked(n, scorer, by, vector, digest, said_of, columns)
 
 
 def _digest(image: Image) -> bytes:

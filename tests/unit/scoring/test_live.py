@@ -98,8 +98,8 @@ class World:
 def world(make, tmp_path):
     made = []
 
-    def begin(**settings):
-        made.append(World(make(), tmp_path, **settings))
+    def begin(seeds=4, **settings):
+        made.append(World(make(), tmp_path, seeds, **settings))
         return made[-1]
 
     yield begin
@@ -162,6 +162,51 @@ def test_of_a_picture_that_was_changed_nothing_is_kept(world, caplog):
     assert ["scores" in entry["sdgen"] for entry in manifest] == [False, True]
     assert [score is None for score in w.scores()] == [True, False]
     assert "changed after it was scored" in caplog.text
+
+
+def test_two_nodes_may_look_at_the_images_of_one_attempt(world):
+    w = world()
+    loaded, item = w.sessions.load(w.session), w.sessions.ledger.item(w.session, 0)
+    token = f"{w.session}/0/1"
+    one, two, three = (picture(w.asked(0), n) for n in range(3))
+    look = lambda *images: w.live.look(loaded, [item], images, "fake", w.backend, token)  # noqa: E731
+    [first, _], [third] = look(one, two), look(three)
+    [second] = look(two)  # again: the last word counts
+    unseen = picture(w.asked(0), 9)
+    assert w.live.scores_of(loaded.folder, token, [three, unseen, two, one]) == [third, None, second, first]
+    assert w.live.scores_of(loaded.folder, token, [one]) == []
+
+
+def test_an_image_of_a_batch_is_that_of_its_item(world):
+    w = world()
+    loaded = w.sessions.load(w.session)
+    pair = [next(n for n in range(w.total) if w.asked(n) == colour) for colour in ("Red", "Blue")]
+    items, image = [w.sessions.ledger.item(w.session, n) for n in pair], picture("Red")
+    token = f"{w.session}/{pair[0]},{pair[1]}/1,1"
+    said = w.live.look(loaded, items, [image, image], "fake", w.backend, token)
+    assert said[0]["score"] > 0.5 > said[1]["score"]
+    other = picture("Blue")
+    assert w.live.scores_of(loaded.folder, token, [image, image]) == said
+    w.live.look(loaded, items, [image, other], "fake", w.backend, token)
+    assert w.live.scores_of(loaded.folder, token, [other, image]) == [None, None]
+
+
+def test_values_that_a_session_gets_later_are_looked_for_too(world):
+    from sdgen_core.sessions.plan import Plan
+    from sdgen_core.templates import load_text
+
+    w = world(seeds=1)
+    for n in range(w.total):
+        w.look(n, w.asked(n), "")
+    text = TEXT.replace("Blue: blue coat", "Blue: blue coat, Dark: dark red blue coat")
+    plan = Plan.build(load_text(text), seeds=range(1))
+    more = w.sessions.submit(request(text, plan=plan, graph=graph(), on_existing="extend", name=w.session))
+    assert (more.action, more.session.total) == ("extended", w.total + 1)
+    [company] = w.live._companies.values()
+    assert w.asked(w.total) == "Dark" and len(company.rows) == w.total
+    assert "probability" in w.look(w.total, "Red", "")["values"]["Colour"]
+    [company] = w.live._companies.values()
+    assert len(company.rows) == w.total + 1  # those before are not forgotten
 
 
 def test_after_a_restart_images_that_are_there_keep_it_company(world, monkeypatch):
