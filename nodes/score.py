@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.comfy import scorer as scorers
-from ..sdgen_core.comfy.score_session import ALL, NEWEST, chosen, failing_text, figures, score_sessions
+from ..sdgen_core.comfy.score_session import ALL, NEWEST, brief, chosen, failing_text, figures, score_sessions
 from ..sdgen_core.comfy.score_text import image_text, mean_score
 from ..sdgen_core.errors import SDGenError
 from .save import to_pictures
@@ -183,7 +183,11 @@ class ScoreSession(io.ComfyNode):
                 io.String.Output(
                     "failing", display_name="failing", tooltip="The values that most surely fail, one a line."
                 ),
-                io.String.Output("report", display_name="report", tooltip="The reports of the sessions, as JSON."),
+                io.String.Output(
+                    "report",
+                    display_name="report",
+                    tooltip="The session's report, as JSON; of several the figures of each.",
+                ),
             ],
         )
 
@@ -199,12 +203,13 @@ class ScoreSession(io.ComfyNode):
         report = score_sessions(scorer, chosen(session), node, wait=wait, whole=session.strip().casefold() == ALL)
         success, mean, text = figures(report)
         host.tell_for_good(node, text)
+        said = brief(report)
         return io.NodeOutput(
             success,
             mean,
             failing_text(report),
-            json.dumps(report, ensure_ascii=False),
-            ui={"text": [text], "sdgen": [report]},
+            json.dumps(said, ensure_ascii=False),
+            ui={"text": [text], "sdgen": [said]},
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import SDGenError, nearest_names, shown
+from ..errors import SDGenError, shown
 from ..sessions.files import write_atomic
 from .output import (
     counted,
@@ -43,6 +43,8 @@ SettingsOption = Annotated[
         metavar="FILE",
     ),
 ]
+#: What is wrong with a session, so that others may be scored all the same; anything else is wrong with all.
+_OF_A_SESSION = frozenset({"nothing-to-score", "missing-file", "broken-image", "unreadable-file", "unknown-session"})
 _WORST = 10
 _PICTURES = 8  # of each value that fails
 
@@ -95,7 +97,8 @@ def score(
 ) -> None:
     """Score sessions: how sure is it that each image shows the values it was made with?
 
-    Images that were seen before are not read again. Exit code 1 when images could not be read; Ctrl+C loses a batch at most.
+    Images that were seen before are not read again. Exit code 1 when images could not be read or a session could not be scored, the
+    others are scored all the same; Ctrl+C loses a batch at most.
     """
     from ..scoring.models import load
     from ..scoring.service import Scoring
@@ -107,14 +110,24 @@ def score(
         more = [f"prompt_scores={prompt_scores}"] if prompt_scores is not None else []
         more += [f"aesthetic_head={aesthetic}"] if aesthetic is not None else []
         wanted = ScoringSettings.given(said.scoring, [*more, *(change or [])])
-        slugs = [_slug(library, given) for given in sessions]
+        slugs = list(dict.fromkeys(_slug(library, given) for given in sessions))
         folder = library.folder / "scoring"
         folders = [*(scorers or []), *said.folders_of_scorers()]
         backend = load(scorer, folders, device=device, download=download, memory=folder / "models.json")
         scoring = Scoring(library.catalog, library.file, folder, wanted)
-        for slug in dict.fromkeys(slugs):
-            with _shown(json) as tell:
-                report = scoring.score(slug, backend, batch=batch, progress=tell)
+        for slug in slugs:
+            try:
+                with _shown(json) as tell:
+                    report = scoring.score(slug, backend, batch=batch, progress=tell)
+            except SDGenError as error:
+                if len(slugs) == 1 or error.code not in _OF_A_SESSION:
+                    raise
+                failures += 1
+                if json:
+                    print_event("failed", {"session": slug, **error.to_dict()})
+                else:
+                    print_error(SDGenError(error.code, f"{slug}: {error}", hint=error.hint))
+                continue
             failures += len(report["failures"])
             if json:
                 print_event("done", report)
@@ -213,26 +226,16 @@ def _library(folder: Path | None) -> Iterator[Library]:
 def _slug(library: Library, given: str) -> str:
     """The session that is meant. A folder is looked through first. Raises ``unknown-session``."""
     from ..catalog.scan.importer import Importer
+    from ..scoring.material import slug_of
 
-    store = library.catalog.index.store
     folder = Path(given).resolve()
     if folder.is_dir():
         Importer(library.catalog.index).run([folder])
-        rows = store.rows("SELECT slug FROM session WHERE folder=? AND missing=0", (str(folder),))
-    else:
-        rows = store.rows("SELECT slug FROM session WHERE slug=?", (given,))
-        rows = rows or store.rows("SELECT slug FROM session WHERE name=? AND missing=0", (given,))
-    if len(rows) == 1:
-        return str(rows[0][0])
-    if rows:
-        ids = ", ".join(slug for (slug,) in rows[:5])
-        raise SDGenError(
-            "unknown-session", f"{counted(len(rows), 'session')} are called {given!r}: {ids}", hint="Give an id."
-        )
-    known = [name for row in store.rows("SELECT slug, name FROM session WHERE missing=0") for name in row]
-    near = nearest_names(given, known)
+        rows = library.catalog.index.store.rows("SELECT slug FROM session WHERE folder=? AND missing=0", (str(folder),))
+        if rows:
+            return str(rows[0][0])
     hint = "`sdgen catalog sessions` shows ids and names; a session's folder will do too."
-    raise SDGenError("unknown-session", f"there is no session {given!r}", hint=hint, nearest=near)
+    return slug_of(library.catalog, given, hint)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SDGenError, nearest_names
+from ..errors import SDGenError
 from . import host
 
 if TYPE_CHECKING:
@@ -17,41 +17,29 @@ NEWEST, ALL = "", "all"
 _THERE = "FROM session WHERE missing=0 AND images>gone"
 #: Values that fail, over all sessions; failures that are named.
 _FAILING, _NAMED = 10, 3
+#: Of one session among several: what is said of it, its values that fail, and characters of a value's text.
+_BRIEF = ("session", "name", "images", "embedded", "classes", "mean", "complete", "flagged")
+_WORST, _TEXT = 3, 60
 
 
 def chosen(given: str) -> list[str]:
     """The slugs of the sessions that are meant, by name, title or id. Raises ``unknown-session`` with the nearest names, and
     ``nothing-to-score`` when the library is empty."""
-    rows = host.engine().library.catalog.index.store.rows
-    given = given.strip()
+    from ..scoring.material import slug_of
+
+    catalog, given = host.engine().library.catalog, given.strip()
     if given in (NEWEST, ALL) or given.casefold() == ALL:
-        found = [slug for (slug,) in rows(f"SELECT slug {_THERE} ORDER BY started DESC, id DESC")]
+        rows = catalog.index.store.rows(f"SELECT slug {_THERE} ORDER BY started DESC, id DESC")
+        found = [slug for (slug,) in rows]
         if not found:
             raise SDGenError("nothing-to-score", "there is no session with images yet", hint="Make one first.")
         return found if given else found[:1]
-    found = [slug for (slug,) in rows("SELECT slug FROM session WHERE slug=?", (given,))]
-    found = found or [
-        slug for (slug,) in rows("SELECT slug FROM session WHERE missing=0 AND ? IN (name, title)", (given,))
-    ]
-    if len(found) == 1:
-        return found
-    if found:
-        ids = ", ".join(found[:5])
-        raise SDGenError(
-            "unknown-session",
-            f"{len(found)} sessions are called {given!r}: {ids}",
-            hint="Write an id in place of the name.",
-        )
-    known = [str(name) for row in rows(f"SELECT slug, name, title {_THERE}") for name in row if name]
-    near = nearest_names(given, known)
-    raise SDGenError(
-        "unknown-session", f"there is no session {given!r}", hint="The gallery shows their names.", nearest=near
-    )
+    return [slug_of(catalog, given, "The gallery shows their names.")]
 
 
 def score_sessions(scorer: Scorer, slugs: Sequence[str], node: str, *, wait: bool, whole: bool) -> dict[str, Any]:
-    """Have sessions scored: ``{"sessions": [reports], "failed": [{"session", "error", "message", "hint"}], "cancelled": [slugs],
-    "ordered": [slugs]}``. With ``wait`` only the first three have something in them, else only the last.
+    """Have sessions scored: ``{"sessions": [reports], "failed": [{"session", "name", "error", "message", "hint"}],
+    "cancelled": [slugs], "ordered": [slugs]}``. With ``wait`` only the first three have something in them, else only the last.
 
     Of one session, unless the ``whole`` library is meant, what is wrong with it is raised.
     """
@@ -148,7 +136,7 @@ def figures(report: Mapping[str, Any]) -> tuple[float, float, str]:
     lines = [f"{_counted(images, 'image')}: {classes}; {share}"] if images else []
     lines += [f"not scored: {one['message']}" for one in failures[:_NAMED]]
     lines += [f"and {len(failures) - _NAMED:,} more files"] if len(failures) > _NAMED else []
-    lines += [f"{one['session']}: {one['message']}" for one in report["failed"][:_NAMED]]
+    lines += [f"{one['name']}: {one['message']}" for one in report["failed"][:_NAMED]]
     lines += [f"and {len(report['failed']) - _NAMED:,} more sessions"] if len(report["failed"]) > _NAMED else []
     lines += [f"cancelled: {_counted(len(report['cancelled']), 'session')}"] if report["cancelled"] else []
     return success, mean, "\n".join(lines)
@@ -160,10 +148,28 @@ def failing_text(report: Mapping[str, Any]) -> str:
     rates.sort(key=lambda one: (one[0]["high"], one[0]["mean"], -one[0]["images"]))
     several = len(report["sessions"]) > 1
     return "\n".join(
-        f"{name + ', ' if several else ''}{rate['placeholder']}: {rate['key']}"
+        f"{name + ', ' if several else ''}{rate['placeholder']}: {_short(rate['text'])}"
         f" ({rate['matching']:,} of {rate['images']:,} images, {100 * rate['low']:.0f} to {100 * rate['high']:.0f} %)"
         for rate, name in rates[:_FAILING]
     )
+
+
+def brief(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node gives on: the report of one session whole, of several what is most important, for thousands of whole ones would go to
+    the browser and stay in ComfyUI's history. ``failed_files``: how many could not be read."""
+    if len(report["sessions"]) <= 1:
+        return dict(report)
+    sessions = [
+        {name: said[name] for name in _BRIEF}
+        | {"failing": said["failing"][:_WORST], "failed_files": len(said["failures"])}
+        for said in report["sessions"]
+    ]
+    return {**report, "sessions": sessions}
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TEXT else line[: _TEXT - 1].rstrip() + "…"
 
 
 def _counted(n: int, what: str) -> str:

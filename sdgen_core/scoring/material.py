@@ -100,6 +100,23 @@ def session_of(catalog: Catalog, slug: str) -> tuple[int, str, str]:
     return int(session), str(name), str(folder)
 
 
+def slug_of(catalog: Catalog, given: str, hint: str) -> str:
+    """The session that is meant, by id, name or title. Raises ``unknown-session`` with the ids when several are called so, else with
+    the nearest names and this ``hint``."""
+    rows = catalog.index.store.rows
+    found = rows("SELECT slug FROM session WHERE slug=?", (given,))
+    found = found or rows("SELECT slug FROM session WHERE missing=0 AND ? IN (name, title)", (given,))
+    if len(found) == 1:
+        return str(found[0][0])
+    if found:
+        ids = ", ".join(slug for (slug,) in found[:5])
+        message = f"{len(found):,} sessions are called {given!r}: {ids}"
+        raise SDGenError("unknown-session", message, hint="Give an id in place of the name.")
+    known = [name for row in rows("SELECT slug, name, title FROM session WHERE missing=0") for name in row if name]
+    near = nearest_names(given, known)
+    raise SDGenError("unknown-session", f"there is no session {given!r}", hint=hint, nearest=near)
+
+
 def _values(store: Store, session: int) -> list[Any]:
     return store.rows(
         "SELECT image, placeholder.name, key, text, verdict FROM image JOIN image_value ON image = image.id"
@@ -122,13 +139,18 @@ def _recorded(folder: Path) -> tuple[dict[str, dict[str, str]], str, str]:
     named = own.get("keys") if isinstance(own, Mapping) else None
     out: dict[str, dict[str, str]] = {}
     for placeholder, known in data.variations.items():
-        texts = [value_text(value) for value in known["available"]]
+        texts = [_clean(value_text(value)) for value in known["available"]]
         said = named.get(placeholder) if isinstance(named, Mapping) else None
         keys = said.get("available_keys") if isinstance(said, Mapping) else None
         if not isinstance(keys, list) or len(keys) != len(texts):
             keys = [value_key(text) for text in texts]
-        out[placeholder] = dict(zip(map(str, keys), texts, strict=True))
-    return out, str(prompts.get("prompt") or ""), str(prompts.get("negative") or "")
+        out[placeholder] = dict(zip((_clean(str(key)) for key in keys), texts, strict=True))
+    return out, _clean(str(prompts.get("prompt") or "")), _clean(str(prompts.get("negative") or ""))
+
+
+def _clean(text: str) -> str:
+    """A text without halves of characters, which JSON may hold and no file of ours can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def unused(available: Mapping[str, str], used: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Mapping
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError
@@ -68,7 +69,8 @@ def report(engine: Engine, call: Call) -> ScoreReport:
     """What was last said of a session. Raises ``not-scored``."""
     found = engine.scoring.report(call.path["session"])
     failures = [_without_paths(engine, failure) for failure in found["failures"]]
-    return ScoreReport(**{**found, "failures": failures})
+    cascade = [_tier_without_paths(engine, tier) for tier in found["cascade"]]
+    return ScoreReport(**{**found, "failures": failures, "cascade": cascade})
 
 
 # ---- what was said -----------------------------------------------------------------------------------------------------------
@@ -96,6 +98,8 @@ def image(engine: Engine, call: Call) -> ImageScored:
 
 def _values(engine: Engine, of: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, MachineValue]:
     """What was said of the values of the image ``of`` (``catalog.details``), those of which nothing can be said as well."""
+    from ..scoring.texts.cleaning import not_assessable
+
     said: dict[str, dict[str, Any]] = {}
     with contextlib.suppress(SDGenError):  # it is a help only: the catalog has what counts
         report = engine.scoring.report(of["session"])
@@ -110,15 +114,19 @@ def _values(engine: Engine, of: Mapping[str, Any], told: Mapping[str, Any]) -> d
         alike: list[str] = next(
             (group["keys"] for group in summary.get("alike", []) if value["key"] in group["keys"]), []
         )
-        instead = None
-        if probability is not None and probability < match:
+        reason = instead = None
+        if probability is None:  # of a session that is being made, there is no report yet
+            reason = (
+                reasons.get(value["key"]) or summary.get("reason") or not_assessable(name, value["text"]) or "unseen"
+            )
+        elif probability < match:
             instead = _instead(engine, of).get(name)
         out[name] = MachineValue(
             probability=probability,
             seen=None if probability is None else probability >= match,
             calibrated=bool(one and one["calibrated"]),
             method=one["method"] if one else "",
-            reason=None if probability is not None else reasons.get(value["key"]) or summary.get("reason") or "unseen",
+            reason=reason,
             instead=None if instead is None or instead in alike else texts(name, instead),
             alike=[texts(name, key) for key in alike if key != value["key"]],
             basis=_basis(name, *bases),
@@ -230,6 +238,21 @@ def stage(engine: Engine, call: Call) -> Judged:
     body = call.body
     done = engine.library.catalog.machine.stage(parsed(body.q), body.ids, body.which, body.spare)
     return judged(engine.library, done)
+
+
+def _tier_without_paths(engine: Engine, tier: dict[str, Any]) -> dict[str, Any]:
+    """A tier of the cascade without folders: its models may lie anywhere, and their errors name them."""
+    failures = [_without_paths(engine, failure) for failure in tier["failures"]]
+    gave_up = tier["gave_up"]
+    if gave_up is not None:
+        gave_up = _without_paths(engine, gave_up)
+        if file := gave_up.get("file"):
+            name = PureWindowsPath(file).name  # knows both kinds of slashes
+            gave_up = {
+                key: each.replace(file, name) if isinstance(each, str) else each for key, each in gave_up.items()
+            }
+    remarks = [without_paths(engine.library, text) for text in tier["remarks"]]
+    return {**tier, "failures": failures, "gave_up": gave_up, "remarks": remarks}
 
 
 def _without_paths(engine: Engine, failure: dict[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,24 @@ def test_settings_an_aesthetic_head_and_a_second_session(session: Path, tmp_path
     assert json.loads(done.stderr or done.stdout)["error"] == "bad-settings" and "wording" in done.stderr + done.stdout
 
 
+def test_a_session_that_fails_does_not_keep_the_others_from_being_scored(session: Path, tmp_path: Path) -> None:
+    catalog = ("--catalog", tmp_path / "catalog")
+    empty = tmp_path / "20251119_100000-empty"
+    shutil.copytree(session, empty, ignore=shutil.ignore_patterns("*.png"))
+    whole = tmp_path / "20251121_100000-whole"
+    shutil.copytree(session, whole)
+    shutil.copy(whole / "drawn_0001.png", whole / "drawn_0000.png")  # the broken one
+    done = sdgen("score", empty, whole, "--json", *catalog)
+    said = events(done)
+    assert done.returncode == 1 and said["failed"]["error"] == "nothing-to-score", done.stderr
+    assert said["done"]["name"] == "whole" and said["done"]["failures"] == []
+    done = sdgen("score", empty, whole, *catalog)
+    assert done.returncode == 1 and "error[nothing-to-score]" in done.stderr and "27 images, 0 new" in done.stdout
+    # what is wrong with the model is wrong for all
+    done = sdgen("score", empty, whole, "--scorer", "none", "--json", *catalog)
+    assert done.returncode == 1 and json.loads(done.stdout or done.stderr)["error"] == "scorer-missing"
+
+
 def test_what_cannot_be_done_is_said(session: Path, tmp_path: Path) -> None:
     catalog = ("--catalog", tmp_path / "catalog")
     for words, code, near in (

@@ -1,14 +1,16 @@
 """What the score nodes say and give on."""
 
+import json
+
 import pytest
 
-from sdgen_core.comfy.score_session import failing_text, figures
+from sdgen_core.comfy.score_session import brief, failing_text, figures
 from sdgen_core.comfy.score_text import image_text, mean_score
 
 
 def rate(key, matching, images, high):
     return {
-        "placeholder": "Colour", "key": key, "matching": matching, "images": images, "rate": matching / images,
+        "placeholder": "Colour", "key": f"{len(key):010x}", "text": key, "matching": matching, "images": images, "rate": matching / images,
         "low": 0.0, "high": high, "mean": 0.1,
     }  # fmt: skip
 
@@ -18,7 +20,7 @@ def session(name="cats", *, success=3, partial=1, failed=0, none=0, mean=0.8, **
     known = success + partial + failed
     return {
         "session": name, "name": name, "images": known + none, "classes": counts, "mean": mean if known else None,
-        "failures": [], "failing": [], "placeholders": [{}], **more,
+        "embedded": 0, "complete": False, "flagged": 1, "failures": [], "failing": [], "placeholders": [{}], **more,
     }  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def test_nothing_judged_is_said_and_gives_noughts():
 
 def test_what_could_not_be_scored_is_named():
     failures = [{"file": "a.png", "message": f"no {n}.png", "error": "broken-image", "hint": ""} for n in range(5)]
-    failed = [{"session": "dogs", "error": "x", "message": "no images", "hint": ""}]
+    failed = [{"session": "20251120_100000-dogs", "name": "dogs", "error": "x", "message": "no images", "hint": ""}]
     text = figures(report(session(failures=failures), failed=failed))[2]
     assert text.splitlines()[1:] == [
         "not scored: no 0.png", "not scored: no 1.png", "not scored: no 2.png", "and 2 more files", "dogs: no images",
@@ -70,3 +72,21 @@ def test_the_values_that_fail_most_surely_come_first():
         "dogs, Colour: green", "cats, Colour: red", "cats, Colour: blue",
     ]  # fmt: skip
     assert failing_text(report()) == ""
+    long = session(failing=[rate("a very\nlong " + "and " * 200, 0, 9, 0.3)])
+    assert (
+        failing_text(report(long)).startswith("Colour: a very long and and") and len(failing_text(report(long))) < 120
+    )
+
+
+def test_of_several_sessions_only_what_matters_is_given_on():
+    failing = [rate(f"colour {n}", n, 20, 0.1 + n / 100) for n in range(9)]
+    failures = [{"file": f"{n}.png", "message": "no", "error": "broken-image", "hint": ""} for n in range(5)]
+    one = session(failing=failing, failures=failures, rates=[failing[0]] * 900)
+    whole = report(one, cancelled=["b"])
+    assert brief(whole) == whole
+    said = brief(report(*[one] * 1000, cancelled=["b"]))
+    assert said["cancelled"] == ["b"] and len(json.dumps(said)) < 1_000_000
+    assert said["sessions"][999] == {
+        "session": "cats", "name": "cats", "images": 4, "embedded": 0, "classes": one["classes"], "mean": 0.8, "complete": False,
+        "flagged": 1, "failing": failing[:3], "failed_files": 5,
+    }  # fmt: skip

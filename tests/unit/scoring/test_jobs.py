@@ -13,6 +13,7 @@ from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring import GALLERY_QUEUE, QUEUE, waits
 from sdgen_core.scoring.jobs import Job, Jobs
+from sdgen_core.scoring.material import slug_of
 
 from .colours import SeesColours, session
 
@@ -258,3 +259,16 @@ def test_a_scorer_that_nobody_knows_is_refused_and_folders_are_not_told(slugs, l
     [failed] = jobs.state()["failed"]
     assert failed["error"] == "scorer-missing" and str(tmp_path) not in str(failed) and "into models," in failed["hint"]
     jobs.stop()
+
+
+def test_a_session_is_meant_by_its_id_name_or_title(slugs, library, tmp_path):
+    session(tmp_path / "library" / "20251121_100000-a", COLOURS)
+    Importer(library.catalog.index).run([tmp_path / "library"])
+    assert slug_of(library.catalog, slugs[0], "hint") == slugs[0]
+    assert slug_of(library.catalog, "b", "hint") == slugs[1]
+    with pytest.raises(SDGenError, match="2 sessions are called 'a'") as caught:
+        slug_of(library.catalog, "a", "hint")
+    assert caught.value.code == "unknown-session" and slugs[0] in str(caught.value)
+    with pytest.raises(SDGenError, match="no session") as caught:
+        slug_of(library.catalog, slugs[1] + "x", "hint")
+    assert caught.value.hint == "hint" and slugs[1] in caught.value.nearest

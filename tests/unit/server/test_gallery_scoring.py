@@ -10,6 +10,8 @@ import pytest
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring import GALLERY_QUEUE, QUEUE
+from sdgen_core.scoring.cascade.detectors import DetectorSettings, load
+from sdgen_core.scoring.cascade.rules import TierReport
 from sdgen_core.scoring.jobs import Jobs
 
 from ..scoring.colours import SeesColours, session
@@ -243,3 +245,30 @@ def test_the_gallerys_own_server_goes_on_with_its_queue_and_leaves_comfyuis_alon
     finally:
         made.engine.close()
         made.close()
+
+
+def test_where_models_of_the_cascade_are_is_nobodys_business(gallery, slug, tmp_path, monkeypatch):
+    scored(gallery, slug)
+    with pytest.raises(SDGenError) as caught:
+        load(DetectorSettings(path=str(tmp_path / "elsewhere" / "faces.onnx")))
+    tier = TierReport("crops", failures={"no-region": (1, f"{gallery.root}/a.png: none")}, gave_up=caught.value)
+    report = {**gallery.engine.scoring.report(slug), "cascade": [tier.to_dict()]}
+    monkeypatch.setattr(gallery.engine.scoring, "report", lambda session: report)
+    [told] = gallery.ask("GET", f"/sdgen/library/sessions/{slug}/scores")["cascade"]
+    error = told["gave_up"]
+    assert (error["error"], error["file"]) == ("detector-missing", "faces.onnx")
+    assert "faces.onnx" in error["message"] and told["failures"][0]["message"] == "a.png: none"
+    assert str(tmp_path) not in str(told)
+
+
+def test_of_a_session_without_a_report_it_is_said_what_cannot_be_seen(gallery, slug, monkeypatch):
+    """As while it is being made: its images are scored one by one."""
+    scored(gallery, slug)
+
+    def no_report(session):
+        raise SDGenError("not-scored", session)
+
+    monkeypatch.setattr(gallery.engine.scoring, "report", no_report)
+    [first, *_] = gallery.catalog.find("sort:number")[0]
+    values = gallery.ask("GET", f"/sdgen/images/{first}/scores")["machine"]["values"]
+    assert values["Quality"]["reason"] == "quality"
