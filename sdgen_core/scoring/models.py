@@ -5,6 +5,7 @@ A scorer has a name, never a path: its place in one of the folders given (a sett
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,8 +49,12 @@ def available(folders: Sequence[Path]) -> list[ScorerModel]:
     return list(found.values())
 
 
-def _candidates(folder: Path) -> Iterator[Path]:
-    """Weights files below a folder, and folders that are one model; those are not looked into."""
+def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Weights files below a folder, and folders that are one model; those are not looked into, and a link to a folder ``above`` neither."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    above |= {here}
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -59,7 +64,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
             if (entry / sources.FOLDER_CONFIG).is_file():
                 yield entry
             else:
-                yield from _candidates(entry)
+                yield from _candidates(entry, above)
         elif entry.suffix in weights.SUFFIXES:
             yield entry
 
@@ -108,15 +113,6 @@ def load(
             made = load_path(path, device=device, precision=precision, download=download, memory=memory, known=known)
             _kept = key, made
         return _kept[1]
-
-
-def release_loaded() -> None:
-    """Free the memory of the scorer that is kept, on the accelerator and else; the next ``load`` reads it again."""
-    global _kept
-    with _lock:
-        if _kept is not None:
-            _kept[1].release()
-            _kept = None
 
 
 def stamp(path: Path) -> tuple[tuple[int, int], ...]:

@@ -52,7 +52,7 @@ class OpenClipBackend:
     device: str
     dtype: Any
     most: int | None = None
-    """Largest batch that fits, as far as that had to be found out."""
+    """Largest batch that fits, as far as that had to be found out since the last ``release``."""
     bring: Callable[[], None] | None = None
     """Takes the weights to ``device`` before each use, where somebody else looks after the memory: then ``release`` does nothing."""
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -87,8 +87,9 @@ class OpenClipBackend:
         return np.concatenate(rows) if rows else np.empty((0, self.width), np.float32)
 
     def release(self) -> None:
-        """Move the weights to main memory; the next call takes them back to the accelerator."""
+        """Move the weights to main memory; the next call takes them back to the accelerator, where there may be more room then."""
         with self._lock:
+            self.most = None
             if self.device != "cpu" and not self._away and self.bring is None:
                 self.model.to("cpu")
                 self._away = True
@@ -134,6 +135,8 @@ class OpenClipBackend:
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
+            if self._away:  # a part of it may be there, and ``release`` would leave it
+                self.model.to("cpu")
             return None
 
     def _shrink(self, size: int) -> None:

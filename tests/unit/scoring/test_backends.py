@@ -215,6 +215,29 @@ def test_a_batch_that_does_not_fit_is_halved_and_this_is_remembered(
         assert fake.tried[7:] == [2] * 5
 
 
+def test_what_was_moved_of_a_model_that_does_not_fit_is_moved_back(tmp_path: Path, state: dict[str, Any]) -> None:
+    class Half(_FakeModelOfLittleMemory):
+        """No real model: the first half of its weights fits onto the card."""
+
+        def __init__(self) -> None:
+            super().__init__(99)
+            self.there = 0
+
+        def to(self, device: str) -> None:
+            self.there = 0 if device == "cpu" else 1
+            if device != "cpu":
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    backend = load_path(put(tmp_path, state), device="cpu")
+    backend.model, backend.device, backend._away = Half(), "meta", True
+    with pytest.raises(SDGenError) as caught:
+        backend.encode_images(np.zeros((4, 3, 32, 32), np.float32))
+    assert caught.value.code == "scorer-out-of-memory" and backend.model.there == 0
+    assert backend.most == 1
+    backend.release()
+    assert backend.most is None  # there may be more room when it is asked again
+
+
 def test_not_even_one_image_fits(tmp_path: Path, state: dict[str, Any]) -> None:
     backend = load_path(put(tmp_path, state), device="cpu")
     backend.model = fake = _FakeModelOfLittleMemory(0)

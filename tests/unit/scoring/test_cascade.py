@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -365,6 +366,27 @@ def test_a_calibration_for_the_region_makes_calibrated_probabilities():
     out = cascade(CLAIMS, CascadeSettings(), [crop_tier(contrasts=contrast)])
     assert all(answer.calibrated for answer in out.answers.values())
     assert all((a.probability > 0.5) == (SHOWN[c.image] == c.value) for c, a in out.answers.items())
+
+
+def test_the_detector_waits_before_each_image_and_that_time_is_not_its_own(monkeypatch):
+    events, detector, now = [], SimulatedDetector(), [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def wait():
+        events.append("wait")
+        now[0] += 100
+
+    def open_image(key):
+        events.append(key)
+        return portrait(COLOURS[SHOWN[key]])
+
+    images = list(dict.fromkeys(each.image for each in CLAIMS))
+    settings = CascadeSettings(seconds={"crops": 1.0})
+    out = cascade(CLAIMS, settings, [crop_tier(open_image, detector)], wait=wait)
+    assert [event for event in events if event != "wait"] and detector.calls == len(images) == 60
+    for before, event in pairwise(events):
+        assert event == "wait" or before == "wait"
+    assert out.tiers[0].not_reached == 0
 
 
 def test_crops_are_made_once(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,8 @@ open_clip = pytest.importorskip("open_clip")
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    models.release_loaded()
-    yield
-    models.release_loaded()
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_kept", None)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +59,20 @@ def test_what_is_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "demo" not in {model.name for model in models.available([folder])}
 
 
+def test_links_to_folders_that_are_looked_into_already_end(tmp_path: Path) -> None:
+    put(tmp_path, tiny_state(1), "one.safetensors")
+    (tmp_path / "more").mkdir()
+    put(tmp_path / "more", tiny_state(1), "two.safetensors")
+    try:
+        for name in ("loop", "more/again"):
+            (tmp_path / name).symlink_to(tmp_path, target_is_directory=True)
+        (tmp_path / "also").symlink_to(tmp_path / "more", target_is_directory=True)
+    except OSError:
+        pytest.skip("no links here")
+    names = {model.name for model in models.available([tmp_path])} - {"demo"}
+    assert names == {"one.safetensors", "more/two.safetensors", "also/two.safetensors"}
+
+
 def test_looking_for_scorers_imports_nothing_heavy(folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from sdgen_core.scoring import models;"
@@ -79,8 +90,6 @@ def test_one_is_kept_until_another_is_asked_for(folder: Path) -> None:
     assert other is not first and other.identity != first.identity
     again = models.load("one", [folder], device="cpu")
     assert again is not first and again.identity == first.identity
-    models.release_loaded()
-    assert models.load("one", [folder], device="cpu") is not again
     pixels = np.zeros((1, 3, 32, 32), np.float32)
     np.testing.assert_array_equal(first.encode_images(pixels), again.encode_images(pixels))  # who holds one may go on
 

@@ -299,6 +299,18 @@ def test_a_report_is_a_page_of_its_own(library, tmp_path):
     assert "http" not in html.replace("http-equiv", "")  # nothing is fetched from anywhere
 
 
+def test_half_a_character_in_a_manifest_ends_no_scoring(library, tmp_path):
+    values = ["red coat", "green coat", "blue coat", "pink \ud83d coat"]
+    known = {"Colour": {"available": values, "used": values[:3], "count": 4}}
+    template = {"prompt": "a {Colour} \ud83d", "negative": ""}
+    session(tmp_path / "library" / "20251124_100000-half", SHOWN, ASKED, variations=known, resolved_template=template)
+    Importer(library.catalog.index).run([tmp_path / "library"])
+    report = scoring(library).score(slug_of(library, "half"), SeesColours())
+    [colour] = [each for each in report["placeholders"] if each["placeholder"] == "Colour"]
+    assert [each["text"] for each in colour["values"]] == [*values[:3], "pink ? coat"]
+    assert scoring(library).report(slug_of(library, "half")) == report
+
+
 def test_a_report_of_another_version_is_none(library):
     work = scoring(library)
     work.score(slug_of(library), SeesColours())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sdgen_core.catalog.machine import Machine
+from sdgen_core.scoring.cascade import tiers
+from sdgen_core.scoring.cascade.crops import Box
+from sdgen_core.scoring.cascade.detectors import DetectorSettings
 from sdgen_core.scoring.cascade.rules import CascadeSettings
 from sdgen_core.scoring.vlm.settings import VlmSettings
 
@@ -49,3 +52,24 @@ def test_a_server_that_is_not_there_changes_no_score(library):
     report = scoring(library, cascade=wanted).score(slug_of(library), SeesColours())
     assert report["cascade"][0]["gave_up"]["error"] == "vlm-unreachable"
     assert report["classes"] == before["classes"]
+
+
+def test_crops_wait_until_nothing_renders(library, monkeypatch):
+    """The FAKE detector finds a person in every picture."""
+    events = []
+
+    class Detector:
+        identity = "f" * 16
+
+        def boxes(self, image):
+            events.append("detect")
+            return [Box("person", 0.9, 0.0, 0.0, 12.0, 12.0)]
+
+    monkeypatch.setitem(tiers.REGIONS, "colour", ("full body",))
+    monkeypatch.setattr(tiers, "load", lambda settings: Detector())
+    scoring(library).score(slug_of(library), SeesColours())  # all embeddings are there
+    wanted = CascadeSettings(low=0, high=1, tiers=["crops"], detector=DetectorSettings(path="face.pt"))
+    work = scoring(library, cascade=wanted)
+    report = work.score(slug_of(library), SeesColours(), wait=lambda: events.append("wait"))
+    assert report["cascade"][0]["asked"] == events.count("detect") == 16
+    assert all(events[n - 1] == "wait" for n, event in enumerate(events) if event == "detect")
