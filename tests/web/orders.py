@@ -109,6 +109,12 @@ def images(server: ComfyServer, order: str, more: str = "") -> list[dict[str, An
     return found
 
 
+def names(server: ComfyServer) -> list[str]:
+    """What the sessions of the catalog were made as."""
+    found: list[dict[str, Any]] = server.client.get("/sdgen/library/sessions?limit=200")["sessions"]
+    return [session["original_name"] for session in found]
+
+
 # ---- the panel ----------------------------------------------------------------------------------------------------------
 
 
