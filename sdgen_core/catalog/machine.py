@@ -198,12 +198,6 @@ class Machine:
         """
         return agreement(self._catalog.snapshot, _asked(query), match)
 
-    @staticmethod
-    def disagreements(query: str | Query = "") -> Query:
-        """The query for images of which a machine says otherwise than people, what it is surest of first."""
-        clause = Clause(field="contradicts", any=(">0.5",))
-        return Query(clauses=(*_asked(query).clauses, clause), sort=("-contradicts",))
-
     # ---- what failed, into the trash -------------------------------------------------------------------------------------
 
     def preview(self, query: str | Query = "", which: str = "failed", spare: bool = True) -> Staging:

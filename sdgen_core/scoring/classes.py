@@ -6,7 +6,6 @@ could has no class.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -143,8 +142,3 @@ def failing(rates: Sequence[ValueRate], most: int = 10) -> list[ValueRate]:
     """The values that most surely fail: of those that are missing somewhere, those with the lowest upper end of their interval."""
     some = [rate for rate in rates if rate.matching < rate.images]
     return sorted(some, key=lambda rate: (rate.high, rate.mean, -rate.images))[:most]
-
-
-def percent(share: float | None) -> int | None:
-    """A share as people read it, 0 to 100; None for what is not known."""
-    return None if share is None or math.isnan(share) else round(share * 100)

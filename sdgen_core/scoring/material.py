@@ -47,11 +47,6 @@ class Material:
     broken: tuple[Path, ...] = ()
     missing: int = 0
 
-    @property
-    def judged(self) -> bool:
-        """Whether people said anything about a value."""
-        return any(verdict for column in self.verdicts.values() for verdict in column)
-
 
 def read(catalog: Catalog, slug: str) -> Material:
     """A session by its slug, as it is now. Raises ``unknown-session`` with the nearest slugs."""

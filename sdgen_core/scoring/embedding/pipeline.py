@@ -17,15 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import SDGenError, shown
-from .decoding import decode, upright
+from .decoding import decode
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
     from ..backends.interface import Backend
     from .files import EmbeddingFile
@@ -49,7 +48,7 @@ _NOT_FINITE = "scorer-not-finite"
 
 @dataclass(frozen=True)
 class Failure:
-    """An image without an embedding, and why. ``name``: its path, or its key for one that was in memory."""
+    """An image without an embedding, and why. ``name``: its path."""
 
     key: bytes
     name: str
@@ -101,38 +100,24 @@ def embed(
     An image that cannot be embedded is among the failures of the report. Raises what the model and the file of embeddings raise; batches
     before that are stored.
     """
-    work = _Work(backend, store_file, decode, shown)
+    work = _Work(backend, store_file)
     return work.run(images, batch, threads, cancelled, progress, wait)
-
-
-def embed_pictures(
-    pictures: Iterable[tuple[bytes, Image]], backend: Backend, store_file: EmbeddingFile, *, batch: int = BATCH
-) -> Report:
-    """The same for images that are in memory, by the keys that their files have; they are left as they are."""
-    work = _Work(backend, store_file, upright, None)
-    return work.run(pictures, batch, None, lambda: False, lambda _: None, lambda: None)
 
 
 class _Work:
     """One call of ``embed``: threads that prepare items, and the caller's own, which encodes and stores them."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        store: EmbeddingFile,
-        load: Callable[[Any], Image],
-        name: Callable[[Any], str] | None,
-    ) -> None:
-        self._backend, self._store, self._load, self._name = backend, store, load, name
+    def __init__(self, backend: Backend, store: EmbeddingFile) -> None:
+        self._backend, self._store = backend, store
         self._report = Report()
-        self._todo: deque[tuple[bytes, Any]] = deque()
+        self._todo: deque[tuple[bytes, Path]] = deque()
         self._ready: SimpleQueue[_Prepared] = SimpleQueue()
         self._stopping = False
         self._alone = False
 
     def run(
         self,
-        items: Iterable[tuple[bytes, Any]],
+        items: Iterable[tuple[bytes, Path]],
         batch: int,
         threads: int | None,
         cancelled: Callable[[], bool],
@@ -172,7 +157,7 @@ class _Work:
         self._report.seconds = time.monotonic() - begun
         return self._report
 
-    def _list(self, items: Iterable[tuple[bytes, Any]]) -> None:
+    def _list(self, items: Iterable[tuple[bytes, Path]]) -> None:
         wanted, known = dict(items), self._store.keys()
         self._todo.extend((key, item) for key, item in wanted.items() if key not in known)
         self._report.images = len(wanted)
@@ -190,10 +175,10 @@ class _Work:
                 return
             self._ready.put(self._prepared(key, item))
 
-    def _prepared(self, key: bytes, item: Any) -> _Prepared:
-        name = self._name(item) if self._name else key.hex()
+    def _prepared(self, key: bytes, path: Path) -> _Prepared:
+        name = shown(path)
         try:
-            return key, name, self._backend.prepare(self._load(item))
+            return key, name, self._backend.prepare(decode(path))
         except SDGenError as error:
             return key, name, error
         except Exception as error:  # whatever an image does to a decoder, the others go on

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from .calibration import auc, told_apart
@@ -60,7 +59,9 @@ def alike(similarities: Floats, asked: Ints, texts: Floats, names: Sequence[str]
     usual = float(np.median(1 - near[np.triu_indices(k, 1)])) if k > 2 else 0.0
     same = _same_texts(near, usual)
     as_other = _seen_as(similarities, asked, k) if k > 2 else None
-    for a, b in combinations(range(k), 2):
+    often = images >= LEAST_IMAGES
+    told = np.triu((near >= _EQUAL) | same | (often[:, None] & often), 1)
+    for a, b in np.argwhere(told).tolist():  # of the others nothing can be said
         if near[a, b] >= _EQUAL or (same[a, b] and min(images[a], images[b]) < LEAST_IMAGES):
             pairs[a, b] = None
         elif min(images[a], images[b]) < LEAST_IMAGES:

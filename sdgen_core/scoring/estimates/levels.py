@@ -14,6 +14,9 @@ little from where a model's own temperature puts them.
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +38,10 @@ _CLEAR = 6.0
 _STEPS, _ENOUGH = 50, 1e-6
 #: How much of the noise is each value's own, whatever its text: texts that are nearly the same do not make a direction of their own.
 _OWN = 0.1
+#: Bytes of inverses that are kept: one takes more time than all else, and the next image of a session needs the same.
+_KEPT_BYTES = 1 << 26
+_kept: OrderedDict[bytes, Floats] = OrderedDict()
+_keeping = threading.Lock()
 #: An effect of less noise than this is none; so many images are needed to say so.
 UNSEEN, LEAST_IMAGES = 0.75, 20
 
@@ -111,9 +118,11 @@ def estimate(
         some = order[np.linspace(0, n - 1, MOST_IMAGES).astype(np.int64)]
         similarities, asked = similarities[some], asked[some]
     around = similarities - similarities.mean(1, keepdims=True)
-    apart = np.linalg.pinv(before.together, rcond=1e-9, hermitian=True).astype(np.float64)
+    apart = _inverse(before.together)
+    leaning = around.sum(0) @ apart
+    spread = float(((around @ apart) * around).sum())
     for _ in range(_STEPS):
-        new = _better(now, before, around, asked, apart)
+        new = _better(now, before, around, asked, (apart, leaning, spread))
         done = abs(new.effect - now.effect) < _ENOUGH * now.noise and abs(new.shares[0] - now.shares[0]) < _ENOUGH
         now = new
         if done:
@@ -121,6 +130,23 @@ def estimate(
     if len(asked) < LEAST_IMAGES and now.unseen:  # too few to say that
         return replace(now, effect=UNSEEN * now.noise)
     return now
+
+
+def _inverse(together: Floats) -> Floats:
+    """The pseudo-inverse of S."""
+    import numpy as np
+
+    key = hashlib.blake2b(together.tobytes(), digest_size=16).digest()
+    with _keeping:
+        if (known := _kept.get(key)) is not None:
+            _kept.move_to_end(key)
+            return known
+    found: Floats = np.linalg.pinv(together, rcond=1e-9, hermitian=True).astype(np.float64)
+    with _keeping:
+        _kept[key] = found
+        while sum(one.nbytes for one in _kept.values()) > _KEPT_BYTES:
+            _kept.popitem(last=False)
+    return found
 
 
 def _alikeness(values: int, near: Floats | None) -> Floats:
@@ -131,7 +157,7 @@ def _alikeness(values: int, near: Floats | None) -> Floats:
     own: Floats = np.eye(values) - 1 / values
     if near is None or values < 3:  # of two values one is as far from the mean as the other
         return own
-    around = own @ near @ own
+    around = near - near.mean(0) - near.mean(1, keepdims=True) + near.mean()
     size = float(np.trace(around)) / (values - 1)
     return own if size < 1e-9 else (1 - _OWN) * around / size + _OWN * own
 
@@ -154,8 +180,9 @@ def _shown(levels: Levels, corrected: Floats, asked: Ints) -> tuple[Floats, Floa
     return around, weights / (weights.sum(1) + np.exp(none - top))[:, None]
 
 
-def _better(now: Levels, before: Levels, around: Floats, asked: Ints, apart: Floats) -> Levels:
-    """One step: numbers that make the images likelier. ``around``: (n, k), each row 0 on average; ``apart``: the inverse of S."""
+def _better(now: Levels, before: Levels, around: Floats, asked: Ints, whitened: tuple[Floats, Floats, float]) -> Levels:
+    """One step: numbers that make the images likelier. ``around``: (n, k), each row 0 on average; ``whitened``: the inverse of S, the sum
+    of the rows times that, (k,), and the sum of all x'S⁻¹x, so that a step takes n·k and k² operations, not n·k²."""
     import numpy as np
 
     n, k = around.shape
@@ -169,9 +196,11 @@ def _better(now: Levels, before: Levels, around: Floats, asked: Ints, apart: Flo
     seen = float((shown * corrected).sum())
     usual = 1 - 1 / k
     effect = (seen + before.effect * _EFFECT_WEIGHT * usual) / (part + _EFFECT_WEIGHT * usual)
-    rest = float(((corrected @ apart) * corrected).sum()) - 2 * effect * seen + effect**2 * part
+    apart, leaning, spread = whitened
+    size = spread - 2 * float(leaning @ now.texts) + n * float(now.texts @ apart @ now.texts)
+    rest = size - 2 * effect * seen + effect**2 * part
     noise = (max(0.0, rest) + before.noise**2 * _NOISE_WEIGHT) / (n * (k - 1) + _NOISE_WEIGHT)
-    texts = (around - effect * (shown @ now.together)).sum(0) / (n + _LEVEL_WEIGHT)
+    texts = (around.sum(0) - effect * (shown.sum(0) @ now.together)) / (n + _LEVEL_WEIGHT)
     counts = np.array([own, other - own, n - other]) + _BEFORE
     shares = (counts / counts.sum()).tolist()
     return replace(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sdgen_core.scoring.classes import Thresholds, classify, failing, percent, value_rates
+from sdgen_core.scoring.classes import Thresholds, classify, failing, value_rates
 from sdgen_core.scoring.estimates.values import PlaceholderScores
 
 from .simulated import scored, session
@@ -54,7 +54,6 @@ def test_nothing_to_judge():
         assert found.classes.tolist() == ["none"] * images
         assert found.mean is None and not found.complete and not found.flagged.any()
     assert value_rates([said("A", [NAN])]) == []
-    assert percent(None) is None and percent(NAN) is None and percent(0.456) == 46
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring.embedding.decoding import decode
 from sdgen_core.scoring.embedding.files import EmbeddingFile
-from sdgen_core.scoring.embedding.pipeline import embed, embed_pictures
+from sdgen_core.scoring.embedding.pipeline import embed
 
 MODEL, WIDTH, SIDE = "0123456789abcdef", 6, 8
 
@@ -290,23 +290,6 @@ def test_what_the_model_or_the_store_raises_ends_the_work_and_its_threads(folder
         embed(images(folder, 40), FakeBackend(), EmbeddingFile(tmp_path / "file" / "a.emb", MODEL, WIDTH))
     assert error.value.code in ("unwritable-folder", "unreadable-file")
     assert threading.active_count() == before
-
-
-def test_pictures_in_memory(file):
-    clear = picture(3).convert("RGBA")
-    clear.paste((255, 0, 0, 0), (0, 0, 40, 30))
-    given = {
-        0: picture(0),
-        1: picture(1).convert("P", palette=Image.Palette.ADAPTIVE),
-        2: picture(2).convert("RGBA"),
-        3: clear,
-    }
-    before = {n: image.tobytes() for n, image in given.items()}
-    report = embed_pictures([(key(n), image) for n, image in given.items()], FakeBackend(), file, batch=3)
-    assert report.made == 4 and not report.failures
-    holds(file, range(3))
-    assert file.vectors([key(3)])[0].min() > 0.3  # what is transparent is white
-    assert before == {n: image.tobytes() for n, image in given.items()}
 
 
 def test_an_image_is_turned_as_it_is_seen(folder):

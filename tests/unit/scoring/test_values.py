@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring.aesthetic import load_head
 from sdgen_core.scoring.classes import failing, value_rates
+from sdgen_core.scoring.estimates import levels
 from sdgen_core.scoring.estimates.calibration import Calibration, auc, calibration_error, features
 from sdgen_core.scoring.estimates.levels import believed, estimate
 from sdgen_core.scoring.estimates.values import Values, calibrate, describe, normalised, prompt_scores, score, truths
@@ -391,3 +392,30 @@ def test_a_file_that_is_no_aesthetic_head_is_named(tmp_path):
     with pytest.raises(SDGenError) as error:
         load_head(tmp_path / "gone.pth", 16)
     assert error.value.code == "missing-file"
+
+
+def test_the_next_image_of_many_values_does_not_need_the_texts_again(monkeypatch):
+    """And what is summed up before the steps is what each step would sum up."""
+    rng = np.random.default_rng(3)
+    texts = rng.normal(1, 1, (30, 16))
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    near, asked = texts @ texts.T, rng.integers(0, 30, 80)
+    similarities = (rng.normal(1, 0.3, (80, 16)) + texts[asked]) @ texts.T / 8
+    levels.estimate(similarities[:-1], asked[:-1], SCALE, near=near)
+    made = []
+    monkeypatch.setattr(np.linalg, "pinv", lambda *given, **how: made.append(given))
+    now = levels.estimate(similarities, asked, SCALE, near=near)
+    assert not made
+    monkeypatch.undo()
+    around = similarities - similarities.mean(1, keepdims=True)
+    corrected, shown = levels._shown(now, around - now.texts, asked)
+    apart = np.linalg.pinv(now.together, rcond=1e-9, hermitian=True)
+    before = levels.believed(30, SCALE, near=near)
+    leaning, spread = around.sum(0) @ apart, float(((around @ apart) * around).sum())
+    step = levels._better(now, before, around, asked, (apart, leaning, spread))
+    rest = ((corrected @ apart) * corrected).sum() - 2 * step.effect * (shown * corrected).sum()
+    rest += step.effect**2 * (shown.sum(0) @ now.together.diagonal())
+    noise = (rest + before.noise**2 * levels._NOISE_WEIGHT) / (80 * 29 + levels._NOISE_WEIGHT)
+    assert step.noise == pytest.approx(noise**0.5, rel=1e-9)
+    high = (around - step.effect * (shown @ now.together)).sum(0) / (80 + levels._LEVEL_WEIGHT)
+    assert step.texts == pytest.approx(high - high.mean(), abs=1e-12)
