@@ -123,7 +123,13 @@ def look(scorer: Scorer, images: Sequence[Image], token: str) -> list[dict[str, 
             if error.code in _OF_THE_GRAPH:
                 raise
             log.warning("SDGen: images of session %s are saved without a score: %s [%s]", session, error, error.code)
-            said: dict[str, Any] = {"score": None, "class": None, "values": {}, "error": error.code, "message": str(error)}
+            said: dict[str, Any] = {
+                "score": None,
+                "class": None,
+                "values": {},
+                "error": error.code,
+                "message": str(error),
+            }
             return [dict(said) for _ in images]
     session, _, index = token.partition("/")
     try:
