@@ -1,1 +1,0 @@
-import{_ as o}from"./ScoringBar.vue_vue_type_script_setup_true_lang-C_-OVt30.mjs";import"./index-Dcdy122I.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-BAVCZtn3.mjs";import"./words-CsbzIWpQ.mjs";import"./styles-plo23Ddf.mjs";export{o as default};
