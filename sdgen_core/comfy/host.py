@@ -42,6 +42,8 @@ log = logging.getLogger("sdgen")
 #: Seconds after a prompt's end until the page has put away what it showed of it.
 _AFTER_PROMPT = 0.5
 
+#: Seconds that models are waited for which leave the accelerator's memory.
+_UNLOADED_WITHIN = 10.0
 #: Seconds until the catalog looks into the folders, and sessions are scored that wait: ComfyUI starts first.
 _LIBRARY_DELAY = 5.0
 
@@ -93,7 +95,12 @@ class Engine:
             if self._jobs is None:
                 folders = self.scorer_folders()
                 self._jobs = Jobs(
-                    self.library, self.scoring_folder, folders, busy=rendering, settings=self.scoring_settings
+                    self.library,
+                    self.scoring_folder,
+                    folders,
+                    busy=rendering,
+                    make_room=unload_models,
+                    settings=self.scoring_settings,
                 )
             return self._jobs
 
@@ -531,6 +538,19 @@ def _own_server() -> ComfyClient | None:
 def rendering() -> bool:
     """Whether ComfyUI executes a prompt, or is about to: between two of a queue it tidies up, and is not free."""
     return bool(_prompt_server().prompt_queue.get_tasks_remaining())
+
+
+def unload_models() -> None:
+    """Have ComfyUI's models leave the accelerator's memory, and wait for it; they stay in main memory.
+
+    ComfyUI does it in the thread that executes prompts, as nobody else may; so a prompt that begins now comes first, and is not waited for.
+    """
+    from comfy import model_management
+
+    _prompt_server().prompt_queue.set_flag("unload_models", True)
+    until = time.monotonic() + _UNLOADED_WITHIN
+    while model_management.current_loaded_models and not rendering() and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def add_prompt_handler(handler: Any) -> None:

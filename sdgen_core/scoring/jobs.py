@@ -61,7 +61,8 @@ class Failed:
 
 class Jobs:
     """The queue of a library. ``busy`` says whether ComfyUI renders, ``folders`` are those with scorers, ``folder`` is where embeddings,
-    reports and the queue, the file ``queue``, are kept. Told is the kind "scoring" with what ``state`` gives, without the slugs that wait:
+    reports and the queue, the file ``queue``, are kept. ``make_room`` frees what other programs' models take of the accelerator's
+    memory; it is called when a scorer does not fit. Told is the kind "scoring" with what ``state`` gives, without the slugs that wait:
     they are many, and it is told often; and "images" for those that have other scores.
     """
 
@@ -73,11 +74,13 @@ class Jobs:
         *,
         queue: str = QUEUE,
         busy: Callable[[], bool] = lambda: False,
+        make_room: Callable[[], None] | None = None,
         settings: Callable[[], ScoringSettings] | None = None,
         loaded: Callable[[str], Backend] | None = None,
     ) -> None:
         self._settings = settings or ScoringSettings
         self._library, self._folder, self._folders, self._busy = library, folder, tuple(folders), busy
+        self._make_room = make_room
         self._loaded = loaded or (lambda name: load(name, self._folders, memory=folder / "models.json"))
         self._wake = threading.Condition()
         self._file = folder / queue
@@ -89,6 +92,8 @@ class Jobs:
         self._failed: list[Failed] = []
         self._cancelled = self._stopping = self._held = self._put_back = False
         self._attended: tuple[frozenset[Job], Backend | None] = frozenset(), None
+        self._attended_failed: dict[str, Failed] = {}  # by session; ``_failed`` keeps the last ones only
+        self._warm: Backend | None = None  # that may have its weights in the accelerator's memory
         self._told = 0.0
         self._thread: threading.Thread | None = None
 
@@ -127,9 +132,9 @@ class Jobs:
         begun = int(time.time() * 1000)
         with self._wake:
             self._take_up()
-            self._attended = wanted, backend
+            self._attended, self._attended_failed = (wanted, backend), {}
             others = [job for job in self._waiting if job not in wanted]
-            if self._now is not None and self._now not in wanted:
+            if self._now is not None and self._now not in wanted and not self._cancelled:
                 others.insert(0, self._now)
                 self._put_back = True
             self._waiting = dict.fromkeys([*(job for job in jobs if job != self._now), *others])
@@ -207,8 +212,9 @@ class Jobs:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        if self._thread is not None:
-            self._thread.join(timeout)
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
 
     # ---- the queue -----------------------------------------------------------------------------------------------------------
 
@@ -222,7 +228,8 @@ class Jobs:
 
     def _left(self, jobs: Iterable[Job]) -> int:
         with self._wake:
-            there = {*self._waiting, self._now} if not self._stopping else set()
+            at_work = self._thread is not None and not self._stopping
+            there = {*self._waiting, self._now} if at_work else set()
             return sum(job in there for job in jobs)
 
     def _outcome(self, job: Job, begun: int) -> dict[str, Any] | Failed | None:
@@ -230,7 +237,7 @@ class Jobs:
             report = self.report(job.session)
             if report["at"] >= begun:
                 return report
-        return next((one for one in self._failed if one.session == job.session), None)
+        return self._attended_failed.get(job.session)
 
     def _scoring(self) -> Scoring:
         return Scoring(self._library.catalog, self._library.file, self._folder, self._settings())
@@ -258,7 +265,8 @@ class Jobs:
         with self._wake:
             self._take_up()
             for job in jobs:
-                if job not in self._waiting and (job != self._now or self._cancelled):
+                # also that which is scored now: it may have images that were not there when that began; what is known costs no time
+                if job not in self._waiting:
                     self._waiting[job] = None
                     self._failed = [one for one in self._failed if one.session != job.session]
             self._write()
@@ -277,14 +285,19 @@ class Jobs:
     # ---- in the thread -------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
-            try:
-                self._score(job)
-            except SDGenError as error:
-                self._fail(job, error)
-            except Exception as error:  # the other sessions are waiting
-                log.exception("SDGen: session %s was not scored", job.session)
-                self._fail(job, SDGenError("scorer-failed", f"{type(error).__name__}: {error}"))
+        try:
+            while (job := self._next()) is not None:
+                try:
+                    self._score(job)
+                except SDGenError as error:
+                    self._fail(job, error)
+                except Exception as error:  # the other sessions are waiting
+                    log.exception("SDGen: session %s was not scored", job.session)
+                    self._fail(job, SDGenError("scorer-failed", f"{type(error).__name__}: {error}"))
+        finally:
+            with self._wake:  # whatever ended it: what is ordered next begins anew, and nobody waits in vain
+                self._thread = self._now = self._progress = None
+                self._wake.notify_all()
 
     def _next(self) -> Job | None:
         with self._wake:
@@ -302,23 +315,38 @@ class Jobs:
             return self._now
 
     def _score(self, job: Job) -> None:
-        self._hold(None)
+        self._hold(self._warm)
         if self._over():
             return
         attended, lent = self._attended
         backend = lent if lent is not None and job in attended else self._loaded(job.scorer)
+        if self._warm is not None and self._warm is not backend:
+            self._warm.release()  # both may not fit
+        self._warm = backend
         try:
-            self._scoring().score(
-                job.session,
-                backend,
-                cancelled=self._over,
-                progress=self._advance,
-                wait=lambda: self._hold(backend),
-                written=lambda ids: self._library.tell("images", added=[], changed=ids, session=job.session),
-            )
+            try:
+                self._score_by(job, backend)
+            except SDGenError as error:
+                # one that is lent is brought by those who look after the memory
+                if error.code != "scorer-out-of-memory" or self._make_room is None or backend is lent:
+                    raise
+                log.info("SDGen: the scorer does not fit beside the models that are loaded: they are unloaded")
+                self._make_room()
+                self._score_by(job, backend)
         finally:
-            if not self._waiting:
+            if self._put_back or not self._waiting:
                 backend.release()
+                self._warm = None
+
+    def _score_by(self, job: Job, backend: Backend) -> None:
+        self._scoring().score(
+            job.session,
+            backend,
+            cancelled=self._over,
+            progress=self._advance,
+            wait=lambda: self._hold(backend),
+            written=lambda ids: self._library.tell("images", added=[], changed=ids, session=job.session),
+        )
 
     def _over(self) -> bool:
         return self._cancelled or self._stopping or self._put_back
@@ -352,6 +380,8 @@ class Jobs:
             said = error.code, self._without_folders(str(error)), self._without_folders(error.hint)
             one = Failed(job.session, self._name_of(job.session), *said)
             self._failed = [*self._failed, one][-_KEPT:]
+            if job in self._attended[0]:
+                self._attended_failed[job.session] = one
 
     def _name_of(self, slug: str) -> str:
         """What people call a session; its slug where it is gone."""
@@ -364,7 +394,10 @@ class Jobs:
     def _without_folders(self, text: str) -> str:
         """A message with files as names in their folders, and folders as their names: all who see the gallery read it, and where folders
         are is nobody's business."""
-        folders = {path for path in (*self._folders, self._folder, *self._library.roots()) if path.name}
+        roots: Sequence[Path] = ()
+        with contextlib.suppress(Exception):  # the catalog may be what has failed
+            roots = self._library.roots()
+        folders = {path for path in (*self._folders, self._folder, *roots) if path.name}
         for folder in sorted(folders, key=lambda path: len(str(path)), reverse=True):
             for way in {str(folder), shown(folder)}:
                 text = text.replace(way + "/", "").replace(way + "\\", "").replace(way, folder.name)

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from sdgen_core.errors import SDGenError
+from sdgen_core.scoring import jobs as module
 from sdgen_core.scoring.jobs import Failed
 
 from .colours import SeesColours
@@ -133,3 +134,32 @@ def test_a_program_that_ends_lets_go(slugs, made):
     stopping.join(30)
     waiting.join(30)
     assert not waiting.is_alive() and found == dict.fromkeys(slugs)
+
+
+def test_what_fails_of_very_many_is_all_said(slugs, made, monkeypatch):
+    monkeypatch.setattr(module, "_KEPT", 1)
+
+    class Fails(SeesColours):
+        def encode_images(self, batch):
+            raise SDGenError("scorer-not-finite", "no numbers")
+
+    found = made(SeesColours()).attend(slugs, "demo", Fails(), lambda *_: True)
+    assert [one.error for one in found.values()] == ["scorer-not-finite"] * 3
+
+
+def test_what_was_cancelled_is_not_put_back(slugs, made):
+    backend = Gated()
+    jobs = made(backend)
+    jobs.order(slugs[:1], "demo")
+    until(backend.reached.is_set)
+    jobs.cancel(slugs[0])
+    waiting = threading.Thread(target=lambda: jobs.attend(slugs[1:2], "demo", SeesColours(), lambda *_: True))
+    waiting.start()
+    until(lambda: slugs[1] in jobs.state()["waiting"])
+    assert jobs.state()["waiting"] == [slugs[1]]
+    backend.open.set()
+    waiting.join(30)
+    idle(jobs)
+    assert backend.images in (0, 6) and jobs.state()["waiting"] == []
+    with pytest.raises(SDGenError, match="not scored"):
+        jobs.report(slugs[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 
@@ -90,7 +91,7 @@ def test_sessions_are_scored_one_behind_the_other(library, slugs, made):
     assert (jobs.state()["name"], jobs.state()["waits"]) == ("a", 2)
     [told] = [data for kind, data in library.told if kind == "scoring" and data["running"] == slugs[0]]
     assert (told["name"], told["waits"], told["waiting"]) == ("a", 2, [])  # of many, the slugs would be long
-    assert jobs.order([slugs[0], slugs[2]], "demo")["waiting"] == slugs[1:]  # nothing is done twice
+    assert jobs.order([slugs[2]], "demo")["waiting"] == slugs[1:]  # nothing is done twice
     backend.open.set()
     idle(jobs)
     assert backend.images == 18 and jobs.report(slugs[2])["classes"]["success"] == 6
@@ -272,3 +273,108 @@ def test_a_session_is_meant_by_its_id_name_or_title(slugs, library, tmp_path):
     with pytest.raises(SDGenError, match="no session") as caught:
         slug_of(library.catalog, slugs[1] + "x", "hint")
     assert caught.value.hint == "hint" and slugs[1] in caught.value.nearest
+
+
+def test_a_session_that_grows_while_it_is_scored_is_scored_again_when_ordered(slugs, library, made, tmp_path):
+    backend = Gated()
+    jobs = made(backend)
+    jobs.order(slugs[:1], "demo")
+    until(backend.reached.is_set)
+    folder = tmp_path / "library" / "20251120_100000-a"
+    shutil.rmtree(folder)
+    session(folder, [*COLOURS, "Red", "Blue"])
+    Importer(library.catalog.index).run([tmp_path / "library"])
+    assert jobs.order([slugs[0], slugs[0]], "demo")["waiting"] == slugs[:1]
+    backend.open.set()
+    idle(jobs)
+    assert jobs.report(slugs[0])["images"] == 8 and backend.images == 8
+
+
+def test_what_is_held_between_two_sessions_gives_the_memory_back(slugs, made):
+    backend, busy = Gated(), threading.Event()
+    jobs = made(backend, busy=busy.is_set)
+    real = jobs._score_by
+
+    def score_by(job, lent):
+        real(job, lent)
+        busy.set()  # somebody renders when the first session is done
+
+    jobs._score_by = score_by
+    backend.open.set()
+    jobs.order(slugs[:2], "demo")
+    until(lambda: jobs.state()["held"])
+    assert jobs.state()["running"] == slugs[1] and backend.released == 1
+    jobs._score_by = real
+    busy.clear()
+    idle(jobs)
+    assert backend.images == 12
+
+
+def test_one_scorer_at_a_time_is_in_the_memory(slugs, library, tmp_path):
+    held = {"one": Gated(), "other": Gated()}
+    jobs = Jobs(library, tmp_path / "scoring", [], loaded=held.__getitem__)
+    jobs._check = lambda scorer: None
+    jobs.order(slugs[:1], "one")
+    until(held["one"].reached.is_set)
+    jobs.order(slugs[1:], "other")
+    held["one"].open.set()
+    until(held["other"].reached.is_set)
+    assert held["one"].released == 1
+    held["other"].open.set()
+    idle(jobs)
+    jobs.stop()
+
+
+def test_a_scorer_that_does_not_fit_gets_room_once(slugs, made):
+    class Large(SeesColours):
+        room = False
+
+        def encode_images(self, batch):
+            if not self.room:
+                raise SDGenError("scorer-out-of-memory", "too little memory")
+            return super().encode_images(batch)
+
+    fits, asked = Large(), []
+    jobs = made(fits, make_room=lambda: asked.append(1) or setattr(fits, "room", True))
+    jobs.order(slugs[:1], "demo")
+    idle(jobs)
+    assert asked == [1] and jobs.report(slugs[0])["images"] == 6
+
+    never = []
+    jobs = made(Large(), make_room=lambda: never.append(1))
+    jobs.order(slugs[1:2], "demo")
+    idle(jobs)
+    assert never == [1] and [one["error"] for one in jobs.state()["failed"]] == ["scorer-out-of-memory"]
+
+
+def test_a_catalog_that_fails_ends_no_thread(slugs, library, made, monkeypatch):
+    jobs = made(SeesColours())
+
+    def fails(*_):
+        raise RuntimeError("the catalog is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library, "roots", fails)
+        patch.setattr(jobs, "_scoring", fails)
+        jobs.order(slugs[:1], "demo")
+        idle(jobs)
+        assert [one["message"] for one in jobs.state()["failed"]] == ["RuntimeError: the catalog is gone"]
+    jobs.order(slugs[:1], "demo")
+    idle(jobs)
+    assert jobs.report(slugs[0])["images"] == 6
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_is_not_waited_for_and_comes_again(slugs, made, monkeypatch):
+    jobs = made(SeesColours())
+
+    def fails(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "_fail", fails)
+        patch.setattr(jobs, "_score", fails)
+        assert jobs.attend(slugs[:1], "demo", SeesColours(), lambda *_: True) == {slugs[0]: None}
+    jobs.order(slugs[:1], "demo")
+    idle(jobs)
+    assert jobs.report(slugs[0])["images"] == 6
