@@ -40,6 +40,13 @@ async def probe(request):
     gc.collect()
     alive = sum(isinstance(found, open_clip.CLIP) for found in gc.get_objects())
     return web.json_response({"loaded": loaded, "alive": alive})
+
+@PromptServer.instance.routes.post("/probe/unload")
+async def unload(request):
+    import asyncio, sys
+    [host] = [module for name, module in sys.modules.items() if name.endswith(".sdgen_core.comfy.host")]
+    await asyncio.to_thread(host.unload_models)
+    return web.json_response([type(patcher.model).__name__ for patcher in model_management.loaded_models()])
 """
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -364,6 +371,8 @@ def test_the_model_is_in_the_care_of_comfyuis_memory(world: Scored) -> None:
     assert probe()["alive"] == before + 1  # its node has it still, in main memory
     world.run(of_image("green\nblue"))
     assert "CLIP" in probe()["loaded"]
+    # what scores sessions behind has room made for it
+    assert world.server.client.post("/probe/unload", {}) == [] and probe()["alive"] == before + 1
     # a prompt without it: ComfyUI forgets the node, and with it goes the model
     world.run(
         {"1": node("EmptyImage", width=8, height=8, batch_size=1, color=0), "2": node("PreviewImage", images=["1", 0])}
