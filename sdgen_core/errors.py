@@ -244,6 +244,13 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("detector-unusable", "Use a YOLO model for detection, as .pt or exported to ONNX."),
     ErrorCode("no-region", "The crops say nothing here; the result of the whole image is kept."),
     ErrorCode("tier-failed", "The results without this tier are kept; see the log."),
+    # training: runs
+    ErrorCode("unknown-run", "`sdgen train list` shows ids and names."),
+    ErrorCode("unknown-trainer", "Choose one of the trainers that `sdgen train start --help` names."),
+    ErrorCode("bad-run-state", "`sdgen train status ID` tells the run's state."),
+    ErrorCode("nothing-saved", "Start it anew; with states saved on the way (save every N steps) a run can go on."),
+    ErrorCode("bad-training", "Correct what is named, then start again."),
+    ErrorCode("training-failed", "`sdgen train logs ID` shows what the trainer said."),
     # command line
     ErrorCode("bad-batch", "A run is template:theme:style:count, or a map of options; see `sdgen batch --help`."),
     ErrorCode("bad-option", "See --help for the accepted forms."),

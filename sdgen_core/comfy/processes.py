@@ -42,6 +42,52 @@ def descendants(pid: int) -> dict[int, str]:
     return out
 
 
+def birth(pid: int) -> str:
+    """When the process with this id was born, in the system's own form; empty when none lives. One that has ended and waits for its
+    parent to ask for its status does not live."""
+    if sys.platform == "win32":
+        return _windows_birth(pid)
+    if Path("/proc/self/stat").is_file():
+        with contextlib.suppress(OSError, IndexError):
+            text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            fields = text.rpartition(")")[2].split()
+            return "" if fields[0] in "ZX" else fields[19]
+        return ""
+    command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    state, _, born = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else born.strip()
+
+
+def _windows_birth(pid: int) -> str:
+    """The creation time (100 ns since 1601) from GetProcessTimes; a process that has ended has a status (not 259, STILL_ACTIVE)."""
+    if sys.platform != "win32":
+        return ""
+    import ctypes
+    from ctypes import wintypes
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.OpenProcess.restype = wintypes.HANDLE
+    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
+    if not handle:
+        return ""
+    try:
+        status, times = wintypes.DWORD(), [wintypes.FILETIME() for _ in range(4)]
+        pointers = [ctypes.byref(one) for one in times]
+        known = kernel.GetExitCodeProcess(wintypes.HANDLE(handle), ctypes.byref(status))
+        if not known or status.value != 259 or not kernel.GetProcessTimes(wintypes.HANDLE(handle), *pointers):
+            return ""
+        return str(times[0].dwHighDateTime << 32 | times[0].dwLowDateTime)
+    finally:
+        kernel.CloseHandle(wintypes.HANDLE(handle))
+
+
+def boot_id() -> str:
+    """What names the time since the machine was started; empty where times of birth are dates (macOS, Windows)."""
+    with contextlib.suppress(OSError):  # random(4); proc(5) counts births from the boot
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
 def _process_table() -> dict[int, tuple[int, str]]:
     """Every process of the machine: id to (id of the parent, time of birth in the system's own form)."""
     out: dict[int, tuple[int, str]] = {}
@@ -75,7 +121,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    _kill(below)
+    kill_those(below)
 
 
 def terminate_tree(process: subprocess.Popen[bytes], timeout: float) -> None:
@@ -91,10 +137,10 @@ def terminate_tree(process: subprocess.Popen[bytes], timeout: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout)
     kill_tree(process)
-    _kill(below)
+    kill_those(below)
 
 
-def _kill(processes: dict[int, str]) -> None:
+def kill_those(processes: dict[int, str]) -> None:
     """Kill those of ``processes`` (from ``descendants``) that still live and are still themselves."""
     if sys.platform == "win32" or not processes:
         return
