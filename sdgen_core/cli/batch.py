@@ -26,6 +26,7 @@ from typing import Annotated, Any
 import typer
 
 from ..comfy.client import ComfyClient
+from ..comfy.press import Order, place
 from ..errors import Place, SDGenError, nearest_names, shown
 from ..sessions.mix import Mix
 from ..sessions.ordering import ON_EXISTING
@@ -39,7 +40,7 @@ from ..templates.documents import parse_bytes
 from ..templates.library import DISTRIBUTIONS
 from .connection import Remote, server_url
 from .images import with_images
-from .order import Order, chosen_template, graph_for, load_workflow, place, plan_order
+from .order import chosen_template, graph_for, load_workflow, plan_order
 from .output import fail, print_json, print_table, reporting
 from .progress import follow
 

@@ -20,11 +20,12 @@ from types import ModuleType
 from typing import Any
 
 from ..comfy.client import ComfyClient
+from ..comfy.press import submit
 from ..comfy.runtime import ComfyServer
 from ..errors import SDGenError, shown
 from ..sessions.compile import PLANNER, Prompt, nodes_of
 from .connection import Remote
-from .order import attend, submit
+from .order import attend
 from .output import session_table
 
 WORKFLOW = Path("workflows/api/txt2img_session.json")

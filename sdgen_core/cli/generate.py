@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from ..comfy.client import ComfyClient
+from ..comfy.press import Order, place
 from ..errors import SDGenError
 from ..sessions.mix import Mix
 from ..sessions.ordering import ON_EXISTING
@@ -30,7 +31,7 @@ from .choosing import chosen
 from .connection import Remote, server_url
 from .graph_choice import described
 from .images import with_images
-from .order import Order, attend, chosen_template, graph_for, load_workflow, place, plan_order
+from .order import attend, chosen_template, graph_for, load_workflow, plan_order
 from .output import counted, fail, print_json, reporting, session_table
 
 

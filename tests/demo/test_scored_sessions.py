@@ -14,7 +14,7 @@ import pytest
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.cli.connection import Remote
-from sdgen_core.cli.order import attend, submit
+from sdgen_core.cli.order import attend
 from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.scoring import models
 from sdgen_core.scoring.estimates.calibration import calibration_error

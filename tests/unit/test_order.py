@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from sdgen_core.cli import order
 from sdgen_core.cli.graphs import Recipe, build
+from sdgen_core.comfy import press
 from sdgen_core.comfy.client import ComfyClient
 from sdgen_core.templates import Options, load_text
 from sdgen_core.templates.library import ChosenTemplate
@@ -17,8 +17,8 @@ from sdgen_core.templates.library import ChosenTemplate
 def test_the_batch_of_an_order_is_the_planners(
     monkeypatch: pytest.MonkeyPatch, batch: int | None, written: int
 ) -> None:
-    monkeypatch.setattr(order, "submit", lambda client, graph, planner: graph[planner]["inputs"])
+    monkeypatch.setattr(press, "submit", lambda client, graph, planner: graph[planner]["inputs"])
     template = load_text("name: t\nprompt: a cat\ngeneration: {max_images: -1}\n", Options())
-    wanted = order.Order(ChosenTemplate((template,)), batch=batch)
-    inputs: dict[str, Any] = order.place(cast(ComfyClient, None), build(Recipe()).prompt, wanted)
+    wanted = press.Order(ChosenTemplate((template,)), batch=batch)
+    inputs: dict[str, Any] = press.place(cast(ComfyClient, None), build(Recipe()).prompt, wanted)
     assert inputs["batch"] == written
