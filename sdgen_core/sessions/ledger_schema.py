@@ -107,7 +107,7 @@ def prepare(db: sqlite3.Connection, name: str) -> None:
     """Set up a connection that was just opened (in autocommit mode), and bring its tables up to this schema. ``name`` is the ledger's
     in messages. Raises ``ledger-unusable`` when a newer SDGen wrote it, and ``sqlite3.Error``.
     """
-    _write_ahead(db)
+    write_ahead(db)
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA foreign_keys=ON")
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -139,7 +139,7 @@ def prepare(db: sqlite3.Connection, name: str) -> None:
     db.execute("PRAGMA foreign_keys=ON")
 
 
-def _write_ahead(db: sqlite3.Connection) -> None:
+def write_ahead(db: sqlite3.Connection) -> None:
     """Switch to WAL. SQLite does not wait here for another process that does the same at this moment."""
     deadline = time.monotonic() + 30
     while True:
