@@ -15,6 +15,7 @@ from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.cli.connection import Remote
 from sdgen_core.cli.order import attend
+from sdgen_core.comfy.press import submit
 from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.scoring import models
 from sdgen_core.scoring.estimates.calibration import calibration_error
