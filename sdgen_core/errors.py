@@ -251,6 +251,35 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("nothing-saved", "Start it anew; with states saved on the way (save every N steps) a run can go on."),
     ErrorCode("bad-training", "Correct what is named, then start again."),
     ErrorCode("training-failed", "`sdgen train logs ID` shows what the trainer said."),
+    # training: kohya
+    ErrorCode(
+        "kohya-not-found",
+        "Set `kohya_folder` in SDGen's settings to the folder of a sd-scripts checkout, the one with train_network.py in it.",
+    ),
+    ErrorCode(
+        "kohya-python",
+        "Set `kohya_python` in SDGen's settings to the Python that sd-scripts was installed into, such as its venv/bin/python.",
+    ),
+    ErrorCode("bad-training-option", "The form shows the options of your checkout with their types and defaults."),
+    ErrorCode("bad-base-model", "Name a checkpoint of Stable Diffusion 1.5, SDXL, FLUX or Stable Diffusion 3."),
+    ErrorCode("no-training-data", "Export a data set first; its folder holds images/<repeats>_<name>/."),
+    ErrorCode("no-tokenizer", "Name ComfyUI's folder: the tokenizers come from its files."),
+    # training: data sets
+    ErrorCode(
+        "bad-recipe", "Compare it with the recipe in the README; `sdgen dataset make --help` shows the same as options."
+    ),
+    ErrorCode("unknown-placeholder", "`sdgen catalog stats` shows the placeholders and values of the catalog."),
+    ErrorCode("unknown-value", "`sdgen catalog stats` shows the placeholders and values of the catalog."),
+    ErrorCode("no-images", "Add sessions, score or judge them, or make the recipe less strict."),
+    ErrorCode("dataset-exists", "Choose another name, or delete that folder; nothing is overwritten."),
+    ErrorCode(
+        "not-a-dataset",
+        "Name a folder that `sdgen dataset make` has written, or one with folders like 10_name of images.",
+    ),
+    ErrorCode(
+        "inside-gallery", "Choose a folder outside those with sessions: what lies in them is shown in the gallery."
+    ),
+    ErrorCode("no-links", "Set `files` to auto or copy: links work within one drive only, and not on every one."),
     # command line
     ErrorCode("bad-batch", "A run is template:theme:style:count, or a map of options; see `sdgen batch --help`."),
     ErrorCode("bad-option", "See --help for the accepted forms."),

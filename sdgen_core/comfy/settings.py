@@ -10,6 +10,8 @@
 ``thumbnails_gb``: what all thumbnails may take; beyond it those go that nobody has looked at for longest.
 ``scoring``: see ``scoring.settings``; read when something is scored.
 ``scorer_folders``: folders with models for scoring, beside ``models/clip_vision`` of ComfyUI.
+``kohya_folder``, ``kohya_python``: the user's checkout of kohya's sd-scripts, and its Python; the default is the one in the checkout's
+``venv`` or ``.venv``.
 ``gallery_token``: what programs on other machines need to say to change anything (see README); without it they cannot.
 """
 
@@ -39,6 +41,8 @@ class Settings(BaseModel):
     thumbnails_gb: float = Field(default=10.0, gt=0)
     scoring: dict[str, Any] = {}
     scorer_folders: list[str] = []
+    kohya_folder: str = ""
+    kohya_python: str = ""
     gallery_token: str = ""
 
     @classmethod
