@@ -64,6 +64,8 @@ def _facts(report: ThemeReport) -> _Rows:
             rows.append((label, styled(getattr(report, label))))
     if report.styles:
         rows.append(("styles", styled(", ".join(report.styles))))
+    if report.loras:
+        rows.append(("lora", styled(", ".join(f"{lora.name} × {lora.strength:g}" for lora in report.loras))))
     if report.merge:
         rows.append(("merge", styled("keeps what templates import for other names")))
     return rows

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SDGenError
 from ..sessions.compile import PLANNER, compile_graph, descendants, nodes_of, pinned_literals
+from ..sessions.theme_loras import pinned_loras, with_loras
 
 log = logging.getLogger("sdgen")
 
@@ -30,7 +31,8 @@ def on_prompt(data: dict[str, Any]) -> dict[str, Any]:
         literals = pinned_literals(prompt[planners[0]]["inputs"].get("item")) if len(planners) == 1 else None
         if literals is not None:
             shown = f"{literals.get('session', '')}/{literals.get('index', '')}"
-            return {**data, "prompt": compile_graph(prompt, planners[0]).child(literals, shown=shown)}
+            graph = with_loras(compile_graph(prompt, planners[0]), pinned_loras(literals))
+            return {**data, "prompt": graph.child(literals, shown=shown)}
     except SDGenError as error:
         log.warning("SDGen: %s", error)
     behind = {p: descendants(prompt, p) for p in planners}

@@ -195,7 +195,7 @@ def checkpoint_name(prompt: Prompt, saver: str) -> str | None:
     nearest loader. Later passes may have models of their own, and detectors are loaded like checkpoints.
     """
     seen: set[str] = set()
-    level = [_first_sampler(prompt, saver)]
+    level = [first_sampler(prompt, saver)]
     while level:
         following: list[str] = []
         for node_id in level:
@@ -212,7 +212,7 @@ def checkpoint_name(prompt: Prompt, saver: str) -> str | None:
     return None
 
 
-def _first_sampler(prompt: Prompt, saver: str) -> str:
+def first_sampler(prompt: Prompt, saver: str) -> str:
     """The sampler above ``saver`` that no other one is above; ``saver`` when there is none."""
     found, seen, todo = saver, {saver}, [saver]
     while todo:

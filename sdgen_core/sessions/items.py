@@ -25,6 +25,7 @@ from .naming import FileNames
 from .parameters import ParameterRules, Parameters
 from .parameters_text import parameters_text
 from .plan import Plan, PlanItem
+from .theme_loras import found_loras, with_loras
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -79,7 +80,9 @@ class LoadedPart:
 
     def __init__(self, part: Part, host: Host, prefix: str) -> None:
         self.plan = Plan.from_json(part.plan)
-        self.graph: CompiledGraph = compile_graph(part.graph, part.planner)
+        #: The theme's LoRAs; their loaders are in the graph.
+        self.loras = found_loras(self.plan.resolved.loras, host.files("loras") if host.files is not None else None)
+        self.graph: CompiledGraph = with_loras(compile_graph(part.graph, part.planner), self.loras)
         defaults, self.options = PartOptions.read(part)
         self.rules = ParameterRules(defaults, host.samplers(), host.schedulers(), host.files)
         self.batching: BatchGraph | None = None
@@ -231,7 +234,10 @@ class LoadedSession:
         prompt = part.graph.child(literals, token=f"{item.session}/{item.idx}/{attempt}")
         extra: dict[str, Any] = {"sdgen": self._record(item.idx, part, planned, name, parameters)}
         if part.pin is not None:
-            extra["workflow"] = part.pin({**literals, "session": item.session, "index": item.idx})
+            pinned = {**literals, "session": item.session, "index": item.idx}
+            if part.loras:  # the canvas does not have their loaders
+                pinned["loras"] = [lora.to_json() for lora in part.loras]
+            extra["workflow"] = part.pin(pinned)
         return Child(prompt, {"extra_pnginfo": extra})
 
     def write(
@@ -328,6 +334,8 @@ class LoadedSession:
         resolved = part.plan.resolved
         if resolved.theme or resolved.style not in (None, "default"):  # others may be added to the session later
             extra |= {"theme": resolved.theme, "style": resolved.style}
+        if part.loras:
+            extra["loras"] = [lora.to_json() for lora in part.loras]
         return image_entry(
             filename=name,
             seed=planned.seed,

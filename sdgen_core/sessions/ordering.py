@@ -25,6 +25,7 @@ from .naming import create_session_folder, safe_name, session_folder_name
 from .parameters import FILES, ParameterRules, Parameters, canonical_name
 from .plan import Plan
 from .session_file import SESSION_FILE, write_session_file
+from .theme_loras import checked_loras, with_loras
 from .upkeep import MANIFEST_STATUS
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def submit(sessions: Sessions, request: SessionRequest) -> Submitted:
     rules = ParameterRules(request.defaults, host.samplers(), host.schedulers(), host.files)
     batching, remarks = _batching(request.options, compiled)
     for plan in mix.plans:
+        loras = checked_loras(plan.resolved.theme, plan.resolved.loras, host.files("loras") if host.files else None)
+        with_loras(compiled, loras)
         remarks += _check(plan, rules, compiled, batching)
     warnings += [w for w in dict.fromkeys(remarks) if w not in warnings]
     name = safe_name(request.name.strip() or first.session_name)
@@ -263,7 +266,9 @@ def replanned(sessions: Sessions, session_id: str) -> None:
 
 def _snapshot(sessions: Sessions, session_id: str, part: LoadedPart, started: datetime) -> dict[str, Any]:
     checkpoint = part.checkpoint(part.parameters(part.plan.item(0)))
-    extra = {"session": session_id, "comfyui": sessions.host.version}
+    extra: dict[str, Any] = {"session": session_id, "comfyui": sessions.host.version}
+    if part.loras:
+        extra["loras"] = [lora.to_json() for lora in part.loras]
     return build_snapshot(part.plan, started=started, checkpoint=checkpoint, extra=extra)
 
 
@@ -282,9 +287,12 @@ def _merged(snapshots: list[dict[str, Any]], total: int) -> dict[str, Any]:
             for which in ("available", "used"):
                 target[which] = values[which] + [v for v in target[which] if v not in values[which]]
             target["count"] = len(target["available"])
-    themes = list(dict.fromkeys((s["theme_name"], s["style"]) for s in snapshots))
+    themes = {(s["theme_name"], s["style"]): s["sdgen"].get("loras") for s in snapshots}
     if len(themes) > 1:
-        merged["sdgen"]["themes"] = [{"theme": theme, "style": style} for theme, style in themes]
+        merged["sdgen"]["themes"] = [
+            {"theme": theme, "style": style, **({"loras": loras} if loras else {})}
+            for (theme, style), loras in themes.items()
+        ]
     return merged
 
 

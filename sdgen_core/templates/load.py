@@ -322,6 +322,7 @@ def _resolved(run: Run, frame: Frame | None, options: Options, source: str, path
         choices=choices,
         output=output,
         warnings=tuple(run.warnings),
+        loras=() if dressed.theme is None else dressed.theme.loras,
     )
 
 
@@ -339,7 +340,7 @@ def _theme(run: Run, merged: Merged, options: Options, prompt_name: str, style: 
 def _check_theme(run: Run, merged: Merged, dressed: Dressed, values: Values) -> None:
     """Remark on a theme that changes nothing because the prompt's own imports win."""
     theme = dressed.theme
-    if theme is None or run.partial or merged.kind != "prompt":
+    if theme is None or theme.loras or run.partial or merged.kind != "prompt":
         return
     given = dict.fromkeys((*theme.imports, *theme.removed, *theme.broken))
     kept = [n for n in given if n in merged.own_imports]

@@ -367,6 +367,13 @@ class ThemeFile(FileModel):
         examples=[{"Coat": "pirates/coat.yaml", "Coat.winter": "pirates/coat.winter.yaml", "Camera": ["Remove"]}],
         json_schema_extra={"form": "theme_imports"},
     )
+    lora: Any = Field(
+        None,
+        description="The LoRA of this theme: a file of ComfyUI's LoRA folders, {name, strength}, or a list of these. It is applied to "
+        "model and text encoder of every image made with the theme, whatever the graph.",
+        examples=[{"name": "pirates-style", "strength": 0.8}],
+        json_schema_extra={"form": "theme_lora"},
+    )
     variations: list[Text] | None = Field(
         None,
         description="The placeholders this theme gives values to; each needs an import.",

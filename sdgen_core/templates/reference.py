@@ -121,6 +121,12 @@ FORM_EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("[Remove]", "the placeholder becomes empty"),
         ("null", "no values"),
     ],
+    "theme_loras": [
+        ("pirates-style", "a file of ComfyUI's LoRA folders, at strength 1; folder and ending may be left out"),
+        ("{name: pirates-style, strength: 0.8}", "with a strength"),
+        ("[pirates-style, {name: grain, strength: -0.3}]", "several, in this order"),
+        ("null", "none"),
+    ],
     "values": [
         ("{Red: a red coat, Blue: a blue coat}", "key → text"),
         ("{Bob: {main: short bob, lora: '<lora:bob:0.7>'}}", "key → parts: {X} takes main, {X:lora} the part lora"),
@@ -148,6 +154,7 @@ FORM_EXAMPLES: dict[str, list[tuple[str, str]]] = {
 _HEADINGS = {
     "import": "What an import may be",
     "theme_import": "What a theme's import may be",
+    "theme_loras": "What lora may be",
     "values": "What variations may be",
     "adetailer": "What adetailer may be",
     "controlnet": "What controlnet may be",
@@ -243,6 +250,8 @@ class _Page:
         """A field's type in words, with links to the sections that say more."""
         if name in ("adetailer", "controlnet"):
             return self._link(name, "preset")
+        if name == "lora" and self.kind == "theme":
+            return self._link("theme_loras", "LoRA")
         if "const" in schema:
             return _code(str(schema["const"]))
         if "enum" in schema:

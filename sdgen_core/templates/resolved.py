@@ -51,6 +51,17 @@ class Generation:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """A LoRA that a theme brings: a file of ComfyUI's LoRA folders, and its strength, on model and text encoder alike."""
+
+    name: str
+    strength: float = 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "strength": self.strength}
+
+
+@dataclass(frozen=True)
 class OutputSettings:
     """The ``output`` block: session name as written, keys for file names (opt-in), annotation settings as written, the
     format of file names (None: the usual one), images per sub-folder (0: no sub-folders).
@@ -80,7 +91,7 @@ class ResolvedTemplate:
     those in the text. ``values`` maps placeholder -> key -> text (or part -> text), in file order, after fixed placeholders have
     filtered them. ``removed`` names were emptied by a theme or by ``[Remove]``. ``weights`` are default loop weights.
     ``parameters`` may hold placeholders in its texts; ``images`` maps images as these name them to their names in ComfyUI's input
-    folder; ``warnings`` are ready to show.
+    folder; ``loras`` are the theme's, in the order applied; ``warnings`` are ready to show.
     """
 
     name: str
@@ -102,6 +113,7 @@ class ResolvedTemplate:
     output: OutputSettings = field(default_factory=OutputSettings)
     warnings: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    loras: tuple[Lora, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON. Values are lists of pairs, so that sorting the keys of the JSON loses no order."""
@@ -129,6 +141,7 @@ class ResolvedTemplate:
             "output": self.output.to_json(),
             "warnings": list(self.warnings),
             **({"images": dict(self.images)} if self.images else {}),
+            **({"loras": [lora.to_json() for lora in self.loras]} if self.loras else {}),
         }
 
     @classmethod
@@ -179,6 +192,7 @@ class ResolvedTemplate:
                 ),
                 warnings=tuple(text(w) for w in data["warnings"]),
                 images={text(k): text(v) for k, v in data.get("images", {}).items()},
+                loras=tuple(Lora(text(o["name"]), float(o["strength"])) for o in data.get("loras", [])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as e:
             raise SDGenError("bad-plan", f"this is not a resolved template: {type(e).__name__} {e}") from None

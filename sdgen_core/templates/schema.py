@@ -88,6 +88,7 @@ def _also(*schemas: dict[str, Any]) -> dict[str, Any]:
 
 _YAML = {"pattern": r"\.ya?ml\s*$", "patternErrorMessage": "must name a .yaml file"}
 _PATH = {"type": "string", **_YAML}
+_NAMED = {"pattern": r"\S", "patternErrorMessage": "must name a LoRA"}
 _NOT_TRUE = {"not": {"const": True}, "errorMessage": "false is off; to switch it on, name a preset"}
 
 #: Forms of values that are read node by node; ``form`` of a field, and what these refer to.
@@ -137,6 +138,35 @@ FORMS: dict[str, dict[str, Any]] = {
         "maxItems": 1,
         "items": {"const": "Remove", "errorMessage": "the only list of a theme's import is [Remove]"},
         **_also(_value_map("theme_import")),
+    },
+    "theme_lora": _also(_ref("theme_loras")),
+    "theme_loras": {
+        "description": "A name, {name, strength}, or a list of these.",
+        "type": ["string", "object", "array", "null"],
+        **_NAMED,
+        "minItems": 1,
+        "items": {"type": ["string", "object"], **_NAMED, **_also(_ref("theme_lora_entry"))},
+        **_also(_ref("theme_lora_entry")),
+    },
+    "theme_lora_entry": {
+        "description": "A LoRA and its strength.",
+        "required": ["name"],
+        "properties": {
+            "name": {
+                "type": "string",
+                **_NAMED,
+                "description": "A file of ComfyUI's LoRA folders.",
+                "examples": ["pirates-style"],
+            },
+            "strength": {
+                "type": ["number", "null"],
+                "minimum": -100,
+                "maximum": 100,
+                "description": "How much of it, on model and text encoder alike.",
+                "default": 1.0,
+            },
+        },
+        "additionalProperties": False,
     },
     "value": {
         "description": "A text, or a map part → text: {X} takes the part main, {X:lora} the part lora.",

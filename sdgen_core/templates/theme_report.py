@@ -12,7 +12,7 @@ from ..errors import SDGenError
 from .documents import Document, Node
 from .imports import ImportReader, is_remove
 from .model import ThemeFile
-from .resolved import Value
+from .resolved import Lora, Value
 from .run import Entry, Run, flat
 from .styles import files_of, styles_beside
 from .theme_folders import FoundTheme, shown_path
@@ -68,6 +68,7 @@ class ThemeReport:
     setting: str = ""
     mood: str = ""
     merge: bool = False
+    loras: tuple[Lora, ...] = ()
     listed: tuple[str, ...] | None = None
     entries: list[ThemeEntry] = field(default_factory=list)
     problems: list[SDGenError] = field(default_factory=list)
@@ -123,6 +124,7 @@ class ThemeReport:
             "setting": self.setting,
             "mood": self.mood,
             "merge": self.merge,
+            "loras": [lora.to_json() for lora in self.loras],
             "styles": list(self.styles),
             "imports": [e.to_json(first) for e in entries],
             "import_count": len(self.names),
@@ -178,7 +180,7 @@ def _explicit_entries(run: Run, theme: FoundTheme, out: ThemeReport) -> Iterator
     out.merge = model.merge
     out.listed = None if model.variations is None else tuple(model.variations)
     try:
-        theme_from(run, theme.path, theme.name, "default")
+        out.loras = theme_from(run, theme.path, theme.name, "default").loras
     except SDGenError as error:  # lists other than [Remove]; what is left can still be shown
         out.problems += flat(error)
     block = document.root.get("imports")

@@ -7,19 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import Place, SDGenError, nearest_names
-from .documents import Node
+from .documents import Document, Node
 from .imports import is_remove
 from .model import ThemeFile, ThemesBlock
+from .resolved import Lora
 from .run import Entry, Run, few, is_file, is_folder
 
 THEME_FILE = "theme.yaml"
+#: Strengths beyond these are refused by ComfyUI's Load LoRA.
+MAX_STRENGTH = 100.0
 _NO_LIST = "In a theme, values are a file, one text or a map {key: text}; [Remove] takes the name out."
 
 
 @dataclass
 class Theme:
     """A theme for one style: what it sets and what it removes. ``broken`` are names whose entries are faulty, ``styles``
-    those that the theme has entries for, besides the default one; ``place`` is where its imports stand.
+    those that the theme has entries for, besides the default one; ``place`` is where its imports stand; ``loras`` are applied to the
+    model while the theme is in use.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Theme:
     broken: set[str] = field(default_factory=set)
     styles: tuple[str, ...] = ()
     place: Place | None = None
+    loras: tuple[Lora, ...] = ()
 
 
 def known_themes(run: Run, block: ThemesBlock) -> dict[str, Path]:
@@ -95,7 +100,7 @@ def theme_from(run: Run, path: Path, name: str, style: str) -> Theme:
     if document.root.is_null:
         return Theme(name, document.name)
     model = run.rough_model(document, ThemeFile)
-    theme = Theme(name, document.name, merge=model.merge)
+    theme = Theme(name, document.name, merge=model.merge, loras=_loras(run, document))
     block = None
     for key, key_node, node in document.root.pairs():
         if key == "imports":
@@ -142,6 +147,43 @@ def _check(run: Run, key: str, entry: Entry) -> bool:
             run.problem(SDGenError("bad-remove", message, place=place, nearest=[f"[{n}]" for n in near], hint=hint))
             sound = False
     return sound
+
+
+def _loras(run: Run, document: Document) -> tuple[Lora, ...]:
+    """The LoRAs of ``lora:``: a name, ``{name, strength}``, or a list of these. Mistakes are recorded."""
+    node = document.root.get("lora")
+    if node is None or node.is_null:
+        return ()
+    entries = node.value if node.kind == "list" else [node]
+    found = []
+    for entry in entries:
+        with run.collecting():
+            found.append(_lora(document, entry))
+    return tuple(found)
+
+
+def _lora(document: Document, node: Node) -> Lora:
+    form = "write a name, {name, strength}, or a list of these"
+    if node.is_text and node.value.strip():
+        return Lora(node.value.strip())
+    if node.kind != "map":
+        raise SDGenError("bad-structure", f"lora: {form}", place=document.place(node))
+    given: dict[str, Node] = {}
+    for key, key_node, value in node.pairs():
+        if key not in ("name", "strength"):
+            place, near = document.place(key_node), nearest_names(key, ["name", "strength"])
+            raise SDGenError("bad-structure", f"lora: unknown field {key!r}", place=place, nearest=near)
+        given[key] = value
+    name, strength = given.get("name"), given.get("strength")
+    if name is None or not name.is_text or not name.value.strip():
+        raise SDGenError("bad-structure", f"lora: the name is missing; {form}", place=document.place(name or node))
+    if strength is None or strength.is_null:
+        return Lora(name.value.strip())
+    number = strength.scalar() if strength.kind == "scalar" else None
+    if isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > MAX_STRENGTH:
+        message = f"lora: the strength must be a number from {-MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+        raise SDGenError("bad-structure", message, place=document.place(strength))
+    return Lora(name.value.strip(), float(number))
 
 
 def implicit_theme(run: Run, folder: Path, name: str, style: str) -> Theme:

@@ -233,7 +233,10 @@ def test_reference_forms(form: str, text: str) -> None:
     if form in ("adetailer", "controlnet"):
         assert valid({form: value}, part("prompt", "ParametersBlock"))
     else:
-        assert valid(value, part({"theme_import": "theme", "values": "variations"}.get(form, "prompt"), form))
+        assert valid(
+            value,
+            part({"theme_import": "theme", "theme_loras": "theme", "values": "variations"}.get(form, "prompt"), form),
+        )
 
 
 # ---- the command
