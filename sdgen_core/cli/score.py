@@ -105,12 +105,12 @@ def score(
     from ..scoring.settings import ScoringSettings
 
     failures = 0
-    with _library(catalog) as library:
+    with opened_library(catalog) as library:
         said = settings_of(library.folder, settings)
         more = [f"prompt_scores={prompt_scores}"] if prompt_scores is not None else []
         more += [f"aesthetic_head={aesthetic}"] if aesthetic is not None else []
         wanted = ScoringSettings.given(said.scoring, [*more, *(change or [])])
-        slugs = list(dict.fromkeys(_slug(library, given) for given in sessions))
+        slugs = list(dict.fromkeys(session_slug(library, given) for given in sessions))
         folder = library.folder / "scoring"
         folders = [*(scorers or []), *said.folders_of_scorers()]
         backend = load(scorer, folders, device=device, download=download, memory=folder / "models.json")
@@ -158,11 +158,11 @@ def report(
     from ..scoring.page import against_page
     from ..scoring.service import Scoring
 
-    with _library(catalog) as library:
-        slug = _slug(library, session)
+    with opened_library(catalog) as library:
+        slug = session_slug(library, session)
         scoring = Scoring(library.catalog, library.file, library.folder / "scoring")
         if against is not None:
-            found = scoring.against(_slug(library, against), slug)
+            found = scoring.against(session_slug(library, against), slug)
         else:
             found = scoring.report(slug)
         if html:
@@ -210,7 +210,7 @@ def scoring_of(catalog: Path, given: Path | None) -> ScoringSettings:
 
 
 @contextlib.contextmanager
-def _library(folder: Path | None) -> Iterator[Library]:
+def opened_library(folder: Path | None) -> Iterator[Library]:
     from ..catalog.library import Library
     from ..catalog.scan.importer import default_catalog
 
@@ -223,7 +223,7 @@ def _library(folder: Path | None) -> Iterator[Library]:
         library.stop()
 
 
-def _slug(library: Library, given: str) -> str:
+def session_slug(library: Library, given: str) -> str:
     """The session that is meant. A folder is looked through first. Raises ``unknown-session``."""
     from ..catalog.scan.importer import Importer
     from ..scoring.material import slug_of

@@ -12,6 +12,7 @@
 ``scorer_folders``: folders with models for scoring, beside ``models/clip_vision`` of ComfyUI.
 ``kohya_folder``, ``kohya_python``: the user's checkout of kohya's sd-scripts, and its Python; the default is the one in the checkout's
 ``venv`` or ``.venv``.
+``training_folder``: where data sets and training runs are; the default is ``<user>/sdgen/training``.
 ``gallery_token``: what programs on other machines need to say to change anything (see README); without it they cannot.
 """
 
@@ -43,6 +44,7 @@ class Settings(BaseModel):
     scorer_folders: list[str] = []
     kohya_folder: str = ""
     kohya_python: str = ""
+    training_folder_path: str = Field(default="", alias="training_folder")
     gallery_token: str = ""
 
     @classmethod
@@ -85,6 +87,10 @@ class Settings(BaseModel):
     def catalog_folder(self, user_dir: Path) -> Path:
         """Where the catalog is."""
         return Path(self.catalog_folder_path).expanduser() if self.catalog_folder_path else user_dir / "catalog"
+
+    def training_folder(self, user_dir: Path) -> Path:
+        """Where data sets and training runs are."""
+        return Path(self.training_folder_path).expanduser() if self.training_folder_path else user_dir / "training"
 
     def template_roots(self, user_dir: Path, pack: Path) -> dict[str, Path]:
         """Name → folder of every template root, the user's own first."""
