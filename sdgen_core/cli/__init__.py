@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "catalog": ("catalog", "app", "Find, import and check all sessions and images."),
     "score": ("score", "score", "Say how sure it is that images show the values they were made with."),
     "report": ("score", "report", "Show what was said of a scored session."),
+    "dataset": ("dataset", "app", "Make data sets for LoRA training of judged and scored images."),
 }
 
 
