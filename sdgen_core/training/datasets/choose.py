@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...catalog.library import Library
 
 _TOGETHER = 5_000
+_NEAR = 3  # values that are named when one is not there
 #: What a verdict counts, where a machine's score would be 0 to 1; the others say that the value is not shown.
 _WORTH = {"ok": 1.0, "partial": 0.5}
 _LIKED, _DISLIKED = 4, 2  # ratings
@@ -125,12 +126,14 @@ class Selection:
             said = "".join(f"; {remark}" for remark in self.remarks)
             raise SDGenError("no-images", f"no image is found{said}")
         why = ", ".join(f"{n:,} {REASONS[reason][0]}" for reason, n in self.counts.items())
-        # what stopped most of those that have the value is what to do something about
+        message = f"none of {counted(self.considered, 'image')} is good enough for a data set: {why}"
+        raise SDGenError("no-images", message, hint=" ".join(self.advice()) or None)
+
+    def advice(self) -> list[str]:
+        """What would bring in more images: about the two reasons that keep most of them out that have the value."""
         stopped = {reason: n for reason, n in self.counts.items() if reason != "other-value"} or self.counts
         most = sorted(stopped, key=lambda reason: -stopped[reason])
-        hints = [REASONS[reason][1] for reason in most if REASONS[reason][1]]
-        message = f"none of {counted(self.considered, 'image')} is good enough for a data set: {why}"
-        raise SDGenError("no-images", message, hint=" ".join(hints[:2]) or None)
+        return [REASONS[reason][1] for reason in most if REASONS[reason][1]][:2]
 
 
 def counted(n: int, what: str) -> str:
@@ -223,7 +226,8 @@ def learned_value(catalog: Catalog, recipe: Recipe) -> Learned | None:
     found = [row for row in rows if row[0] == wanted]
     found = found or [row for row in rows if wanted.casefold() in (row[0].casefold(), row[1].casefold())]
     if not found:
-        near = nearest_names(wanted, [name for row in rows for name in row])
+        known = [text for _, text in rows] + [key for key, _ in rows]
+        near = [text for text in known if wanted.casefold() in text.casefold()][:_NEAR] or nearest_names(wanted, known)
         raise SDGenError("unknown-value", f"{placeholder} has no value {wanted!r}", nearest=near)
     return Learned(placeholder, tuple(key for key, _ in found), str(found[0][1]))
 

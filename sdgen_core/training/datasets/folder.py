@@ -8,6 +8,7 @@ images/10_name/000001_1a2b3c4d.png and .txt, its caption
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from ...sessions.naming import safe_name
 from .held_out import FILE, HeldOut
 
 FORM = 1
-RECORD, CONFIG, IMAGES = "dataset.json", "dataset.toml", "images"
+SETS, RECORD, CONFIG, IMAGES = "datasets", "dataset.json", "dataset.toml", "images"
 CAPTION_ENDING = ".txt"
 #: What trainers and ComfyUI's loader read; kohya reads BMP too.
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -38,6 +39,7 @@ class Entry:
     caption: str
     key: str
     session: str
+    session_name: str
     original: str
     seed: int | None
     values: Mapping[str, Mapping[str, str]]
@@ -88,6 +90,15 @@ class DataSet:
         images = [vars(one) for one in self.images]
         head = {"form": FORM, "name": self.name, "recipe": self.recipe, "counts": self.counts}
         return head | {"resolution": self.resolution, "bounds": self.bounds, "held_out": FILE, "images": images}
+
+
+def data_sets(training: Path) -> list[DataSet]:
+    """The data sets of a training folder, by folder; what is none is passed over."""
+    found = []
+    for path in sorted((training / SETS).glob(f"*/{RECORD}")):
+        with contextlib.suppress(SDGenError):
+            found.append(DataSet.read(path.parent))
+    return found
 
 
 def folder_name(text: str) -> str:

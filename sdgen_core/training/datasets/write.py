@@ -24,6 +24,7 @@ from .folder import (
     CONFIG,
     IMAGES,
     RECORD,
+    SETS,
     STEP,
     DataSet,
     Entry,
@@ -48,7 +49,7 @@ Progress = Callable[[int, int], None]
 
 def folder_of(training: Path, name: str) -> Path:
     """Where the data set ``name`` lies in the training folder."""
-    return training / "datasets" / folder_name(name)
+    return training / SETS / folder_name(name)
 
 
 def write(
@@ -193,7 +194,7 @@ def _fill(
 
 
 def _entry(image: Image, file: str) -> Entry:
-    same = ("caption", "key", "session", "seed", "values", "sure", "width", "height")
+    same = ("caption", "key", "session", "session_name", "seed", "values", "sure", "width", "height")
     more = {name: getattr(image, name) for name in same}
     return Entry(file=file, original=image.file, quality=round(image.quality, 6), **more)
 
