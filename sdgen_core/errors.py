@@ -246,7 +246,6 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("tier-failed", "The results without this tier are kept; see the log."),
     # training: the own classifier
     ErrorCode("too-few-labels", "Judge more images: ok, partial or ko for the values that they were asked for."),
-    ErrorCode("unknown-placeholder", "`sdgen catalog find --fields` lists the placeholders of the catalog."),
     ErrorCode("bad-classifier", "Train it again: `sdgen classifier train`."),
     ErrorCode("no-classifier", "`sdgen classifier list` shows those that there are."),
     ErrorCode(
