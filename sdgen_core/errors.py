@@ -274,6 +274,19 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("bad-base-model", "Name a checkpoint of Stable Diffusion 1.5, SDXL, FLUX or Stable Diffusion 3."),
     ErrorCode("no-training-data", "Export a data set first; its folder holds images/<repeats>_<name>/."),
     ErrorCode("no-tokenizer", "Name ComfyUI's folder: the tokenizers come from its files."),
+    # training: improvement loop
+    ErrorCode("improve-not-made", "Look at the session in the panel; the same command goes on from there."),
+    ErrorCode("improve-nothing-fails", "Name a value with --value Placeholder=Key, or score more images."),
+    ErrorCode("improve-no-material", "Make more seeds (--focus), rephrase the value, or add images from elsewhere."),
+    ErrorCode("improve-bad-state", "Start anew with another --name; what was made stays in the gallery."),
+    ErrorCode("benchmark-changed", "Figures are comparable on the same images only: start anew with another --name."),
+    # training: LoRA files
+    ErrorCode("bad-weights", "Copy or download the file again."),
+    ErrorCode("not-a-lora", "Name a LoRA file; `sdgen lora info FILE` shows what one holds."),
+    ErrorCode("not-a-plain-lora", "Merge it into a checkpoint instead: `sdgen lora merge` knows every kind that ComfyUI loads."),
+    ErrorCode("lora-does-not-fit", "Use a LoRA that was trained for this family of models: `sdgen lora info FILE` names it."),
+    ErrorCode("not-mergeable", "Use the LoRA at run time: core's Load LoRA, or a tag in the prompt."),
+    ErrorCode("file-exists", "Choose another name, or say --overwrite."),
     # training: data sets
     ErrorCode(
         "bad-recipe", "Compare it with the recipe in the README; `sdgen dataset make --help` shows the same as options."
