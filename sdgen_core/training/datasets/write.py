@@ -83,6 +83,18 @@ def write(
     return dataset
 
 
+def unused(selection: Selection, folder: Path) -> Path:
+    """``folder``, or with a number behind its name the first that nothing else is in: for those who write again and again."""
+    number, found = 1, folder
+    while True:
+        try:
+            _same(selection, found)
+            return found
+        except SDGenError:
+            number += 1
+            found = folder.with_name(f"{folder.name}-{number}")
+
+
 def check_target(library: Library, folder: Path) -> None:
     """Raises ``inside-gallery`` for a folder in which sessions lie, or could."""
     real = Path(os.path.realpath(folder))
