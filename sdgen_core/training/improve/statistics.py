@@ -30,6 +30,8 @@ LEVEL = 0.05
 #: What is wished for is to be found in 80 of 100 tries.
 POWER = 0.8
 RESAMPLES = 4000
+#: Resamples of the diversity, each of which looks at all pairs.
+_DRAWN = 1000
 #: Seeds below which nothing is said: so few say too little of how seeds differ.
 LEAST_SEEDS = 8
 #: Images from which on the distances between them say something.
@@ -181,40 +183,45 @@ def diversity(
     after: Sequence[Floats],
     limit: float,
     *,
+    paired: bool = True,
     level: float = LEVEL,
     rng: int = 0,
 ) -> Diversity:
-    """How different images of one value still are. ``before`` and ``after``: for each value the unit vectors (n, width) of its images.
+    """How different images of one value still are. ``before`` and ``after``: for each value the unit vectors (n, width) of its images;
+    ``paired``: the same values and seeds on both sides.
 
     The distance of two images is 1 minus the cosine of their vectors. Of each value the mean over all pairs of its images is taken, of
     these the mean over values, and of that the ratio. The interval is the percentile bootstrap over images; two copies of one image are
-    no pair. Values with fewer than ``LEAST_DIVERSE`` images on either side are left out.
+    no pair. Values with fewer than ``LEAST_DIVERSE`` images are left out.
     """
     import numpy as np
 
-    kept = [
-        (one, other) for one, other in zip(before, after, strict=True) if min(len(one), len(other)) >= LEAST_DIVERSE
-    ]
-    if not kept:
-        return Diversity(math.nan, 0.0, math.inf, 0, UNDECIDED)
-    draw = np.random.default_rng(rng)
-    resamples = 1000
-    whole, drawn = np.zeros(2), np.zeros((2, resamples))
-    for sides in kept:
-        paired = len(sides[0]) == len(sides[1])
-        counts = None
-        for side, vectors in enumerate(sides):
-            n = len(vectors)
-            if counts is None or not paired:  # images that are pairs are drawn as pairs
-                counts = draw.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float64)
-            away = np.maximum(0.0, 1 - np.asarray(vectors, np.float64) @ np.asarray(vectors, np.float64).T)
-            np.fill_diagonal(away, 0.0)
-            whole[side] += away.sum() / (n * (n - 1))
-            weights = n * n - (counts**2).sum(1)  # pairs of different images
-            drawn[side] += ((counts @ away) * counts).sum(1) / np.maximum(weights, 1.0)
-    if not whole[0] > 0:
-        return Diversity(math.nan, 0.0, math.inf, 0, UNDECIDED)  # all images were the same before
-    ratios = drawn[1] / np.maximum(drawn[0], 1e-12)
+    sides = [[vectors for vectors in side if len(vectors) >= LEAST_DIVERSE] for side in (before, after)]
+    if paired and [len(one) for one in before] != [len(one) for one in after]:
+        raise ValueError("pairs have as many images before as after")
+    unknown = Diversity(math.nan, 0.0, math.inf, 0, UNDECIDED)
+    if not all(sides):
+        return unknown
+    draws = [np.random.default_rng(rng), np.random.default_rng(rng if paired else rng + 1)]  # pairs are drawn as pairs
+    first, second = (_distances(side, draw) for side, draw in zip(sides, draws, strict=True))
+    if not first[0] > 0:
+        return unknown  # all images were the same before
+    ratios = second[1:] / np.maximum(first[1:], 1e-12)
     low, high = (float(q) for q in np.quantile(ratios, (level / 2, 1 - level / 2)))
     state = HOLDS if low > limit else FELL if high < limit else UNDECIDED
-    return Diversity(float(whole[1] / whole[0]), low, high, len(kept), state)
+    return Diversity(float(second[0] / first[0]), low, high, len(sides[0]), state)
+
+
+def _distances(values: Sequence[Floats], draw: np.random.Generator) -> Floats:
+    """The mean distance of images of one value, as they are and in so many resamples: (1 + n,)."""
+    import numpy as np
+
+    out = np.zeros(1 + _DRAWN)
+    for vectors in values:
+        n = len(vectors)
+        away = np.maximum(0.0, 1 - vectors @ vectors.T)
+        np.fill_diagonal(away, 0.0)
+        counts = np.vstack([np.ones(n), draw.multinomial(n, np.full(n, 1 / n), _DRAWN)])
+        different = n * n - (counts**2).sum(1)  # pairs of different images, if an image is not drawn n times
+        out += ((counts @ away) * counts).sum(1) / np.maximum(different, 1.0)
+    return out / len(values)

@@ -1,0 +1,139 @@
+"""A benchmark is what its file says, and asks for each value equally often on seeds that nobody trained with."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdgen_core.errors import SDGenError
+from sdgen_core.sessions.plan import Plan
+from sdgen_core.templates import Options, load_text
+from sdgen_core.templates.resolved import ResolvedTemplate
+from sdgen_core.templates.seeds import parse_seed_spec
+from sdgen_core.training.improve.benchmark import CHOOSING, FILE, JUDGING, Arm, Benchmark, check_model
+from sdgen_core.training.improve.making import Source, Wish, narrowed
+
+THINGS = {"Star": "a star", "Ring": "a ring", "Odd, key": "a cross", "7": "a seven"}
+
+
+def template(things: dict[str, str] | None = None, grounds: int = 3, more: str = "") -> ResolvedTemplate:
+    values = {"Thing": things or THINGS, "Ground": {f"G{n}": f"ground {n}" for n in range(grounds)}}
+    text = {
+        "type": "prompt",
+        "version": "2.0",
+        "name": "things",
+        "prompt": "{Thing} on {Ground}" + more,
+        "imports": values,
+        "generation": {"mode": "combinatorial", "seed": 42, "seed_mode": "fixed", "max_images": 5},
+    }
+    return load_text(json.dumps(text), Options())
+
+
+def source(**more: object) -> Source:
+    graph = {"2": {"class_type": "SDGenSessionPlan", "inputs": {}}}
+    return Source("abc", "things", template(**more), graph, "2", 4, frozenset({1000, 1015, 2**40}))  # type: ignore[arg-type]
+
+
+def plan_of(wish: Wish, resolved: ResolvedTemplate) -> Plan:
+    made, seeds = narrowed(resolved, wish)
+    return Plan.build(made, seeds=parse_seed_spec(seeds) if seeds else None)
+
+
+@given(st.integers(1, 5), st.integers(1, 60), st.sets(st.sampled_from([*THINGS]), min_size=1))
+def test_each_wished_value_is_asked_for_about_equally_often(grounds: int, images: int, keys: set[str]) -> None:
+    wish = Wish("w", {"Thing": sorted(keys)}, images, 500)
+    plan = plan_of(wish, template(grounds=grounds))
+    items = list(plan.items())
+    counts = Counter(item.keys["Thing"] for item in items)
+    combinations = len(keys) * grounds
+    assert set(counts) <= keys and all(item.seed >= 500 for item in items)
+    if combinations <= images:
+        assert set(counts) == keys and len(set(counts.values())) == 1
+        assert images <= len(items) < images + combinations
+    else:
+        assert len(items) == images and len({item.seed for item in items}) == images
+    assert [item.identity for item in plan_of(wish, template(grounds=grounds)).items()] == [i.identity for i in items]
+
+
+def test_an_unknown_value_is_named_with_its_neighbours() -> None:
+    with pytest.raises(SDGenError) as caught:
+        narrowed(template(), Wish("w", {"Thing": ["Sta"]}, 10, 1))
+    assert caught.value.code == "unknown-value" and caught.value.nearest == ["Star"]
+    with pytest.raises(SDGenError) as caught:
+        Benchmark.freeze(source(), ("Thing", "Rin"))
+    assert caught.value.code == "unknown-value" and "Thing=Ring" in caught.value.nearest
+
+
+def test_the_parts_are_on_seeds_of_their_own_that_the_session_has_not() -> None:
+    frozen = Benchmark.freeze(source(), ("Thing", "Star"), images=30)
+    seen: dict[int, str] = {}
+    looks = [(CHOOSING, 1, []), (JUDGING, 1, []), (JUDGING, 2, [("Thing", "Ring")]), (JUDGING, 3, [("Ground", "G0")])]
+    for part, look, doubtful in looks:
+        wishes = frozen.wishes(part, look, doubtful)
+        assert wishes
+        for wish in wishes:
+            for item in plan_of(wish, frozen.template).items():
+                assert seen.setdefault(item.seed, f"{part}{look}") == f"{part}{look}"
+                assert item.seed not in source().seeds
+    target, others = frozen.wishes(JUDGING)
+    assert (target.images, others.images) == (30, 90) and "Star" not in others.values["Thing"]
+    [more] = frozen.wishes(JUDGING, 3, [("Ground", "G0")])
+    assert more.values == {"Ground": ["G0"], "Thing": ["Ring", "Odd, key", "7"]} and more.images == 60
+
+
+def test_values_that_the_template_leaves_out_are_no_part_of_it() -> None:
+    text = template().to_json() | {"prompt": "{Thing[Star,Ring]} on {Ground}"}
+    frozen = Benchmark.freeze(
+        Source("abc", "t", ResolvedTemplate.from_json(text), {}, "2", 1, frozenset()), ("Thing", "Star")
+    )
+    assert list(frozen.values["Thing"]) == ["Star", "Ring"]
+    assert frozen.wishes(JUDGING)[1].values == {"Thing": ["Ring"]}
+
+
+def test_a_value_without_others_is_held_against_nothing_else() -> None:
+    frozen = Benchmark.freeze(source(things={"Star": "a star"}), ("Thing", "Star"))
+    assert [wish.values for wish in frozen.wishes(JUDGING)] == [{"Thing": ["Star"]}]
+
+
+def test_it_is_frozen(tmp_path: Path) -> None:
+    frozen = Benchmark.freeze(source(), ("Thing", "Star"))
+    path = frozen.save(tmp_path)
+    read = Benchmark.read(path)
+    assert (read.hash, read.wishes(JUDGING)) == (frozen.hash, frozen.wishes(JUDGING))
+    assert frozen.save(tmp_path) == path
+    other = Benchmark.freeze(source(), ("Thing", "Ring"))
+    assert other.hash != frozen.hash
+    with pytest.raises(SDGenError, match="another benchmark"):
+        other.save(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["seed", "images", "target"])
+def test_a_file_changed_by_hand_is_refused(tmp_path: Path, part: str) -> None:
+    path = Benchmark.freeze(source(), ("Thing", "Star")).save(tmp_path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data[part] = ["Thing", "Ring"] if part == "target" else data[part] + 1
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(SDGenError) as caught:
+        Benchmark.read(path)
+    assert caught.value.code == "benchmark-changed"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"form": 1}', '{"form": 9}', '{"form": 1, "target": 3}'])
+def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(SDGenError) as caught:
+        Benchmark.read(tmp_path / FILE)
+    assert caught.value.code == "bad-structure"
+    with pytest.raises(SDGenError) as caught:
+        Benchmark.read(tmp_path / "nowhere.json")
+    assert caught.value.code == "missing-file"
+
+
+def test_arms_have_names_and_no_images_have_no_model() -> None:
+    assert (Arm().name, Arm("a.safetensors", 0.6, "0123456789ab").name) == ("base", "01234567 at 0.6")
+    check_model([], [])
