@@ -287,6 +287,8 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("lora-does-not-fit", "Use a LoRA that was trained for this family of models: `sdgen lora info FILE` names it."),
     ErrorCode("not-mergeable", "Use the LoRA at run time: core's Load LoRA, or a tag in the prompt."),
     ErrorCode("file-exists", "Choose another name, or say --overwrite."),
+    # training: native
+    ErrorCode("comfyui-too-old", "Update ComfyUI; its own training nodes are needed, Train LoRA and its loaders of images."),
     # training: data sets
     ErrorCode(
         "bad-recipe", "Compare it with the recipe in the README; `sdgen dataset make --help` shows the same as options."
