@@ -283,12 +283,23 @@ CODES: dict[str, ErrorCode] = _registry(
     # training: LoRA files
     ErrorCode("bad-weights", "Copy or download the file again."),
     ErrorCode("not-a-lora", "Name a LoRA file; `sdgen lora info FILE` shows what one holds."),
-    ErrorCode("not-a-plain-lora", "Merge it into a checkpoint instead: `sdgen lora merge` knows every kind that ComfyUI loads."),
-    ErrorCode("lora-does-not-fit", "Use a LoRA that was trained for this family of models: `sdgen lora info FILE` names it."),
+    ErrorCode(
+        "not-a-plain-lora",
+        "Merge it into a checkpoint instead: `sdgen lora merge` knows every kind that ComfyUI loads.",
+    ),
+    ErrorCode(
+        "lora-does-not-fit", "Use a LoRA that was trained for this family of models: `sdgen lora info FILE` names it."
+    ),
     ErrorCode("not-mergeable", "Use the LoRA at run time: core's Load LoRA, or a tag in the prompt."),
+    ErrorCode(
+        "comfyui-not-usable",
+        "Run `sdgen` with the Python that ComfyUI runs with, which has torch and its other requirements.",
+    ),
     ErrorCode("file-exists", "Choose another name, or say --overwrite."),
     # training: native
-    ErrorCode("comfyui-too-old", "Update ComfyUI; its own training nodes are needed, Train LoRA and its loaders of images."),
+    ErrorCode(
+        "comfyui-too-old", "Update ComfyUI; its own training nodes are needed, Train LoRA and its loaders of images."
+    ),
     # training: data sets
     ErrorCode(
         "bad-recipe", "Compare it with the recipe in the README; `sdgen dataset make --help` shows the same as options."

@@ -210,13 +210,9 @@ def _algorithms(source: Path) -> tuple[str, ...]:
     except (OSError, SyntaxError, UnicodeDecodeError):
         return ()
     for node in tree.body:
-        target = (
-            node.target
-            if isinstance(node, ast.AnnAssign)
-            else node.targets[0]
-            if isinstance(node, ast.Assign)
-            else None
-        )
-        if isinstance(target, ast.Name) and target.id == "adapter_maps" and isinstance(node.value, ast.Dict):  # type: ignore[union-attr]
-            return tuple(str(_plain(key)) for key in node.value.keys)  # type: ignore[union-attr]
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Dict):
+            continue
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        if isinstance(target, ast.Name) and target.id == "adapter_maps":
+            return tuple(str(_plain(key)) for key in node.value.keys)
     return ()
