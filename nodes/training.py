@@ -9,7 +9,8 @@ from comfy_api.latest import io
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.comfy.export_dataset import PLACES, export, recipe_of
-from .schema import CATEGORY, reporting, schema
+from ..sdgen_core.training.datasets.folder import IMAGES
+from .schema import CATEGORY, ComboType, reporting, schema
 
 
 class ExportDataset(io.ComfyNode):
@@ -119,6 +120,9 @@ class ExportDataset(io.ComfyNode):
                     display_name="audit",
                     tooltip="What is in it, why other images are not, and what is wrong with it.",
                 ),
+                ComboType.Output(
+                    "images", display_name="images", tooltip="Its images, for core's Load Image and Text Dataset from Folder."
+                ),
             ],
         )
 
@@ -160,7 +164,7 @@ class ExportDataset(io.ComfyNode):
         )
         folder, count, text = export(wanted, place, node)
         host.tell_for_good(node, text)
-        return io.NodeOutput(str(folder), count, text, ui={"text": [text]})
+        return io.NodeOutput(str(folder), count, text, str(folder / IMAGES), ui={"text": [text]})
 
 
 NODES = [ExportDataset]
