@@ -121,7 +121,9 @@ class ExportDataset(io.ComfyNode):
                     tooltip="What is in it, why other images are not, and what is wrong with it.",
                 ),
                 ComboType.Output(
-                    "images", display_name="images", tooltip="Its images, for core's Load Image and Text Dataset from Folder."
+                    "images",
+                    display_name="images",
+                    tooltip="Its images, for core's Load Image and Text Dataset from Folder.",
                 ),
             ],
         )
