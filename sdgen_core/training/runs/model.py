@@ -140,6 +140,10 @@ class Trainer(Protocol):
 
     name: str
 
+    def form(self, base: Path) -> dict[str, Any]:
+        """The options that a run on this checkpoint can have: ``groups`` of them and ``presets``, as ``kohya.options.form`` gives them."""
+        ...
+
     def check(self, job: Job) -> list[Problem]:
         """Before anything starts: errors and warnings with the option or file named."""
         ...
