@@ -63,7 +63,8 @@ class Learned:
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the data set. ``key``: what the catalog tells its content by; ``values``: placeholder -> ``{"key", "text"}``.
+    """An image of the data set. ``key``: what the catalog tells its content by; ``folder``: the name of its session's, the same in every
+    catalog; ``values``: placeholder -> ``{"key", "text"}``.
 
     ``sure``: a person said that it is good; ``quality``: 0 to 1, of verdicts and scores. ``group``: its values of ``Recipe.balance``.
     """
@@ -72,6 +73,7 @@ class Image:
     key: str
     session: str
     session_name: str
+    folder: str
     file: str
     number: int
     batch: int
@@ -88,7 +90,7 @@ class Image:
     @property
     def place(self) -> tuple[Any, ...]:
         """Where it stands in the data set."""
-        return (self.session, self.number, self.batch, self.key)
+        return (self.folder, self.number, self.batch, self.key)
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,7 @@ def _held_out(recipe: Recipe, rows: Sequence[Mapping[str, Any]], learned: Learne
             values=_values(row),
             learned=_has(row, learned),
             apart=False,
-            session=row["session"],
+            session=_folder(row),
             **{name: row[name] for name in ("width", "height", "steps", "cfg", "sampler", "scheduler", "model")},
         )
         for row in rows
@@ -306,6 +308,11 @@ def _held_out(recipe: Recipe, rows: Sequence[Mapping[str, Any]], learned: Learne
         return found
     said = {"placeholder": learned.placeholder, "keys": list(learned.keys), "text": learned.text}
     return replace(found, learned=said)
+
+
+def _folder(row: Mapping[str, Any]) -> str:
+    """The name of an image's session folder."""
+    return Path(row["path"]).parents[len(Path(row["file"]).parts) - 1].name
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -354,6 +361,7 @@ def _first_look(
     return "", Image(
         **{name: row[name] for name in names},
         key=row["thumb"],
+        folder=_folder(row),
         values=_values(row),
         prompt=row["prompt"] or "",
         caption=said,

@@ -28,6 +28,7 @@ class Prompt:
     """A prompt of the benchmark and what its images were made with (None: unknown). ``values``: placeholder -> ``{"key", "text"}``.
 
     ``learned``: it has the value that is learned. ``apart``: no image of the data set has it; the others are seen with other seeds.
+    ``session``: the name of the folder of a session that has it.
     """
 
     prompt: str
