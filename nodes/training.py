@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..sdgen_core.comfy import host
-from ..sdgen_core.comfy.export_dataset import PLACES, export, recipe_of
+from ..sdgen_core.comfy.export_dataset import export, recipe_of
 from ..sdgen_core.training.datasets.folder import IMAGES
 from .schema import CATEGORY, ComboType, reporting, schema
 
@@ -96,13 +96,6 @@ class ExportDataset(io.ComfyNode):
                     max=1000,
                     tooltip="How often a trainer sees each image in an epoch.",
                 ),
-                io.Combo.Input(
-                    "place",
-                    optional=True,
-                    options=list(PLACES),
-                    default=PLACES[0],
-                    tooltip="training folder: ComfyUI/user/sdgen/training. input folder: where core's Load Image and Text Dataset looks.",
-                ),
                 io.String.Input(
                     "recipe",
                     optional=True,
@@ -147,7 +140,6 @@ class ExportDataset(io.ComfyNode):
         query: str = "",
         minimum: float = 0.5,
         repeats: int = 1,
-        place: str = PLACES[0],
         recipe: str = "",
     ) -> io.NodeOutput:
         node = str(cls.hidden.unique_id)
@@ -164,7 +156,7 @@ class ExportDataset(io.ComfyNode):
             repeats=repeats,
             more=recipe,
         )
-        folder, count, text = export(wanted, place, node)
+        folder, count, text = export(wanted, node)
         host.tell_for_good(node, text)
         return io.NodeOutput(str(folder), count, text, str(folder / IMAGES), ui={"text": [text]})
 

@@ -1,4 +1,4 @@
-"""SDGen Export Dataset: a recipe of the node's inputs, and the data set in ComfyUI's folders."""
+"""SDGen Export Dataset: a recipe of the node's inputs, and the data set in the training folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ import yaml
 from ..errors import SDGenError
 from ..training.datasets.audit import audit
 from ..training.datasets.choose import choose
-from ..training.datasets.folder import folder_name
 from ..training.datasets.recipe import Recipe, merged
 from ..training.datasets.write import folder_of, unused, write
 from . import host
 from .score_session import ALL, chosen
-
-#: Where data sets can go: the first is what trainers of SDGen use, the second what core's loader of data sets offers.
-PLACES = ("training folder", "input folder")
 
 
 def recipe_of(
@@ -53,7 +49,7 @@ def recipe_of(
     return Recipe.of(merged(recipe, said))
 
 
-def export(recipe: Recipe, place: str, node: str) -> tuple[Path, int, str]:
+def export(recipe: Recipe, node: str) -> tuple[Path, int, str]:
     """Choose and write; gives the folder, how many images are in it, and what is to be said. Raises what ``choose`` and ``write`` raise."""
     engine = host.engine()
     bar = host.Progress(node)
@@ -64,10 +60,7 @@ def export(recipe: Recipe, place: str, node: str) -> tuple[Path, int, str]:
         host.check_cancelled()
         bar.show(done / total, f"{done:,} of {total:,} images")
 
-    if place == PLACES[1]:
-        folder = host.input_directory() / folder_name(recipe.name)
-    else:
-        folder = folder_of(engine.settings.training_folder(engine.user_dir), recipe.name)
+    folder = folder_of(engine.settings.training_folder(engine.user_dir), recipe.name)
     made = write(engine.library, selection, unused(selection, folder), tell)
     return made.folder, len(made.images), f"{selection.text()}\n{audit(made.folder).text()}"
 

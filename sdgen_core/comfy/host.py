@@ -276,11 +276,6 @@ def output_directory() -> Path:
     return Path(_folder_paths().get_output_directory())
 
 
-def input_directory() -> Path:
-    """ComfyUI's input folder."""
-    return Path(_folder_paths().get_input_directory())
-
-
 def user_directory() -> Path:
     """SDGen's folder in ComfyUI's user folder."""
     return Path(_folder_paths().get_user_directory()) / "sdgen"
