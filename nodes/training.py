@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.comfy.export_dataset import export, recipe_of
+from ..sdgen_core.comfy.merge_lora import merge_named
 from ..sdgen_core.training.datasets.folder import IMAGES
 from .schema import CATEGORY, ComboType, reporting, schema
 
@@ -161,4 +162,89 @@ class ExportDataset(io.ComfyNode):
         return io.NodeOutput(str(folder), count, text, str(folder / IMAGES), ui={"text": [text]})
 
 
-NODES = [ExportDataset]
+class MergeLora(io.ComfyNode):
+    """Writes a checkpoint with LoRAs in it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDGenMergeLoRA",
+            display_name="SDGen Merge LoRA",
+            category=CATEGORY,
+            description="Writes a checkpoint that makes the images that the LoRAs would make at run time.",
+            search_aliases=["lora", "training", "checkpoint merge", "bake"],
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=["", *host.model_files("checkpoints")],
+                    default="",
+                    tooltip="The model that the LoRAs go into. It stays as it is.",
+                ),
+                io.Combo.Input("lora", options=["", *host.model_files("loras")], default="", tooltip="The LoRA."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=-100.0,
+                    max=100.0,
+                    step=0.05,
+                    tooltip="How much of it, on model and text encoder alike.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="Name of the new file in ComfyUI's folder of checkpoints; empty: of the model and its LoRAs.",
+                ),
+                io.String.Input(
+                    "more",
+                    optional=True,
+                    multiline=True,
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="Further LoRAs, one a line: NAME = 0.8, or NAME = 0.8, 0.5 with a strength for text encoders.",
+                ),
+                io.Boolean.Input(
+                    "partly",
+                    optional=True,
+                    default=False,
+                    tooltip="Leave out what finds no place in the model, instead of refusing the LoRA.",
+                ),
+                io.Boolean.Input(
+                    "overwrite", optional=True, default=False, tooltip="Replace the file when it is there."
+                ),
+            ],
+            outputs=[
+                ComboType.Output(
+                    "checkpoint_out", display_name="checkpoint", tooltip="The new file's name, for Load Checkpoint."
+                ),
+                io.String.Output("path", display_name="path", tooltip="Where it is."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> int:
+        """The files may be others now, and the one that was made may be gone."""
+        return time.time_ns()
+
+    @classmethod
+    @reporting
+    def execute(
+        cls,
+        checkpoint: str,
+        lora: str,
+        strength: float = 1.0,
+        name: str = "",
+        more: str = "",
+        partly: bool = False,
+        overwrite: bool = False,
+    ) -> io.NodeOutput:
+        lines = [line.strip() for line in more.splitlines() if line.strip()]
+        loras = [*([f"{lora}={strength}"] if lora else []), *lines]
+        node = str(cls.hidden.unique_id)
+        made, path, text = merge_named(node, checkpoint, loras, name, partly=partly, overwrite=overwrite)
+        return io.NodeOutput(made, str(path), ui={"text": [text]})
+
+
+NODES = [ExportDataset, MergeLora]

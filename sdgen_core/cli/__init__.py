@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "gallery": ("gallery", "gallery", "Serve sessions and images to a browser, without ComfyUI."),
     "catalog": ("catalog", "app", "Find, import and check all sessions and images."),
     "score": ("score", "score", "Say how sure it is that images show the values they were made with."),
+    "lora": ("lora", "app", "Look into LoRA files, merge, stack and resize them."),
     "report": ("score", "report", "Show what was said of a scored session."),
     "dataset": ("dataset", "app", "Make data sets for LoRA training of judged and scored images."),
 }

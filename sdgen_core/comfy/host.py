@@ -311,6 +311,11 @@ def model_path(kind: str, name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def model_folder(kind: str) -> Path:
+    """The folder that new files of a kind go into: ComfyUI's first."""
+    return Path(_folder_paths().get_folder_paths(kind)[0])
+
+
 def model_files(kind: str) -> list[str]:
     """The names of a kind of files as the loaders offer them; ``input`` are the images of the input folder."""
     paths = _folder_paths()

@@ -1,0 +1,134 @@
+"""LoRAs merged into a checkpoint: the same file with other numbers, written tensor by tensor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SDGenError, shown
+from ...sessions.files import sha256_file
+from ...templates.run import few
+from .arithmetic import Applied
+from .info import lora_info
+from .weights import WeightFile, check_room, check_target, raw_of, write_weights
+
+if TYPE_CHECKING:
+    from .patches import Fit
+
+#: Called with (tensors written, tensors of the file); what it raises ends the merge and leaves no file.
+Progress = Callable[[int, int], None]
+#: Metadata about the tensors that were.
+_OLD_HASHES = ("modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A checkpoint that was made: ``changed`` of ``tensors`` tensors differ from the one it was made from; ``modules`` of the LoRAs are in
+    it, ``left_out`` found no place."""
+
+    path: Path
+    size: int
+    family: str
+    tensors: int
+    changed: int
+    modules: int
+    left_out: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "path": shown(self.path)}
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Merged:
+        return cls(**{**said, "path": Path(said["path"])})
+
+
+def check_merge(checkpoint: Path, loras: Sequence[Applied], output: Path, *, replace: bool = False) -> None:
+    """What can be known without ComfyUI. Raises ``bad-option``, ``missing-file``, ``bad-weights``, ``not-a-lora``, ``file-exists``,
+    ``disk-full``, ``unwritable-folder``."""
+    if not loras:
+        raise SDGenError("bad-option", "no LoRA was named")
+    size = WeightFile(checkpoint).header.size
+    for applied in loras:
+        lora_info(applied.path)
+    check_target(output, replace=replace, sources=[checkpoint, *(applied.path for applied in loras)])
+    check_room(output, size)
+
+
+def merge(
+    checkpoint: Path,
+    loras: Sequence[Applied],
+    output: Path,
+    *,
+    replace: bool = False,
+    partly: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Merged:
+    """Write ``checkpoint`` with ``loras`` in it, as ComfyUI would apply them, to ``output``. Runs where ComfyUI can be imported.
+
+    Every tensor keeps its kind of numbers; metadata is kept, and says what was merged. ``partly``: modules that find no place are left
+    out, as ComfyUI does at run time. Raises what :func:`check_merge` raises, ``lora-does-not-fit``, ``not-mergeable``.
+    """
+    from .patches import patched
+
+    check_merge(checkpoint, loras, output, replace=replace)
+    file = WeightFile(checkpoint)
+    plan = patched(file, loras)
+    for fit in plan.fits:
+        _check(fit, plan.family, checkpoint, partly=partly)
+    tensors = sorted(file.header.tensors.items(), key=lambda entry: entry[1].start)
+    done = 0
+
+    def content(name: str) -> memoryview:
+        nonlocal done
+        progress(done, len(tensors))
+        done += 1
+        return raw_of(plan.tensor(name)) if name in plan.pieces else file.raw(name)
+
+    kinds = {name: (entry.dtype, entry.shape) for name, entry in tensors}
+    write_weights(output, kinds, _metadata(file, loras), content, replace=replace)
+    progress(len(tensors), len(tensors))
+    return Merged(
+        output,
+        output.stat().st_size,
+        plan.family,
+        len(tensors),
+        len(plan.pieces),
+        sum(fit.matched for fit in plan.fits),
+        sum(len(fit.misses) for fit in plan.fits),
+    )
+
+
+def _check(fit: Fit, family: str, checkpoint: Path, *, partly: bool) -> None:
+    if not fit.misses or (partly and fit.matched):
+        return
+    found = f"{fit.matched} of its {fit.modules} modules" if fit.matched else f"none of its {fit.modules} modules"
+    of = "" if fit.family == "unknown" else f", a LoRA for {fit.family},"
+    message = (
+        f"{shown(fit.path)}{of} does not fit {shown(checkpoint)}, a model of the family {family}: {found} match; "
+        f"not {few(fit.misses, 3)}"
+    )
+    hint = "With --partly the others are merged, as ComfyUI applies them at run time." if fit.matched else None
+    raise SDGenError("lora-does-not-fit", message, hint=hint)
+
+
+def _metadata(file: WeightFile, loras: Iterable[Applied]) -> dict[str, str]:
+    """The checkpoint's own, and what is in it now. ``modelspec.merged_from`` is ModelSpec's list of names; ours has hashes and strengths.
+    https://github.com/Stability-AI/ModelSpec"""
+    out = {key: text for key, text in file.header.metadata.items() if key not in _OLD_HASHES}
+    said = [applied.to_json() for applied in loras]
+    before = json.loads(out["sdgen.merged"]) if _is_list(out.get("sdgen.merged", "")) else []
+    base = {"name": file.path.name, "sha256": sha256_file(file.path)}
+    out["sdgen.merged"] = json.dumps([*before, {"checkpoint": base, "loras": said}], ensure_ascii=False)
+    names = [out["modelspec.merged_from"]] if "modelspec.merged_from" in out else [file.path.name]
+    out["modelspec.merged_from"] = ", ".join([*names, *(one["name"] for one in said)])
+    return out
+
+
+def _is_list(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), list)
+    except ValueError:
+        return False
