@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "score": ("score", "score", "Say how sure it is that images show the values they were made with."),
     "lora": ("lora", "app", "Look into LoRA files, merge, stack and resize them."),
     "report": ("score", "report", "Show what was said of a scored session."),
+    "classifier": ("classifier", "app", "Train your own classifier on your verdicts, in seconds."),
     "dataset": ("dataset", "app", "Make data sets for LoRA training of judged and scored images."),
 }
 

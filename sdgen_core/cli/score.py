@@ -271,6 +271,8 @@ def _percent(share: float | None) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     """A report for people."""
+    from ..scoring.cascade.own import in_words
+
     for failure in found["failures"]:
         named = failure["file"] in failure["message"]
         text = failure["message"] if named else f"{failure['file']}: {failure['message']}"
@@ -303,6 +305,8 @@ def _print(found: dict[str, Any]) -> None:
         print_table(["placeholder", "basis", "told apart", "not told apart"], _escaped(rows))
     for tier in found["cascade"]:
         _print_tier(tier)
+    for own in found.get("classifier", ()):  # reports of earlier versions have none
+        print(visible(f"{own['placeholder']}: {in_words(own)}"))
     worst = [
         [rate["placeholder"], rate["text"], f"{rate['matching']:,} of {rate['images']:,}", _interval(rate)]
         for rate in found["failing"][:_WORST]
@@ -328,7 +332,7 @@ def _prompts(found: dict[str, Any]) -> str:
 
 def _print_tier(tier: dict[str, Any]) -> None:
     """What became of a further tier of the cascade."""
-    said = f"{tier['name']}: {counted(tier['asked'], 'unsure value')} looked at again, {tier['answered']:,} answered"
+    said = f"{tier['name']}: {counted(tier['asked'], 'value')} looked at again, {tier['answered']:,} answered"
     if tier["kept"]:
         said += f" ({tier['kept']:,} known from before)"
     if tier["left_out"]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from .cascade.own import in_words
+
 #: Weakest values that are shown with images.
 SHOWN = 10
 
@@ -51,7 +53,7 @@ def page(report: dict[str, Any], pictures: Callable[[str, str], Sequence[Picture
         _pleasing(report["aesthetic"]),
         _values(report["rates"]),
         _weakest(report["failing"][:SHOWN], pictures),
-        _placeholders(report["placeholders"]),
+        _placeholders(report["placeholders"], report.get("classifier", ())),
         _agreement(report["agreement"]),
         _failures(report["failures"]),
     ]
@@ -196,10 +198,13 @@ def _figure(one: Picture) -> str:
     return f'<figure><img src="data:image/webp;base64,{data}" alt="{caption}"><figcaption title="{caption}">{caption}</figcaption></figure>'
 
 
-def _placeholders(summaries: Sequence[dict[str, Any]]) -> str:
+def _placeholders(summaries: Sequence[dict[str, Any]], heads: Sequence[dict[str, Any]]) -> str:
+    own = {said["placeholder"]: in_words(said) for said in heads}
     rows = []
     for each in summaries:
         basis = f"{each['labels']:,} verdicts, ECE {each['error']:.3f}" if each["calibrated"] else "uncalibrated"
+        if each["placeholder"] in own:
+            basis += f"; {own[each['placeholder']]}"
         alike = "; ".join(" = ".join(group["texts"]) for group in each["alike"])
         rows.append(
             [

@@ -12,7 +12,7 @@ import logging
 import re
 import time
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,7 +25,10 @@ from ..sessions.files import write_atomic
 from ..sessions.naming import safe_name
 from .aesthetic import AestheticHead, load_head
 from .against import against
-from .cascade.rules import CascadeSettings
+from .backends.encoders import efficientnet, tuned
+from .cascade.heads import Features, Head, HeadStore
+from .cascade.own import Own, own_tier
+from .cascade.rules import CascadeSettings, Tier
 from .cascade.session import LookedAgain, look_again
 from .cascade.store import CascadeStore
 from .classes import Classes, classify, failing, value_rates
@@ -62,6 +65,8 @@ log = logging.getLogger("sdgen")
 
 #: Of reports; those of another form are made anew.
 FORM = 2
+#: Where the user's own classifier is, in the folder of embeddings.
+HEADS = "classifier"
 #: Content keys, by which the cascade knows images.
 _KEY = re.compile(r"\b[0-9a-f]{32}\b")
 #: Sessions that a placeholder's calibration is fitted to, those with most verdicts about it first: beyond them nothing changes any more.
@@ -123,6 +128,7 @@ class Scoring:
         self._catalog, self._file, self._folder = catalog, file, folder
         self._thresholds, self._wording, self._cascade = said.thresholds, said.wording, said.cascade
         self._store, self._machine = EmbeddingStore(folder), Machine(catalog)
+        self.heads = HeadStore(folder / HEADS)
 
     def score(
         self,
@@ -163,7 +169,7 @@ class Scoring:
             if embedded.cancelled:
                 raise Cancelled
             seen = self._looked_at(material, backend, file, head, cancelled, wait)
-            again, tiers = self._looked_again(seen, backend, cancelled, wait)
+            again, tiers, own = self._looked_again(seen, backend, cancelled, wait)
             placeholders = tuple(one.scores for one in again)
         except Cancelled:
             return {**_report(material, backend, embedded, begun), "cancelled": True}
@@ -173,14 +179,19 @@ class Scoring:
         report = _report(material, backend, embedded, begun)
         report |= self._said(slug, placeholders, classes, seen)
         report["cascade"] = tiers
+        report["classifier"] = [one.to_dict() for one in own]
+        for said, one in zip(report["placeholders"], again, strict=True):
+            said["methods"] = dict(
+                Counter(method for method, at in zip(one.methods, one.scores.asked.tolist(), strict=True) if at >= 0)
+            )
         write_atomic(self._report_path(backend.identity, slug), json.dumps(report, ensure_ascii=False).encode("utf-8"))
         return report
 
     def report(self, slug: str) -> dict[str, Any]:
         """What was last said of a session: ``images`` of which ``embedded`` now and ``failures`` (file, error), ``classes``, ``mean``,
-        ``complete``, ``placeholders`` (``PlaceholderScores.summary``), ``rates`` of values and those ``failing``, ``agreement`` with
-        people, ``prompts`` (``Prompts.summary``) and their mean ``prompt_score``, ``aesthetic`` (None without a head), ``thresholds``.
-        Raises ``not-scored``."""
+        ``complete``, ``placeholders`` (``PlaceholderScores.summary``, and ``methods``: how often each gave the probability), ``rates`` of
+        values and those ``failing``, ``agreement`` with people, ``classifier`` (``Own`` of each head), ``prompts`` (``Prompts.summary``)
+        and their mean ``prompt_score``, ``aesthetic`` (None without a head), ``thresholds``. Raises ``not-scored``."""
         paths = self._folder.glob(f"*/{self._report_path('', slug).name}")
         found = [report for path in paths if (report := _read(path))]
         if not found:
@@ -248,9 +259,20 @@ class Scoring:
 
     def _looked_again(
         self, seen: _Seen, backend: Backend, cancelled: Callable[[], bool], wait: Callable[[], None]
-    ) -> tuple[list[LookedAgain], list[dict[str, Any]]]:
-        """What the further tiers of the cascade say of what is unsure, and what became of each tier."""
+    ) -> tuple[list[LookedAgain], list[dict[str, Any]], list[Own]]:
+        """What the further tiers of the cascade say of what is unsure, what became of each tier, and of the user's own heads."""
         found = seen.material
+        settings = self._cascade or CascadeSettings()
+        more: list[Tier] = []
+        own: list[Own] = []
+        if "classifier" in settings.tiers:
+            more, own = own_tier(
+                self.heads,
+                backend,
+                [one.name for one in seen.placeholders],
+                self._catalog,
+                lambda head: self._features(head, seen, backend, cancelled, wait),
+            )
         ids = dict(zip(found.keys, found.ids, strict=True))
         store = CascadeStore(self._folder / "cascade.db" if self._cascade else None)
         try:
@@ -258,10 +280,11 @@ class Scoring:
                 seen.placeholders,
                 seen.described,
                 found.keys,
-                self._cascade or CascadeSettings(),
+                settings,
                 backend,
                 lambda key: decode(self._file(ids[key])),
                 store,
+                more=more,
                 stop=cancelled,
                 wait=wait,
             )
@@ -270,7 +293,47 @@ class Scoring:
         tiers = [tier.to_dict() for tier in report.tiers]
         for failure in (failure for tier in tiers for failure in tier["failures"]):
             failure["message"] = _KEY.sub(lambda match: self._named(ids.get(match[0]), match[0]), failure["message"])
-        return again, tiers
+        return again, tiers, own
+
+    def _features(
+        self,
+        head: Head,
+        seen: _Seen,
+        backend: Backend,
+        cancelled: Callable[[], bool],
+        wait: Callable[[], None],
+    ) -> Mapping[str, Vectors]:
+        """What a head works on, by the images' keys. Raises ``Cancelled``, and what the model raises."""
+        keys = seen.material.keys
+        encoder = self.encoder(head.facts.features, backend, head.facts.placeholder)
+        if encoder is backend:
+            return dict(zip(keys, seen.vectors, strict=True))
+        file = self._store.file(encoder.identity, encoder.width, seen.material.slug)
+        try:
+            images = self._unseen(seen.material, file)[0]
+            if embed(images, encoder, file, cancelled=cancelled, wait=wait).cancelled:
+                raise Cancelled
+        finally:
+            encoder.release()
+        vectors, there = file.vectors([bytes.fromhex(key) for key in keys])
+        return {key: vector for key, vector, known in zip(keys, vectors, there, strict=True) if known}
+
+    def encoder(self, features: Features, backend: Backend, placeholder: str) -> Backend:
+        """The model that made a head's features: the scorer itself, or another. Raises ``no-features`` and ``bad-classifier``, and what
+        reading weights raises."""
+        made = backend if features.kind == "scorer" else self.efficientnet(getattr(backend, "device", "auto"))
+        if features.tuned:
+            made = tuned(made, self.heads.network(backend.identity, placeholder), features.tuned)
+        if made.identity != features.identity:
+            message = f"its head was trained on features of other weights than those of {made.name}"
+            raise SDGenError("bad-classifier", message)
+        return made
+
+    def efficientnet(self, device: str) -> Backend:
+        """The model of the setting ``efficientnet``. Raises ``no-features``, and what reading weights raises."""
+        if not self._settings.efficientnet:
+            raise SDGenError("no-features", "the setting `scoring.efficientnet` names no weights")
+        return efficientnet(Path(self._settings.efficientnet).expanduser(), device)
 
     def _named(self, image: int | None, key: str) -> str:
         """The name of an image's file, for people; its key where there is none any more."""

@@ -21,7 +21,8 @@ PromptScores = Literal["auto", "on", "off"]
 class ScoringSettings(BaseModel):
     """``thresholds`` of classes, ``wording``: placeholder -> phrasings with ``{}``, or "not assessable"; ``cascade``: who looks again at
     what is unsure; without it nobody does. ``prompt_scores``: whether images are held against their whole prompts; "auto" when reading
-    the new prompts of a session takes no longer than ``prompt_seconds``. ``aesthetic_head``: path of a head for a score of its own.
+    the new prompts of a session takes no longer than ``prompt_seconds``. ``aesthetic_head``: path of a head for a score of its own;
+    ``efficientnet``: that of weights of EfficientNet-lite0, for own classifiers that were trained on its features.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,6 +33,7 @@ class ScoringSettings(BaseModel):
     prompt_scores: PromptScores = "auto"
     prompt_seconds: float = Field(default=60.0, gt=0)
     aesthetic_head: str = ""
+    efficientnet: str = ""
 
     @classmethod
     def read(cls, value: Mapping[str, Any], file: str) -> ScoringSettings:

@@ -133,7 +133,7 @@ class OpenClipBackend:
                 out: Floats = found.cpu().numpy()
                 return out
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if self._away:  # a part of it may be there, and ``release`` would leave it
                 self.model.to("cpu")
@@ -223,7 +223,7 @@ def _model(source: sources.Source, name: str, precision: str, device: str) -> An
                 require_pretrained=True,
             )
     except Exception as error:  # whatever the file holds is met by torch in many ways
-        if isinstance(error, RuntimeError) and _is_out_of_memory(error):
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise SDGenError(
                 "scorer-out-of-memory", f"the model does not fit into the memory of {device}", place=Place(shown(file))
             ) from error
@@ -232,8 +232,8 @@ def _model(source: sources.Source, name: str, precision: str, device: str) -> An
     return model.eval()
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """torch has a type of its own for accelerators; its allocator for the CPU raises a bare ``RuntimeError``."""
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether the memory is not enough: torch has a type for accelerators; its allocator for the CPU raises a bare ``RuntimeError``."""
     import torch
 
     kinds = tuple(kind for kind in (getattr(torch, "OutOfMemoryError", None), torch.cuda.OutOfMemoryError) if kind)

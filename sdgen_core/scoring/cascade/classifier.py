@@ -20,6 +20,10 @@ class Classifier(Protocol):
         """Image key -> probability, of judged images that it had not learnt from when it said so; empty when it knows none."""
         ...
 
+    def knows(self, claim: Claim) -> bool:
+        """Whether it has learnt such a value, and has seen the image."""
+        ...
+
     def probabilities(self, claims: Sequence[Claim]) -> Sequence[float | None]:
         """How probable each claim is; None where it cannot say."""
         ...
@@ -28,10 +32,12 @@ class Classifier(Protocol):
 class ClassifierTier:
     """The user's classifier, for the placeholders where it is better than the other tiers on images it had not learnt from.
 
+    It is asked about all of them: where another model is sure and wrong, nobody would ask it else.
     ``others``: (image, placeholder) -> what they say; ``truth``: what people said, 0 to 1.
     """
 
     name: TierName = "classifier"
+    every = True
 
     def __init__(
         self,
@@ -45,7 +51,7 @@ class ClassifierTier:
     def serves(self, claim: Claim) -> bool:
         if claim.placeholder not in self._better:
             self._better[claim.placeholder] = self._beats(claim.placeholder)
-        return self._better[claim.placeholder]
+        return self._better[claim.placeholder] and self._classifier.knows(claim)
 
     def answer(self, claims: Sequence[Claim], run: Run) -> None:
         for at in range(0, len(claims), _BATCH):

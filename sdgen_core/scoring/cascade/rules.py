@@ -1,7 +1,8 @@
 """From the cheap answer to the dear one: only what is unsure is looked at again, more closely, by the next tier.
 
 Tier 1 is the model that saw the whole image; its probabilities are given. What lies in the unsure band, or is nearly as like another
-value, goes on to tier 2 (crops), what is still unsure to tier 3 (a vision-language model) and to tier 4 (the user's own classifier).
+value, goes on to tier 2 (crops), what is still unsure to tier 3 (a vision-language model). Tier 4, the user's own classifier, is asked
+about all values of the placeholders where it is better than the others.
 ``method`` says which tier a probability is from. A tier that fails, for one image or as a whole, leaves the result of the one before;
 the report counts and names its failures. Tiers themselves are in ``tiers``.
 """
@@ -184,9 +185,11 @@ class Run:
 
 
 class Tier(Protocol):
-    """A way to look again. ``name`` is what the settings call it."""
+    """A way to look again. ``name`` is what the settings call it; ``every``: it is asked about all that it serves, not only about what is
+    unsure."""
 
     name: TierName
+    every: bool
 
     def serves(self, claim: Claim) -> bool:
         """Whether it can say anything about such a claim."""
@@ -225,7 +228,9 @@ def cascade(
         if stop():
             break
         unsure = [
-            claim for claim, answer in answers.items() if is_unsure(claim, answer, settings) and tier.serves(claim)
+            claim
+            for claim, answer in answers.items()
+            if (tier.every or is_unsure(claim, answer, settings)) and tier.serves(claim)
         ]
         chosen = _most_unsure(unsure, answers, settings.images.get(name))
         report = TierReport(name, asked=len(chosen), left_out=len(unsure) - len(chosen))

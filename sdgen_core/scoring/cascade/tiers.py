@@ -53,6 +53,7 @@ class CropTier:
     """
 
     name: TierName = "crops"
+    every = False
 
     def __init__(
         self,
@@ -200,6 +201,7 @@ class VlmTier:
     """Yes or no from a vision-language model (see ``vlm``). ``open_image``: key -> RGB image, called in other threads."""
 
     name: TierName = "vlm"
+    every = False
 
     def __init__(self, settings: VlmSettings, open_image: Callable[[str], Image.Image], store: CascadeStore) -> None:
         self._settings, self._open, self._store = settings, open_image, store

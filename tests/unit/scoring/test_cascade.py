@@ -42,6 +42,8 @@ def claim(image="a", probability=0.5, value="Red", **more):
 class SimulatedTier:
     """A tier whose answers a test gives: claim -> probability, a code, or an exception to raise."""
 
+    every = False
+
     def __init__(self, name, answers):
         self.name, self.answers, self.asked = name, answers, []
 
@@ -621,6 +623,9 @@ class SimulatedClassifier:
 
     def held_out(self, placeholder):
         return self._held_out if placeholder == "Hair" else {}
+
+    def knows(self, claim):
+        return claim.value in COLOURS
 
     def probabilities(self, claims):
         return [self._answers(c) for c in claims]
