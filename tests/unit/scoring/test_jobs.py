@@ -78,7 +78,7 @@ def until(found):
 
 
 def idle(jobs):
-    until(lambda: jobs.state()["running"] is None and not jobs.state()["waiting"])
+    until(lambda: (state := jobs.state())["running"] is None and not state["waiting"])
 
 
 def test_sessions_are_scored_one_behind_the_other(library, slugs, made):
