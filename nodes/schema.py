@@ -22,6 +22,8 @@ TemplateType = io.Custom("SDGEN_TEMPLATE")
 SeedsType = io.Custom("SDGEN_SEEDS")
 #: A model that scores, on its way to the score nodes.
 ScorerType = io.Custom("SDGEN_SCORER")
+#: A training run, on its way to the node that waits for it.
+RunType = io.Custom("SDGEN_RUN")
 
 #: A choice as an output: before 0.3.60 or so ``io.Combo`` has inputs only.
 ComboType = io.Custom("COMBO")

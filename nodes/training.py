@@ -1,17 +1,21 @@
-"""SDGen Export Dataset: from judged and scored images to what a LoRA is trained on."""
+"""SDGen Export Dataset, SDGen Train LoRA, SDGen Await LoRA: from judged and scored images to a LoRA."""
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..sdgen_core.comfy import host
+from ..sdgen_core.comfy import train as training
 from ..sdgen_core.comfy.export_dataset import export, recipe_of
 from ..sdgen_core.comfy.merge_lora import merge_named
 from ..sdgen_core.training.datasets.folder import IMAGES
-from .schema import CATEGORY, ComboType, reporting, schema
+from ..sdgen_core.training.runs.service import status_text
+from ..sdgen_core.training.runs.trainers import NAMES
+from .schema import CATEGORY, ComboType, RunType, reporting, schema
 
 
 class ExportDataset(io.ComfyNode):
@@ -162,6 +166,142 @@ class ExportDataset(io.ComfyNode):
         return io.NodeOutput(str(folder), count, text, str(folder / IMAGES), ui={"text": [text]})
 
 
+class TrainLoRA(io.ComfyNode):
+    """Starts a training run, a process that outlives this ComfyUI, and returns at once."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDGenTrainLoRA",
+            display_name="SDGen Train LoRA",
+            category=CATEGORY,
+            description="Starts the training of a LoRA beside ComfyUI and returns at once; the run goes on when ComfyUI is closed.",
+            search_aliases=["lora", "training", "kohya", "sd-scripts", "finetune"],
+            is_output_node=True,
+            not_idempotent=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input(
+                    "ckpt_name",
+                    options=host.model_files("checkpoints"),
+                    tooltip="The checkpoint that the LoRA is for.",
+                ),
+                io.String.Input(
+                    "dataset",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="The folder of an SDGen Export Dataset, or the name of a data set in the training folder.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="Name of the LoRA's file; empty: that of the data set.",
+                ),
+                io.Combo.Input(
+                    "trainer",
+                    options=list(NAMES),
+                    default=NAMES[0],
+                    tooltip="native: ComfyUI's own training. kohya: sd-scripts, from the folder of the setting kohya_folder.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=0,
+                    min=0,
+                    max=1_000_000,
+                    tooltip="Steps of the optimizer; 0: what suits the size of the model.",
+                ),
+                io.Combo.Input(
+                    "share",
+                    options=list(training.SHARES),
+                    default=next(iter(training.SHARES)),
+                    tooltip="When it starts. Paused sessions go on when it has ended.",
+                ),
+                io.String.Input(
+                    "options",
+                    optional=True,
+                    multiline=True,
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="Options of the trainer, one a line, such as rank: 16 or learning_rate: 0.0005.",
+                ),
+            ],
+            outputs=[
+                RunType.Output("watcher", display_name="watcher", tooltip="The run, for an SDGen Await LoRA."),
+                io.String.Output("run", display_name="run", tooltip="The run's id, for `sdgen train`."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> int:
+        """Every press is a run of its own."""
+        return time.time_ns()
+
+    @classmethod
+    @reporting
+    def execute(
+        cls,
+        ckpt_name: str,
+        dataset: str,
+        name: str,
+        trainer: str,
+        steps: int,
+        share: str,
+        options: str = "",
+    ) -> io.NodeOutput:
+        watcher, text = training.train(
+            checkpoint=ckpt_name,
+            dataset=dataset,
+            name=name,
+            trainer=trainer,
+            steps=steps,
+            share=share,
+            options=options,
+        )
+        host.tell_for_good(str(cls.hidden.unique_id), text)
+        return io.NodeOutput(watcher, watcher.run, ui={"text": [text]})
+
+
+class AwaitLoRA(io.ComfyNode):
+    """Ends when a training run has ended."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDGenAwaitLoRA",
+            display_name="SDGen Await LoRA",
+            category=CATEGORY,
+            description="Waits for a training run and gives the LoRA. Cancel ends the waiting, the run goes on.",
+            search_aliases=["lora", "training", "wait", "watch"],
+            is_output_node=True,
+            not_idempotent=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[RunType.Input("watcher", tooltip="From an SDGen Train LoRA.")],
+            outputs=[
+                ComboType.Output("lora", display_name="lora", tooltip="The LoRA's name, for a Load LoRA node."),
+                io.String.Output("file", display_name="file", tooltip="The LoRA's file with its path."),
+                io.String.Output(
+                    "report", display_name="report", tooltip="Everything that is known of the run, as JSON."
+                ),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> int:
+        """A run may have gone on."""
+        return time.time_ns()
+
+    @classmethod
+    @reporting
+    def execute(cls, watcher: training.Watcher) -> io.NodeOutput:
+        node = str(cls.hidden.unique_id)
+        status = training.await_run(watcher.run, node)
+        text = status_text(status)
+        host.tell_for_good(node, text)
+        report = json.dumps(status, ensure_ascii=False)
+        return io.NodeOutput(training.lora_name(status["output"]), status["output"], report, ui={"text": [text]})
+
+
 class MergeLora(io.ComfyNode):
     """Writes a checkpoint with LoRAs in it."""
 
@@ -247,4 +387,4 @@ class MergeLora(io.ComfyNode):
         return io.NodeOutput(made, str(path), ui={"text": [text]})
 
 
-NODES = [ExportDataset, MergeLora]
+NODES = [ExportDataset, TrainLoRA, AwaitLoRA, MergeLora]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..scoring.jobs import Jobs
     from ..scoring.live import LiveScoring
     from ..scoring.settings import ScoringSettings
+    from ..training.runs.service import Runs
 
 log = logging.getLogger("sdgen")
 
@@ -59,6 +60,7 @@ class Engine:
         self.templates = Listings(TemplateLibrary(self.settings.template_roots(user_dir, PACK)))
         self._claim = _claim(user_dir)
         self._jobs: Jobs | None = None
+        self._runs: Runs | None = None
         self._making = threading.Lock()
         self.sessions = Sessions(
             Ledger(user_dir / "ledger.db"),
@@ -103,6 +105,22 @@ class Engine:
                     settings=self.scoring_settings,
                 )
             return self._jobs
+
+    @property
+    def training(self) -> Runs:
+        """The training runs, made when they are first asked for, and looked after from then on."""
+        from .train import runs_of
+
+        with self._making:
+            if self._runs is None:
+                self._runs = runs_of(self)
+                self._runs.follow()
+            return self._runs
+
+    @property
+    def training_folder(self) -> Path:
+        """Where data sets and training runs are."""
+        return self.settings.training_folder(self.user_dir)
 
     @functools.cached_property
     def live(self) -> LiveScoring:
@@ -159,12 +177,14 @@ class Engine:
             self.sessions.root.mkdir(parents=True, exist_ok=True)
         self.library.start(_LIBRARY_DELAY)
         self._score_later()
+        self._train_later()
 
     def stop(self) -> None:
         """At ComfyUI's end: write the manifests that are behind. Nothing depends on it; a kill loses nothing."""
         self.feeder.stop()
         self.sessions.close()
         self._end_scoring()
+        self._end_training()
         self.library.stop()
 
     def _score_later(self) -> None:
@@ -173,6 +193,20 @@ class Engine:
         self._later.daemon = True
         if waits(self.scoring_folder / QUEUE):
             self._later.start()
+
+    def _train_later(self) -> None:
+        """Look after the training runs of before when ComfyUI has started; what they make is offered by the loaders of LoRAs."""
+        _folder_paths().add_model_folder_path("loras", str(self.training_folder / "loras"))
+        self._train = threading.Timer(_LIBRARY_DELAY, lambda: self.training)
+        self._train.daemon = True
+        if (self.training_folder / "runs.db").is_file():
+            self._train.start()
+
+    def _end_training(self) -> None:
+        """Runs go on; the next ComfyUI looks after them again."""
+        self._train.cancel()
+        if self._runs is not None:
+            self._runs.close()
 
     def _end_scoring(self) -> None:
         self._later.cancel()
@@ -556,6 +590,28 @@ def unload_models() -> None:
     until = time.monotonic() + _UNLOADED_WITHIN
     while model_management.current_loaded_models and not rendering() and time.monotonic() < until:
         time.sleep(0.05)
+
+
+def free_models() -> None:
+    """Have ComfyUI unload its models and give back their memory when it executes no prompt, as its route /free does."""
+    queue = _prompt_server().prompt_queue
+    queue.set_flag("unload_models", True)
+    queue.set_flag("free_memory", True)
+
+
+def free_models_now() -> None:
+    """The same at once: for a node, in the thread that executes prompts."""
+    from comfy import model_management
+
+    model_management.unload_all_models()
+    model_management.soft_empty_cache()
+
+
+def comfyui_folder() -> Path:
+    """The folder of ComfyUI's ``main.py``."""
+    import comfyui_version
+
+    return Path(comfyui_version.__file__).parent
 
 
 def add_prompt_handler(handler: Any) -> None:

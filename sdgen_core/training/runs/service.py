@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import CODES, Place, SDGenError, nearest_names, shown
+from ...errors import CODES, Place, SDGenError, shown
 from ...sessions.files import make_folder, write_atomic
 from ...sessions.naming import safe_name
 from . import events, sharing, supervisor, trail
@@ -325,9 +325,27 @@ def as_error(problem: Problem) -> SDGenError:
     return SDGenError(code, message, place=place, hint=problem.hint or None)
 
 
-def unknown_trainer(name: str, known: tuple[str, ...]) -> SDGenError:
-    """There is no trainer of this name."""
-    return SDGenError("unknown-trainer", f"there is no trainer {name!r}", nearest=nearest_names(name, known))
+def status_text(status: Mapping[str, Any]) -> str:
+    """A run in a line: ``red: step 12 of 100, loss 0.0931, about 4 min left``."""
+    from ...sessions.service import duration
+
+    name, state = status["name"], status["state"]
+    if state == "waiting":
+        return f"{name}: {status['reason'] or 'waits in line'}"
+    if state == "starting":
+        return f"{name}: {status['phase'] or 'starting'}"
+    parts = [f"step {status['step']:,} of {status['steps']:,}"]
+    if status["loss"] is not None:
+        parts.append(f"loss {status['loss']:.4g}")
+    if status["eta"] is not None and state in ("running", "saving"):
+        parts.append(f"about {duration(status['eta'])} left")
+    if state not in ("running", "done"):
+        parts.insert(0, state)
+    if status["reason"]:
+        parts.append(status["reason"])
+    if status["cause"]:
+        parts.append(status["cause"]["sentence"])
+    return f"{name}: {', '.join(parts)}"
 
 
 def _status(run: Run) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ...errors import SDGenError, shown
 from . import process, sharing, verdict
 from .ledger import Ledger, Run, Segment
 from .model import ACTIVE, Cause, State, Trainer
+from .publish import publish
 from .trail import Progress, Trail, end_of
 
 log = logging.getLogger("sdgen")
@@ -110,7 +111,7 @@ class Supervisor:
         *,
         first: bool = False,
     ) -> None:
-        self._ledger, self._trainer_of, self._host = ledger, trainer_of, host
+        self._folder, self._ledger, self._trainer_of, self._host = folder, ledger, trainer_of, host
         self._pid, self._first = pid, first
         self._hold = Hold(folder / "follower.lock")
         self._followed: dict[str, Followed] = {}
@@ -334,7 +335,13 @@ class Supervisor:
         figures = self._figures(run, segment, followed)
         cause = verdict.judge(segment.output, segment.before, segment.steps, made)
         if cause is None:
-            fields = {"state": "done", "verdict": "good", "output": segment.output, "step": run.steps, "cause": None}
+            fields = {
+                "state": "done",
+                "verdict": "good",
+                "output": self._published(segment.output),
+                "step": run.steps,
+                "cause": None,
+            }
             made = segment.steps
         elif run.wish:
             fields = {"state": "stopped"}
@@ -349,6 +356,13 @@ class Supervisor:
         self._followed.pop(run.id, None)
         log.info("SDGen: run %s is %s", run.name, fields["state"])
         self._tell(run.id)
+
+    def _published(self, output: Path) -> Path:
+        try:
+            return publish(output, self._folder)
+        except OSError as error:
+            log.warning("SDGen: %s stays where it is: %s", shown(output), error)
+            return output
 
     def _explained(self, run: Run, segment: Segment, followed: Followed, said: process.Record, cause: Cause) -> Cause:
         """Why it failed, by whom knows it best."""

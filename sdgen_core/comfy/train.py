@@ -1,0 +1,163 @@
+"""SDGen Train LoRA and SDGen Await LoRA: runs of this ComfyUI, started by one node and waited for by the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..errors import Place, SDGenError, nearest_names, shown
+from ..training.runs.service import status_text
+from . import host
+
+if TYPE_CHECKING:
+    from ..training.runs.service import Runs
+
+#: In words for a node's choice, and what the runs call it.
+SHARES = {
+    "wait until nothing renders": "wait",
+    "pause sessions": "pause",
+    "pause sessions, then wait": "both",
+    "start at once": "none",
+}
+
+#: Runs that a prompt waits for: what waits for the prompt's end in turn would wait for ever.
+_awaited: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A run that was started, on its way to the node that waits for it."""
+
+    run: str
+
+
+def runs_of(engine: host.Engine) -> Runs:
+    """The runs of a ComfyUI: it trains with its own code where no other is wanted, and shares the machine with its sessions."""
+    from ..training.native.installation import Installation, device_flags
+    from ..training.runs.service import Runs
+    from ..training.runs.sharing import Host
+    from ..training.runs.trainers import trainers
+
+    sessions = engine.sessions
+
+    def making() -> list[str]:
+        if _awaited:  # nothing else can go on
+            return []
+        return [row.id for state in ("running", "planned") for row in sessions.ledger.sessions(state)]
+
+    def pause(session: str, reason: str) -> None:
+        sessions.pause(session, reason)
+
+    def resume(session: str, reason: str) -> None:
+        row = sessions.ledger.session(session)
+        if row.state == "paused" and row.reason == reason:
+            sessions.resume(session)
+
+    made = trainers(
+        lambda: Installation(host.comfyui_folder(), flags=device_flags(sys.argv[1:])),
+        kohya_folder=engine.settings.kohya_folder,
+        kohya_python=engine.settings.kohya_python,
+    )
+    here = Host(lambda: host.rendering() and not _awaited, making, pause, resume, host.free_models)
+    return Runs(engine.training_folder, made, host=here, first=True)
+
+
+def train(
+    *, checkpoint: str, dataset: str, name: str, trainer: str, steps: int, share: str, options: str
+) -> tuple[Watcher, str]:
+    """Start a run by a node's inputs; gives what waits for it, and what there is to say.
+
+    Raises ``missing-file``, ``bad-option``, and what ``Runs.start`` raises.
+    """
+    from ..training.runs.trainers import steps_for
+
+    base = host.checkpoint_path(checkpoint)
+    if base is None:
+        raise SDGenError(
+            "missing-file",
+            f"there is no checkpoint {checkpoint!r}",
+            nearest=nearest_names(checkpoint, host.model_files("checkpoints")),
+        )
+    engine = host.engine()
+    folder = dataset_folder(engine.training_folder, dataset)
+    job = engine.training.job(
+        name.strip() or folder.name,
+        trainer,
+        base=base,
+        dataset=folder,
+        steps=steps or steps_for(base),
+        options=options_of(options),
+    )
+    run = engine.training.start(job, share=SHARES[share])
+    return Watcher(run), f"{job.name} is trained by {trainer}: {job.steps:,} steps, run {run}"
+
+
+def dataset_folder(training: Path, given: str) -> Path:
+    """The folder of a data set: a path, or a name in the training folder. Raises ``missing-file`` with the nearest names."""
+    from ..training.datasets.write import folder_of
+
+    text = given.strip()
+    if not text:
+        raise SDGenError("missing-file", "no data set is named", hint="Link the folder of an SDGen Export Dataset.")
+    for folder in (Path(text).expanduser(), folder_of(training, text)):
+        if folder.is_dir():
+            return folder.absolute()
+    above = folder_of(training, "x").parent
+    known = [one.name for one in above.iterdir() if one.is_dir()] if above.is_dir() else []
+    hint = "Link the folder of an SDGen Export Dataset, or write its path."
+    raise SDGenError("missing-file", f"there is no data set {text!r}", nearest=nearest_names(text, known), hint=hint)
+
+
+def options_of(text: str) -> dict[str, Any]:
+    """Options as YAML, one ``name: value`` a line. Raises ``bad-option`` with the place."""
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = Place("options", mark.line + 1, mark.column + 1) if mark else Place("options")
+        raise SDGenError(
+            "bad-option", f"the options are no YAML: {getattr(error, 'problem', '')}", place=place
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise SDGenError("bad-option", "options are lines such as `rank: 16`", hint="One name: value a line.")
+    return found
+
+
+def await_run(run: str, node: str) -> dict[str, Any]:
+    """Wait for a run, with the node's bar; Cancel ends the waiting, the run goes on. Gives its status.
+
+    Raises ``unknown-run``, and ``training-failed`` with the cause when there is no LoRA.
+    """
+    runs = host.engine().training
+    if runs.status(run)["state"] == "waiting":
+        host.free_models_now()  # the queue tidies up only between prompts
+    bar = host.Progress(node)
+
+    def look(status: Mapping[str, Any]) -> bool:
+        host.check_cancelled()
+        bar.show(status["step"] / status["steps"], status_text(status))
+        return True
+
+    _awaited.add(run)
+    try:
+        status = runs.wait(run, look)
+    finally:
+        _awaited.discard(run)
+    if status["state"] == "done":
+        return status
+    cause = status["cause"] or {
+        "sentence": f"the run was {status['state']}",
+        "hint": "`sdgen train resume` goes on with it.",
+    }
+    raise SDGenError("training-failed", f"{status['name']}: {cause['sentence']}", hint=cause["hint"] or None)
+
+
+def lora_name(output: str) -> str:
+    """The name of a finished LoRA as ComfyUI's loaders list it; its path when they do not."""
+    path = Path(output)
+    return path.name if host.model_path("loras", path.name) == path else shown(path)
