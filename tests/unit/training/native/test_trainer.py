@@ -1,0 +1,163 @@
+"""The trainer before and after its process: problems, the launch, causes; and ComfyUI's end with its parent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
+from sdgen_core.errors import SDGenError
+from sdgen_core.training.native import worker
+from sdgen_core.training.native.causes import cause_of, told
+from sdgen_core.training.native.installation import Installation
+from sdgen_core.training.native.lines import line
+from sdgen_core.training.native.trainer import NativeTrainer
+from sdgen_core.training.native.worker import Plan
+from sdgen_core.training.runs.model import Job, State
+
+
+@pytest.fixture
+def trainer(comfyui_folder: Path) -> NativeTrainer:
+    return NativeTrainer(lambda: Installation(comfyui_folder, Path(sys.executable), ("--cpu",)))
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    base = tmp_path / "base.safetensors"
+    names = ("model.diffusion_model.a", "cond_stage_model.b", "first_stage_model.c")
+    save_file({name: np.zeros(4, np.float16) for name in names}, base)
+    images = tmp_path / "set" / "images" / "3_thing"
+    images.mkdir(parents=True)
+    for n in range(12):
+        Image.new("RGB", (64, 64), (20 * n, 0, 0)).save(images / f"{n}.png")
+        (images / f"{n}.txt").write_text(f"thing {n}", encoding="utf-8")
+    folder = tmp_path / "été run"
+    return Job("r1", "my: star", "native", base, tmp_path / "set", folder, 20, {"rank": 4}, 1.0)
+
+
+def test_a_sound_job_has_no_problems(trainer: NativeTrainer, job: Job) -> None:
+    assert [one for one in trainer.check(job) if one.fatal] == []
+
+
+def test_every_problem_is_told_at_once(trainer: NativeTrainer, job: Job) -> None:
+    (job.dataset / "images" / "3_thing" / "3.png").write_bytes(b"nothing")
+    wrong = Job("r1", "x", "native", job.base.with_name("no.safetensors"), job.dataset, job.folder, 0, {"rang": 4})
+    problems = [one for one in trainer.check(wrong) if one.fatal]
+    assert {"rang", "steps"} <= {one.option for one in problems}
+    assert any(one.code == "bad-base-model" for one in problems)
+    assert any("3.png" in one.file for one in problems)
+
+
+def test_a_missing_data_set_and_a_folder_that_misleads_the_loader_are_told(trainer: NativeTrainer, job: Job) -> None:
+    wrong = Job("r1", "x", "native", job.base, job.dataset / "no", job.folder / "a.png b", 5)
+    assert {one.code for one in trainer.check(wrong) if one.fatal} >= {"not-a-dataset", "unwritable-folder"}
+
+
+def test_the_launch_is_one_process_of_comfyuis_python(trainer: NativeTrainer, job: Job) -> None:
+    launch = trainer.launch(job, None)
+    assert launch.argv[:3] == (sys.executable, "-m", "sdgen_core.training.native.worker")
+    assert (launch.cwd / "sdgen_core" / "training" / "native" / "worker.py").is_file()
+    assert (launch.steps, launch.saves) == (20, False)
+    assert launch.output.parent == job.output
+    assert launch.output.name == "my_ star.safetensors"
+    plan = Plan.from_json(json.loads(Path(launch.argv[3]).read_text(encoding="utf-8")))
+    assert (plan.job, plan.begin, plan.state, plan.save_every) == (job, 0, None, 0)
+    assert plan.options["rank"] == 4
+    assert "save_every" not in plan.options
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_a_resumed_launch_has_the_steps_that_are_left(trainer: NativeTrainer, job: Job, tmp_path: Path) -> None:
+    job.options["save_every"] = 5
+    launch = trainer.launch(job, State(tmp_path / "state", 15))
+    plan = Plan.from_json(json.loads(Path(launch.argv[3]).read_text(encoding="utf-8")))
+    assert (launch.steps, launch.saves) == (5, True)
+    assert (plan.begin, plan.state, plan.save_every) == (15, tmp_path / "state", 5)
+    with pytest.raises(SDGenError) as caught:
+        trainer.launch(job, State(tmp_path / "state", 20))
+    assert caught.value.code == "nothing-saved"
+
+
+def test_a_launch_with_a_wrong_option_is_refused(trainer: NativeTrainer, job: Job) -> None:
+    job.options["optimizer"] = "Adam W"
+    with pytest.raises(SDGenError) as caught:
+        trainer.launch(job, None)
+    assert caught.value.code == "bad-training-option"
+    assert "AdamW" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("node 6 (TrainLoraNode): OutOfMemoryError: Allocation on device 0 would exceed allowed memory.", "out-of-memory", "memory"),
+        ("RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", "out-of-memory", "memory"),
+        ("node 1 (CheckpointLoaderSimple): RuntimeError: ERROR: Could not detect model type of: /m/x", "bad-base-model", "cannot load"),
+        (
+            "node 6 (TrainLoraNode): ValueError: Number of positive conditions (25) does not match number of images (24).",
+            "images-and-captions",
+            "24 images and 25 captions",
+        ),
+        ("node 2 (LoadImageTextDataSetFromFolder): ValueError: No valid images found in input", "no-training-data", "no images"),
+        ("node 6: RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half", "training-dtype", "precision"),
+        ("OSError: [Errno 28] No space left on device: '/x'", "disk-full", "disk"),
+        ("node 6 (TrainLoraNode): KeyError: 'surprise'", "training-failed", "surprise"),
+        ("", "training-failed", "without a word"),
+    ],
+)  # fmt: skip
+def test_what_comfyui_says_becomes_one_sentence(text: str, code: str, words: str) -> None:
+    cause = cause_of(text)
+    assert cause.code == code
+    assert words in cause.sentence
+    assert "\n" not in cause.sentence
+
+
+def test_the_workers_own_word_goes_before_guesses(trainer: NativeTrainer) -> None:
+    tail = "\n".join(["CUDA out of memory", line("failed", code="loss-nan", sentence="no number"), "Traceback"])
+    cause = trainer.cause(tail, 1)
+    assert cause is not None
+    assert cause.code == "loss-nan"
+    assert told("all is well") is None
+    assert trainer.cause("all is well", 1) is None
+    killed = trainer.cause("all is well", -9)
+    assert killed is not None
+    assert killed.code == "killed"
+
+
+def test_the_worker_says_why_it_cannot_begin(
+    trainer: NativeTrainer, job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launch = trainer.launch(job, None)
+    for file in job.dataset.rglob("*.png"):
+        file.unlink()
+    assert worker.main([launch.argv[3]]) == 1
+    cause = trainer.cause(capsys.readouterr().out, 1)
+    assert cause is not None
+    assert cause.code == "no-training-data"
+
+
+def test_comfyui_ends_with_its_parent(tmp_path: Path) -> None:
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import sys, time\nprint(sys.argv[1:], __name__, flush=True)\ntime.sleep(60)\n", encoding="utf-8"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(worker.GUARD), str(program), "--cpu"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().decode().strip() == "['--cpu'] __main__"
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.stdin.close()  # what the system does when the parent dies
+        assert process.wait(10) == 1
+    finally:
+        process.kill()
+        process.wait()
