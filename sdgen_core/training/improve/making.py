@@ -143,28 +143,30 @@ def make(
     client: ComfyClient,
     source: Source,
     wish: Wish,
-    *,
+    *more: Wish,
     lora: str = "",
     strength: float = 0.0,
     batch: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
-    """Have a session made, or made to its end, and give its folder. ``lora``: a file of ComfyUI's LoRA folders.
+    """Have a session made, or made to its end, and give its folder. ``more`` wishes go into the same session. ``lora``: a file of
+    ComfyUI's LoRA folders.
 
     Raises ``no-server``, ``improve-not-made`` when images could not be made, and what ComfyUI has against the order.
     """
-    template, seeds = narrowed(source.template, wish)
-    if lora:
-        template = replace(template, loras=(*template.loras, Lora(lora, strength)))
-    order = Order(
-        ChosenTemplate((template,)),
-        name=wish.name,
-        on_existing="resume",
-        seeds=seeds or None,
-        batch=batch or source.batch,
-    )
-    status = place(client, source.graph, order)
-    session = str(status["id"])
+    session = ""
+    for one in (wish, *more):
+        template, seeds = narrowed(source.template, one)
+        if lora:
+            template = replace(template, loras=(*template.loras, Lora(lora, strength)))
+        order = Order(
+            ChosenTemplate((template,)),
+            name=session or wish.name,
+            on_existing="extend" if session else "resume",
+            seeds=seeds or None,
+            batch=batch or source.batch,
+        )
+        session = str(place(client, source.graph, order)["id"])
     path = f"/sdgen/sessions/{quote(session, safe='')}"
     status = client.get(path)
     if status["state"] == "paused":

@@ -1,0 +1,638 @@
+"""The loop: find a value that fails, make images of it, keep the good ones, train a LoRA, measure it, promote it or roll it back, go on.
+
+Every step's result is written down before the next one begins (``state.json`` in the loop's folder), and every step finds what an
+interrupted one has left: sessions go on, a run is attached to, files are written whole or not at all. So a loop that was killed at any
+moment goes on where it was when it is asked for the same again.
+
+Images are chosen for training by one scorer and the LoRA is judged by another, where there are two. A scorer that judges its own choice
+has a better opinion of it than is true: what it takes for the value, right or wrong, is what the LoRA was taught.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...catalog.machine import Machine
+from ...catalog.scan.importer import Importer
+from ...comfy.client import ComfyClient
+from ...errors import SDGenError, nearest_names, shown
+from ...scoring.estimates.calibration import Calibration
+from ...scoring.service import Scoring
+from ...scoring.texts.wording import Wording
+from ...sessions.files import atomic_file, make_folder, sha256_file, write_atomic
+from ...sessions.naming import safe_name
+from ...sessions.reading import load_manifest
+from ..datasets.choose import choose
+from ..datasets.recipe import Recipe
+from ..datasets.write import folder_of, write
+from ..runs.service import Runs
+from . import benchmark, decide
+from .benchmark import Arm, Benchmark, Value
+from .judge import Judge
+from .making import Shot, Source, Wish, make
+from .statistics import UNDECIDED
+
+if TYPE_CHECKING:
+    from ...catalog.catalog import Catalog
+    from ...catalog.library import Library
+    from ...scoring.backends.interface import Backend
+
+_T = TypeVar("_T")
+
+FORM = 1
+STATE, LOG, REPORT = "state.json", "log.txt", "report.html"
+NO_MATERIAL = "no material"
+#: Folders below ComfyUI's LoRA folder: what is being measured, and what was promoted.
+CANDIDATES, PROMOTED = "sdgen-candidates", "sdgen"
+#: How often more images are made when too few are good.
+_TRIES = 3
+#: A value whose success is surely above this needs no repair.
+GOOD = 0.8
+
+SAME_JUDGE = (
+    "judged by the same scorer that chose the images: it is likely to overstate the gain. Name another one with --judge, or look at the"
+    " pictures of the report."
+)
+
+
+class Wanted(BaseModel):
+    """What a loop is asked for. ``value``: Placeholder=Key, empty: the values that fail most, one a cycle. ``focus``: images made of a
+    value to choose from; ``minimum``: the score from which on they count; ``least``: good ones that are needed. ``images`` of each value in
+    the benchmark; ``strengths`` that are tried; ``margin``: share by which another value may fall; ``diversity``: share of the distance
+    between images that has to be left. ``steps`` and ``options`` of the ``trainer`` (steps None: its own choice)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: str = ""
+    theme: str = ""
+    cycles: int = Field(default=1, ge=1, le=100)
+    focus: int = Field(default=192, ge=8, le=100_000)
+    minimum: float = Field(default=0.9, ge=0, le=1)
+    least: int = Field(default=8, ge=1, le=10_000)
+    images: int = Field(default=benchmark.IMAGES, ge=8, le=10_000)
+    strengths: list[float] = Field(default=[0.7, 1.0], min_length=1, max_length=8)
+    margin: float = Field(default=decide.MARGIN, gt=0, lt=1)
+    diversity: float = Field(default=decide.DIVERSITY, ge=0, lt=1)
+    trainer: str = "native"
+    steps: int | None = Field(default=None, ge=1, le=1_000_000)
+    options: dict[str, Any] = {}
+    batch: int | None = Field(default=None, ge=1, le=64)
+
+    @classmethod
+    def of(cls, **said: Any) -> Wanted:
+        """Raises ``bad-option`` with the name of what is wrong."""
+        try:
+            return cls(**said)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SDGenError("bad-option", f"{name}: {first['msg']}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Tools:
+    """What a loop works with. ``chooser`` scores the images that are made to choose from; ``judge`` the benchmark (None: the same one).
+    ``steps`` and ``options`` are the trainer's own choice for a checkpoint. ``embeddings``: folder of what scorers have seen."""
+
+    client: ComfyClient
+    library: Library
+    scoring: Scoring
+    chooser: Backend
+    runs: Runs
+    embeddings: Path
+    judge: Backend | None = None
+    match: float = 0.5
+    wording: Wording | None = None
+    steps: Callable[[Path], int] = lambda base: 800
+    options: Callable[[Path], Mapping[str, Any]] = lambda base: {}
+
+
+@dataclass
+class Cycle:
+    """One cycle as the state file has it: results of the steps that are done, and the seconds they took."""
+
+    number: int
+    done: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Value | None:
+        found = self.done.get("aim")
+        return (found["placeholder"], found["key"]) if found else None
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """What was said last, if anything was."""
+        return next((self.done[f"judge {n}"] for n in range(benchmark.LOOKS, 0, -1) if f"judge {n}" in self.done), None)
+
+    @property
+    def outcome(self) -> str:
+        return str(self.done.get("end", {}).get("outcome", ""))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"number": self.number, "done": self.done, "seconds": self.seconds}
+
+
+class Loop:
+    """A loop in its ``folder``. ``tell`` is called with a line for people at every step, which is in the log as well."""
+
+    def __init__(
+        self,
+        folder: Path,
+        session: str,
+        wanted: Wanted,
+        tools: Tools,
+        tell: Callable[[str], None] = lambda line: None,
+        progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    ) -> None:
+        self.folder, self.session, self.wanted, self.tools = folder, session, wanted, tools
+        self._tell, self._progress = tell, progress
+        self.cycles: list[Cycle] = []
+        self.source = Source.read(_folder_of(tools.library.catalog, session), wanted.theme)
+        self._read()
+
+    def run(self) -> list[Cycle]:
+        """Do what is left to do, and give all cycles. Raises what a step raises; the same loop begun again goes on with that step."""
+        for number in range(1, self.wanted.cycles + 1):
+            if number > len(self.cycles):
+                self.cycles.append(Cycle(number))
+            cycle = self.cycles[number - 1]
+            if not cycle.outcome:
+                self._cycle(cycle)
+                self._tidy()
+        return self.cycles
+
+    # ---- a cycle -----------------------------------------------------------------------------------------------------------
+
+    def _cycle(self, cycle: Cycle) -> None:
+        aim = self._step(cycle, "aim", lambda: self._aim(cycle))
+        target = aim["placeholder"], aim["key"]
+        name = f"{safe_name(self.source.name, 40)} {safe_name(target[0], 30)} {safe_name(target[1], 40)}"
+        dataset = self._material(cycle, target, name)
+        if dataset is None:
+            self._step(cycle, "end", lambda: {"outcome": NO_MATERIAL})
+            return
+        lora = self._step(cycle, "train", lambda: self._train(f"{name} {cycle.number}", Path(dataset["folder"])))
+        frozen = self._frozen(target)
+        strength = self._step(cycle, "strength", lambda: self._strength(frozen, lora))["strength"]
+        verdict: dict[str, Any] = {}
+        for look in range(1, benchmark.LOOKS + 1):
+            verdict = self._step(
+                cycle,
+                f"judge {look}",
+                lambda: self._judge(frozen, lora, strength, look, verdict),  # noqa: B023
+            )
+            if verdict["outcome"] != UNDECIDED or not verdict["needs"]:
+                break
+        self._step(cycle, "end", lambda: self._settle(lora, strength, verdict, name, cycle.number))
+
+    def _aim(self, cycle: Cycle) -> dict[str, Any]:
+        """The value of this cycle. Raises ``improve-nothing-fails``, ``unknown-value``."""
+        values = self.source.values()
+        if self.wanted.value:
+            placeholder, key = _value(values, self.wanted.value)
+            return {"placeholder": placeholder, "key": key, "text": values[placeholder][key]}
+        try:
+            report = self.tools.scoring.report(self.session)
+        except SDGenError as error:
+            if error.code != "not-scored":
+                raise
+            self._say("the session was never scored: that is done first")
+            report = self.tools.scoring.score(self.session, self.tools.chooser)
+        tried = {one.target for one in self.cycles if one is not cycle}
+        for rate in report["failing"]:
+            value = rate["placeholder"], rate["key"]
+            if value not in tried and rate["low"] < GOOD and rate["key"] in values.get(rate["placeholder"], {}):
+                self._say(
+                    f"{rate['placeholder']} {rate['text']} fails most: shown in {rate['matching']} of {rate['images']}"
+                )
+                return {"placeholder": value[0], "key": value[1], "text": rate["text"]}
+        raise SDGenError("improve-nothing-fails", f"no {'other ' if tried else ''}value of {self.source.name} fails")
+
+    def _material(self, cycle: Cycle, target: Value, name: str) -> dict[str, Any] | None:
+        """A data set of good images of the value; None when there are too few however many are made."""
+        sessions: list[str] = []
+        before = self._before(cycle, target)
+        chosen: dict[str, Any] = {}
+        for number in range(1, _TRIES + 1):
+            made = self._step(
+                cycle,
+                f"focus {number}",
+                lambda: self._focus(cycle, target, name, number, before),  # noqa: B023
+            )
+            sessions.append(made["slug"])
+            chosen = self._step(
+                cycle,
+                f"choose {number}",
+                lambda: self._choose(cycle, target, name, sessions),
+            )
+            if chosen["folder"]:
+                return chosen
+        what = f"{target[0]} {self.source.values()[target[0]][target[1]]}"
+        self._say(f"too few images of {what} are good enough to learn from. {chosen['why']}")
+        self._say(
+            "what helps: more seeds (--focus), other words for the value in the template, a lower --minimum where images are better than"
+            " their scores, verdicts of yours on the images made here, or images from elsewhere that were imported with this value"
+        )
+        return None
+
+    def _before(self, cycle: Cycle, target: Value) -> tuple[str, float]:
+        """The LoRA of an earlier cycle that raised this value, and its strength: with it more images come out. Nothing where none did."""
+        for one in reversed(self.cycles[: cycle.number - 1]):
+            verdict = one.verdict
+            if one.target == target and verdict and verdict["target"]["low"] > 0:
+                return self._candidate(one.done["train"]), float(verdict["strength"])
+        return "", 0.0
+
+    def _focus(self, cycle: Cycle, target: Value, name: str, number: int, before: tuple[str, float]) -> dict[str, Any]:
+        """Images of the value to choose from, scored beside some of the other values: by itself a value that never comes out would be
+        taken for one that always does."""
+        placeholder, key = target
+        others = [one for one in self.source.values()[placeholder] if one != key]
+        seed = self.source.fresh(10 + 10 * cycle.number + number)
+        count = self.wanted.focus * 2 ** (number - 1)
+        wishes = [Wish(f"improve {name} {cycle.number}.{number}", {placeholder: [key]}, count, seed)]
+        if others:
+            wishes.append(Wish(wishes[0].name, {placeholder: others}, max(count // 2, len(others)), seed))
+        self._say(f"making {count} images of {placeholder} {key} to choose from")
+        folder = make(
+            self.tools.client,
+            self.source,
+            *wishes,
+            lora=before[0],
+            strength=before[1],
+            batch=self.wanted.batch,
+            progress=lambda done, total: self._progress("focused images", done, total),
+        )
+        slug = self._imported(folder)
+        report = self.tools.scoring.score(slug, self.tools.chooser)
+        shown_in = next(
+            (f"{rate['matching']} of {rate['images']}" for rate in report["rates"] if _is(rate, target)), "none"
+        )
+        self._say(f"the scorer {report['scorer']} sees the value in {shown_in}")
+        return {"folder": str(folder), "slug": slug}
+
+    def _choose(self, cycle: Cycle, target: Value, name: str, sessions: Sequence[str]) -> dict[str, Any]:
+        recipe = Recipe.of(
+            {
+                "name": f"{name} {cycle.number} {self.folder.name}",
+                "sessions": list(sessions),
+                "value": "=".join(target),
+                "best": 1.0,
+                "minimum": self.wanted.minimum,
+                "apart": {"seeds": 0, "prompts": 0},
+            }
+        )
+        selection = choose(self.tools.library, recipe)
+        self._say(selection.text().replace("\n", "; "))
+        if len(selection.images) < self.wanted.least:
+            return {"folder": "", "images": len(selection.images), "why": selection.text().replace("\n", "; ")}
+        folder = folder_of(self.tools.runs.folder, f"{recipe.name} {len(sessions)}")
+        write(self.tools.library, selection, folder)
+        return {"folder": str(folder), "images": len(selection.images), "why": ""}
+
+    def _train(self, name: str, dataset: Path) -> dict[str, Any]:
+        """A LoRA of a data set. Raises ``training-failed`` and what starting a run raises."""
+        runs, base = self.tools.runs, self._base()
+        options = {**self.tools.options(base), **self.wanted.options}
+        steps = self.wanted.steps or self.tools.steps(base)
+        found = next((run for run in runs.list() if _same_run(run, dataset) and run["state"] != "failed"), None)
+        if found is None:
+            self.tools.client.post("/free", {"unload_models": True, "free_memory": True})
+            job = runs.job(name, self.wanted.trainer, base=base, dataset=dataset, steps=steps, options=options)
+            key = runs.start(job)
+            self._say(f"training {name}: {steps} steps, run {key}")
+        else:
+            key = str(found["id"])
+            self._say(f"training {name} goes on: run {key}")
+            if found["state"] == "stopped":
+                runs.resume(key)
+
+        def look(status: dict[str, Any]) -> bool:
+            self._progress("training", int(status["step"] or 0), steps)
+            return True
+
+        status = runs.wait(key, look)
+        if status["state"] != "done":
+            cause = status.get("cause") or {}
+            said = cause.get("sentence") or status.get("reason") or status["state"]
+            raise SDGenError(
+                "training-failed", f"run {key} is {status['state']}: {said}", hint=cause.get("hint") or None
+            )
+        file = Path(status["output"])
+        return {"run": key, "file": str(file), "content": sha256_file(file)}
+
+    def _frozen(self, target: Value) -> Benchmark:
+        """The benchmark of a value: that of an earlier cycle, or of an earlier loop on this session."""
+        wanted = Benchmark.freeze(self.source, target, self.wanted.images)
+        wanted.save(self.folder.parent / "benchmarks" / wanted.hash)
+        return wanted
+
+    def _strength(self, frozen: Benchmark, lora: Mapping[str, Any]) -> dict[str, Any]:
+        strengths = sorted(set(self.wanted.strengths))
+        if len(strengths) == 1:
+            return {"strength": strengths[0], "worth": {}}
+        self._say(f"choosing the strength among {', '.join(f'{one:g}' for one in strengths)}")
+        wishes = frozen.wishes(benchmark.CHOOSING)
+        arms = [Arm(), *(self._arm(lora, one) for one in strengths)]
+        made = self._made(frozen, wishes, arms)
+        judged = self._judged(frozen, made)
+        sides = {
+            arm.strength: [(judged[f"base/{wish.name}"], judged[f"{arm.name}/{wish.name}"]) for wish in wishes]
+            for arm in arms[1:]
+        }
+        best, worth = decide.best_strength(frozen.target, sides, self.wanted.margin)
+        self._say("; ".join(f"strength {one:g}: worth {100 * said:+.0f} points" for one, said in worth.items()))
+        return {"strength": best, "worth": {f"{one:g}": said for one, said in worth.items()}}
+
+    def _judge(
+        self, frozen: Benchmark, lora: Mapping[str, Any], strength: float, look: int, before: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The verdict after a look, with the sessions that it is about."""
+        doubtful = [(one["placeholder"], one["key"]) for one in before.get("needs", ())]
+        wishes = [Wish.from_json(one) for one in before.get("wishes", ())] + frozen.wishes(
+            benchmark.JUDGING, look, doubtful
+        )
+        arm = self._arm(lora, strength)
+        made = self._made(frozen, wishes, [Arm(), arm])
+        judged = self._judged(frozen, made)
+        sides = [(judged[f"base/{wish.name}"], judged[f"{arm.name}/{wish.name}"]) for wish in wishes]
+        names = decide.names_of(frozen.values)
+        verdict = decide.decide(
+            frozen.target,
+            sides,
+            strength,
+            look=look,
+            margin=self.wanted.margin,
+            least_diversity=self.wanted.diversity,
+            names=names,
+            remarks=self._remarks(),
+        )
+        risen = verdict.target
+        self._say(
+            f"look {look}: {names[frozen.target]} {_percent(risen.before)} -> {_percent(risen.after)}"
+            f" ({100 * risen.low:+.0f} to {100 * risen.high:+.0f} points); {verdict.outcome}: {'; '.join(verdict.reasons)}"
+        )
+        for value, count in verdict.needs.items():
+            self._say(f"about {count} more images of {names[value]} would tell")
+        for remark in verdict.remarks:
+            self._say(f"NOTE: {remark}")
+        judge = self.tools.judge or self.tools.chooser
+        return {
+            **verdict.to_dict(),
+            "judge": judge.name,
+            "chooser": self.tools.chooser.name,
+            "benchmark": frozen.hash,
+            "wishes": [wish.to_json() for wish in wishes],
+            "sides": [
+                {
+                    "base": str(made[f"base/{w.name}"][0].file.parent),
+                    "lora": str(made[f"{arm.name}/{w.name}"][0].file.parent),
+                }
+                for w in wishes
+            ],
+            "margin": self.wanted.margin,
+        }
+
+    def _settle(
+        self, lora: Mapping[str, Any], strength: float, verdict: Mapping[str, Any], name: str, number: int
+    ) -> dict[str, Any]:
+        """Put a promoted LoRA where ComfyUI finds it; any other stays in its run's folder alone."""
+        if verdict["outcome"] != decide.PROMOTE:
+            said = "rolled back" if verdict["outcome"] == decide.ROLL_BACK else "not promoted"
+            self._say(f"{said}: {'; '.join(verdict['reasons'])}. The LoRA stays at {lora['file']}")
+            return {"outcome": verdict["outcome"], "file": lora["file"]}
+        target = self._loras() / PROMOTED / f"{safe_name(f'{name} {number}')}.safetensors"
+        risen = verdict["target"]
+        told = {
+            "sdgen_improved": "=".join(str(part) for part in self.cycles[number - 1].target or ()),
+            "sdgen_session": self.session,
+            "sdgen_benchmark": verdict["benchmark"],
+            "sdgen_strength": f"{strength:g}",
+            "sdgen_change": f"{risen['before']:.3f} -> {risen['after']:.3f} ({risen['low']:+.3f} to {risen['high']:+.3f})",
+            "sdgen_judge": verdict["judge"],
+            "sdgen_run": lora["run"],
+        }
+        copy_with_metadata(Path(lora["file"]), target, told)
+        self._say(f"promoted: {shown(target)}, best at strength {strength:g}")
+        return {
+            "outcome": decide.PROMOTE,
+            "file": str(target),
+            "lora": f"{PROMOTED}/{target.name}",
+            "strength": strength,
+        }
+
+    # ---- what steps are made of --------------------------------------------------------------------------------------------
+
+    def _made(self, frozen: Benchmark, wishes: Sequence[Wish], arms: Sequence[Arm]) -> dict[str, list[Shot]]:
+        """Arm and wish -> images."""
+        out = {}
+        for wish in wishes:
+            for arm in arms:
+                what = f"benchmark, {wish.name.split(' ', 2)[2]}, {arm.name}"
+                out[f"{arm.name}/{wish.name}"] = frozen.made(
+                    self.tools.client,
+                    wish,
+                    arm,
+                    self.wanted.batch,
+                    lambda done, total: self._progress(what, done, total),  # noqa: B023
+                )
+            benchmark.check_model(out[f"base/{wish.name}"], out[f"{arms[-1].name}/{wish.name}"])
+        return out
+
+    def _judged(self, frozen: Benchmark, made: Mapping[str, Sequence[Shot]]) -> dict[str, Any]:
+        backend = self.tools.judge or self.tools.chooser
+        known = Machine(self.tools.library.catalog).calibrations(backend.identity)
+        judge = Judge(
+            backend,
+            self.tools.embeddings,
+            self.tools.match,
+            self.tools.wording,
+            {name: Calibration(**said) for name, said in known.items()},
+        )
+        return dict(
+            judge(made, frozen.values, frozen.template, lambda done, total: self._progress("judging", done, total))
+        )
+
+    def _arm(self, lora: Mapping[str, Any], strength: float) -> Arm:
+        return Arm(self._candidate(lora), strength, str(lora["content"]))
+
+    def _candidate(self, lora: Mapping[str, Any]) -> str:
+        """A trained LoRA among ComfyUI's under a name of its content: another one is never taken for it."""
+        content = str(lora["content"])
+        file = self._loras() / CANDIDATES / f"{content[:16]}.safetensors"
+        if not file.is_file():
+            make_folder(file.parent)
+            with atomic_file(file) as target, Path(lora["file"]).open("rb") as source:
+                shutil.copyfileobj(source, target)
+        name = f"{CANDIDATES}{os.sep}{file.name}"
+        known = self.tools.client.get("/models/loras")
+        found = next((one for one in known if one.replace("\\", "/") == name.replace("\\", "/")), None)
+        if found is None:
+            message = f"ComfyUI does not see {shown(file)}"
+            raise SDGenError("missing-file", message, hint="Run this on the machine of ComfyUI, with its folders.")
+        return str(found)
+
+    def _tidy(self) -> None:
+        """Take the candidates out of ComfyUI's list; they are still where they were trained."""
+        for cycle in self.cycles:
+            if "train" in cycle.done:
+                (self._loras() / CANDIDATES / f"{cycle.done['train']['content'][:16]}.safetensors").unlink(
+                    missing_ok=True
+                )
+
+    def _folders(self, kind: str) -> list[Path]:
+        for one in self.tools.client.get("/experiment/models"):
+            if one["name"] == kind:
+                return [Path(folder) for folder in one["folders"]]
+        return []
+
+    def _loras(self) -> Path:
+        """ComfyUI's first folder of LoRAs that is on this machine. Raises ``missing-file``."""
+        for folder in self._folders("loras"):
+            if folder.is_dir() or folder.parent.is_dir():
+                return folder
+        message = f"the LoRA folders of {self.tools.client.url} are not on this machine"
+        raise SDGenError("missing-file", message, hint="Run this on the machine of ComfyUI.")
+
+    def _base(self) -> Path:
+        """The checkpoint that the session was made with. Raises ``missing-file``."""
+        folder = _folder_of(self.tools.library.catalog, self.session)
+        name = str((load_manifest(folder).snapshot.get("runtime_info") or {}).get("sd_model_checkpoint") or "")
+        for kind in ("checkpoints", "diffusion_models"):
+            for root in self._folders(kind) if name else ():
+                if (root / name).is_file():
+                    return root / name
+        raise SDGenError(
+            "missing-file",
+            f"the checkpoint {name!r} of {self.source.name} is not in ComfyUI's folders on this machine",
+            hint="Run this on the machine of ComfyUI.",
+        )
+
+    def _imported(self, folder: Path) -> str:
+        catalog = self.tools.library.catalog
+        Importer(catalog.index).run([folder])
+        rows = catalog.index.store.rows(
+            "SELECT slug FROM session WHERE folder=? AND missing=0", (os.path.realpath(folder),)
+        )
+        if not rows:
+            raise SDGenError("unknown-session", f"{shown(folder)} could not be imported")
+        return str(rows[0][0])
+
+    def _remarks(self) -> list[str]:
+        judge = self.tools.judge
+        return [SAME_JUDGE] if judge is None or judge.identity == self.tools.chooser.identity else []
+
+    # ---- what is remembered ------------------------------------------------------------------------------------------------
+
+    def _step(self, cycle: Cycle, name: str, work: Callable[[], _T]) -> Any:
+        """What a step gave: now, or when it was done. A killed one is simply done again."""
+        if name not in cycle.done:
+            begun = time.monotonic()
+            cycle.done[name] = work()
+            cycle.seconds[name] = round(time.monotonic() - begun, 2)
+            self._write()
+        return cycle.done[name]
+
+    def _read(self) -> None:
+        path = self.folder / STATE
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise SDGenError("improve-bad-state", f"{shown(path)} cannot be read: {error}") from error
+        try:
+            if data["form"] != FORM or data["session"] != self.session:
+                raise SDGenError("improve-bad-state", f"{shown(path)} is of another session or version")
+            cycles = [Cycle(int(c["number"]), dict(c["done"]), dict(c["seconds"])) for c in data["cycles"]]
+            asked = Wanted(**data["wanted"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SDGenError("improve-bad-state", f"{shown(path)} is damaged: {error}") from error
+        changed = [name for name in Wanted.model_fields if getattr(asked, name) != getattr(self.wanted, name)]
+        if cycles and set(changed) - {"cycles", "batch"}:
+            names = ", ".join(sorted(set(changed) - {"cycles", "batch"}))
+            raise SDGenError("improve-bad-state", f"{shown(self.folder)} was begun with another {names}")
+        self.cycles = cycles
+
+    def _write(self) -> None:
+        data = {
+            "form": FORM,
+            "session": self.session,
+            "name": self.source.name,
+            "wanted": self.wanted.model_dump(),
+            "cycles": [cycle.to_dict() for cycle in self.cycles],
+        }
+        make_folder(self.folder)
+        write_atomic(
+            self.folder / STATE, json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
+        )
+
+    def _say(self, line: str) -> None:
+        self._tell(line)
+        make_folder(self.folder)
+        with (self.folder / LOG).open("a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+
+# ---- plain functions -------------------------------------------------------------------------------------------------------
+
+
+def copy_with_metadata(source: Path, target: Path, more: Mapping[str, str]) -> None:
+    """Copy a safetensors file, whole or not at all, with ``more`` texts in its header; the tensors are the same bytes.
+
+    Raises ``missing-file`` and ``unwritable-folder``, and ``bad-training`` for what is no such file.
+    """
+    make_folder(target.parent)
+    try:
+        with source.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size))
+            header["__metadata__"] = {**header.get("__metadata__", {}), **more}
+            text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+            text += b" " * (-len(text) % 8)
+            with atomic_file(target) as out:
+                out.write(len(text).to_bytes(8, "little") + text)
+                shutil.copyfileobj(file, out)
+    except FileNotFoundError as error:
+        raise SDGenError("missing-file", f"there is no file {shown(source)}") from error
+    except (ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise SDGenError("bad-training", f"{shown(source)} is no safetensors file: {error}") from error
+
+
+def _folder_of(catalog: Catalog, slug: str) -> Path:
+    from ...scoring.material import session_of
+
+    return Path(session_of(catalog, slug)[2])
+
+
+def _value(values: Mapping[str, Mapping[str, str]], given: str) -> Value:
+    """Placeholder and key of ``Placeholder=Key`` (or its text). Raises ``unknown-value`` with the nearest."""
+    name, _, wanted = (part.strip() for part in given.partition("="))
+    pool = values.get(name, {})
+    key = wanted if wanted in pool else next((key for key, text in pool.items() if text == wanted), None)
+    if key is None:
+        known = [f"{one}={key}" for one, some in values.items() for key in some]
+        raise SDGenError("unknown-value", f"there is no value {given!r}", nearest=nearest_names(given, known))
+    return name, key
+
+
+def _is(rate: Mapping[str, Any], target: Value) -> bool:
+    return (rate["placeholder"], rate["key"]) == target
+
+
+def _same_run(run: Mapping[str, Any], dataset: Path) -> bool:
+    return Path(str(run.get("dataset", ""))) == dataset.absolute()
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
