@@ -22,5 +22,6 @@ if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, name="guard", daemon=True).start()
     main = sys.argv[1]
     sys.argv = sys.argv[1:]
-    sys.path[0] = str(Path(main).parent)  # as if it had been started itself
+    if sys.path[0] == str(Path(__file__).parent):  # not so where Python itself says where modules are
+        sys.path[0] = str(Path(main).parent)
     runpy.run_path(main, run_name="__main__")

@@ -18,7 +18,7 @@ from .installation import Installation
 from .pictures import pictures
 from .worker import Plan
 
-_PACK = Path(__file__).resolve().parents[3]
+_START = Path(__file__).with_name("start.py")
 _PLAN = "native.json"
 
 
@@ -88,9 +88,9 @@ class NativeTrainer:
         job.folder.mkdir(parents=True, exist_ok=True)
         file = job.folder / _PLAN
         file.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
-        argv = (str(where.python), "-m", "sdgen_core.training.native.worker", str(file))
+        argv = (str(where.python), str(_START), str(file))
         env = {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
-        return Launch(argv, _PACK, env, output, job.steps - begin, saves=every > 0)
+        return Launch(argv, job.folder, env, output, job.steps - begin, saves=every > 0)
 
     def read(self, piece: str) -> Seen | None:
         return lines.seen(piece)

@@ -1,6 +1,6 @@
 """The process of a run: starts ComfyUI, has it train part by part, and prints how far it is (see ``lines``).
 
-``python -m sdgen_core.training.native.worker PLAN``; the plan is the JSON of ``Plan``. ComfyUI runs on a free port of this machine, with
+It is started by ``start.py``, with the JSON of a ``Plan``. ComfyUI runs on a free port of this machine, with
 folders of its own within the run's, without other nodes, and ends with this process, however that ends (see ``guard``). The exit code is
 0 when the LoRA was written.
 """
@@ -15,7 +15,6 @@ import os
 import queue
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -346,10 +345,17 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def main(arguments: list[str]) -> int:
+def _plan(path: Path) -> Plan:
     try:
-        plan = Plan.from_json(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
-        run(plan)
+        return Plan.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Failed(Cause("broken-plan", f"{shown(path)} is no plan of a run: {error!r}", "Start it anew.")) from error
+
+
+def main(arguments: list[str]) -> int:
+    """Gives the exit code."""
+    try:
+        run(_plan(Path(arguments[0])))
     except Failed as error:
         cause = error.cause
     except SDGenError as error:
@@ -360,7 +366,3 @@ def main(arguments: list[str]) -> int:
         return 0
     say("failed", code=cause.code, sentence=cause.sentence, hint=cause.hint)
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -62,12 +62,13 @@ def test_a_missing_data_set_and_a_folder_that_misleads_the_loader_are_told(train
 
 def test_the_launch_is_one_process_of_comfyuis_python(trainer: NativeTrainer, job: Job) -> None:
     launch = trainer.launch(job, None)
-    assert launch.argv[:3] == (sys.executable, "-m", "sdgen_core.training.native.worker")
-    assert (launch.cwd / "sdgen_core" / "training" / "native" / "worker.py").is_file()
+    assert launch.argv[0] == sys.executable
+    assert all(Path(one).is_file() for one in launch.argv[1:])
+    assert launch.cwd == job.folder
     assert (launch.steps, launch.saves) == (20, False)
     assert launch.output.parent == job.output
     assert launch.output.name == "my_ star.safetensors"
-    plan = Plan.from_json(json.loads(Path(launch.argv[3]).read_text(encoding="utf-8")))
+    plan = Plan.from_json(json.loads(Path(launch.argv[2]).read_text(encoding="utf-8")))
     assert (plan.job, plan.begin, plan.state, plan.save_every) == (job, 0, None, 0)
     assert plan.options["rank"] == 4
     assert "save_every" not in plan.options
@@ -77,7 +78,7 @@ def test_the_launch_is_one_process_of_comfyuis_python(trainer: NativeTrainer, jo
 def test_a_resumed_launch_has_the_steps_that_are_left(trainer: NativeTrainer, job: Job, tmp_path: Path) -> None:
     job.options["save_every"] = 5
     launch = trainer.launch(job, State(tmp_path / "state", 15))
-    plan = Plan.from_json(json.loads(Path(launch.argv[3]).read_text(encoding="utf-8")))
+    plan = Plan.from_json(json.loads(Path(launch.argv[2]).read_text(encoding="utf-8")))
     assert (launch.steps, launch.saves) == (5, True)
     assert (plan.begin, plan.state, plan.save_every) == (15, tmp_path / "state", 5)
     with pytest.raises(SDGenError) as caught:
@@ -136,10 +137,22 @@ def test_the_worker_says_why_it_cannot_begin(
     launch = trainer.launch(job, None)
     for file in job.dataset.rglob("*.png"):
         file.unlink()
-    assert worker.main([launch.argv[3]]) == 1
+    assert worker.main([launch.argv[2]]) == 1
     cause = trainer.cause(capsys.readouterr().out, 1)
     assert cause is not None
     assert cause.code == "no-training-data"
+
+
+def test_the_worker_starts_where_python_looks_for_modules_in_its_own_folders_only(
+    trainer: NativeTrainer, job: Job
+) -> None:
+    launch = trainer.launch(job, None)
+    (job.folder / "native.json").write_text("{}", encoding="utf-8")
+    command = [launch.argv[0], "-I", *launch.argv[1:]]  # as ComfyUI's portable Python
+    ended = subprocess.run(command, cwd=launch.cwd, capture_output=True, text=True, check=False)
+    cause = trainer.cause(ended.stdout, ended.returncode)
+    assert cause is not None, ended.stderr
+    assert cause.code == "broken-plan"
 
 
 def test_comfyui_ends_with_its_parent(tmp_path: Path) -> None:
