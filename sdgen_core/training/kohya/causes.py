@@ -65,8 +65,8 @@ _KINDS = (
     ),
     _kind(
         "no-tokenizer",
-        r"Can't load tokenizer for '(?P<what>[^']+)'|Couldn't connect to '?(?P<where>https://huggingface\S*?)'?[ ,]",
-        lambda found: f"The tokenizer {found['what'] or ''} could not be loaded without a network.".replace("  ", " "),
+        r"Can't load tokenizer for '[^'\n]+'|Couldn't connect to '?https://huggingface|^ *with open\(vocab_file",
+        "A tokenizer could not be loaded without a network.",
         "Name ComfyUI's folder, whose tokenizer files are used instead.",
     ),
     _kind(
@@ -78,8 +78,8 @@ _KINDS = (
     ),
     _kind(
         "bad-base-model",
-        r"(?P<what>\S.*?) is neither a valid local path nor a valid repo id",
-        lambda found: f"The checkpoint {_path(found['what'])} is not there.",
+        r"\"(?P<what>[^\"\n]+)\" is neither a valid local path|Repo id must be in the form [^\n]*: '(?P<other>[^'\n]+)'",
+        lambda found: f"The checkpoint {found['what'] or found['other']} is not there.",
         "Check the path; the file may have been moved or renamed.",
     ),
     _kind(
@@ -221,11 +221,6 @@ def _signal(text: str, exit_code: int | None) -> Cause | None:
             "crashed", "The training crashed in native code.", "Update torch and the driver of the graphics card."
         )
     return None
-
-
-def _path(text: str) -> str:
-    """The path at the end of a message that begins with the name of an exception."""
-    return re.split(r"(?:Error|Exception|repo_id|path): ", text)[-1].strip(" '\"")
 
 
 def _short(text: str) -> str:

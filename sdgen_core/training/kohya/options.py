@@ -466,6 +466,7 @@ def english(text: str) -> str:
 
 
 def _label(option: Option) -> str:
-    """The first line of the help text, as far as its first sentence; the name where there is none."""
-    first = english(option.help).splitlines()[0] if english(option.help) else option.name.replace("_", " ")
-    return re.split(r"(?<=\w)[.:;(]\s", first + " ", maxsplit=1)[0].strip()[:80].capitalize() if first else option.name
+    """The help text up to its first stop, bracket or line's end; the name where there is none."""
+    first = re.split(r"[.:;]\s|\s?\(|\n", english(option.help), maxsplit=1)[0].strip().rstrip(".")
+    first = first or option.name.replace("_", " ")
+    return (first[0].upper() + first[1:])[:80]

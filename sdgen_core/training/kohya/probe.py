@@ -9,6 +9,7 @@ older checkout gives all that can be known of it. Nothing of the checkout is imp
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -169,7 +170,9 @@ class _Reader:
             return self._modules[path]
         self._modules[path] = None
         try:
-            tree = ast.parse(path.read_bytes())
+            with warnings.catch_warnings():  # of a careless escape in somebody else's source
+                warnings.simplefilter("ignore")
+                tree = ast.parse(path.read_bytes())
         except (OSError, SyntaxError, ValueError, RecursionError) as error:
             self._notes.append(f"{path.name}: {error}")
             return None
@@ -313,6 +316,10 @@ class _Reader:
                 return dict(zip(keys, values, strict=True))
             case ast.JoinedStr():
                 return self._text(module, node, scope, group)
+            case ast.Subscript():
+                return _item(
+                    self._value(module, node.value, scope, group), self._value(module, node.slice, scope, group)
+                )
             case ast.UnaryOp():
                 return _unary(node.op, self._value(module, node.operand, scope, group))
             case ast.BinOp():
@@ -481,6 +488,13 @@ def _plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_plain(one) for one in value.values())
     return not isinstance(value, (_Unknown, _Parser, _Function, _Import))
+
+
+def _item(values: Any, index: Any) -> Any:
+    try:
+        return values[index] if isinstance(values, (list, dict)) else _UNKNOWN
+    except (LookupError, TypeError):
+        return _UNKNOWN
 
 
 def _unary(op: ast.unaryop, value: Any) -> Any:
