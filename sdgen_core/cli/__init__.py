@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "lora": ("lora", "app", "Look into LoRA files, merge, stack and resize them."),
     "report": ("score", "report", "Show what was said of a scored session."),
     "classifier": ("classifier", "app", "Train your own classifier on your verdicts, in seconds."),
+    "train": ("train", "app", "Train LoRAs: start, look, stop, go on."),
     "dataset": ("dataset", "app", "Make data sets for LoRA training of judged and scored images."),
 }
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from ..errors import Place, SDGenError, nearest_names, shown
+from ..errors import SDGenError, nearest_names, shown
+from ..training.runs.asked import dataset_folder, options_of
 from ..training.runs.service import status_text
 from . import host
 
 if TYPE_CHECKING:
+    from ..training.desk import Desk
     from ..training.runs.service import Runs
 
 #: In words for a node's choice, and what the runs call it.
@@ -67,6 +67,22 @@ def runs_of(engine: host.Engine) -> Runs:
     return Runs(engine.training_folder, made, host=here, first=True)
 
 
+def desk_of(engine: host.Engine, runs: Runs) -> Desk:
+    """The same for people at a page, with this ComfyUI's models."""
+    from ..training.desk import Desk
+
+    def kinds(kind: str) -> tuple[str, ...]:
+        return ("checkpoints", "diffusion_models") if kind == "checkpoints" else (kind,)
+
+    def files(kind: str) -> list[str]:
+        return list(dict.fromkeys(name for one in kinds(kind) for name in host.model_files(one)))
+
+    def file(kind: str, name: str) -> Path | None:
+        return next((path for one in kinds(kind) if (path := host.model_path(one, name))), None)
+
+    return Desk(engine.library, runs, files=files, file=file, shares=tuple(SHARES.values()))
+
+
 def train(
     *, checkpoint: str, dataset: str, name: str, trainer: str, steps: int, share: str, options: str
 ) -> tuple[Watcher, str]:
@@ -95,37 +111,6 @@ def train(
     )
     run = engine.training.start(job, share=SHARES[share])
     return Watcher(run), f"{job.name} is trained by {trainer}: {job.steps:,} steps, run {run}"
-
-
-def dataset_folder(training: Path, given: str) -> Path:
-    """The folder of a data set: a path, or a name in the training folder. Raises ``missing-file`` with the nearest names."""
-    from ..training.datasets.write import folder_of
-
-    text = given.strip()
-    if not text:
-        raise SDGenError("missing-file", "no data set is named", hint="Link the folder of an SDGen Export Dataset.")
-    for folder in (Path(text).expanduser(), folder_of(training, text)):
-        if folder.is_dir():
-            return folder.absolute()
-    above = folder_of(training, "x").parent
-    known = [one.name for one in above.iterdir() if one.is_dir()] if above.is_dir() else []
-    hint = "Link the folder of an SDGen Export Dataset, or write its path."
-    raise SDGenError("missing-file", f"there is no data set {text!r}", nearest=nearest_names(text, known), hint=hint)
-
-
-def options_of(text: str) -> dict[str, Any]:
-    """Options as YAML, one ``name: value`` a line. Raises ``bad-option`` with the place."""
-    try:
-        found = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = Place("options", mark.line + 1, mark.column + 1) if mark else Place("options")
-        raise SDGenError(
-            "bad-option", f"the options are no YAML: {getattr(error, 'problem', '')}", place=place
-        ) from error
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise SDGenError("bad-option", "options are lines such as `rank: 16`", hint="One name: value a line.")
-    return found
 
 
 def await_run(run: str, node: str) -> dict[str, Any]:

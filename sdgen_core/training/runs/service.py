@@ -50,7 +50,8 @@ class Refused(SDGenError):
 
 class Runs:
     """The runs of a training folder. ``trainer_of`` gives a trainer by its name, or raises ``unknown-trainer``; ``host`` is the ComfyUI
-    that shares the machine. With ``first``, other programs leave following to this one while it does (see ``follow``).
+    that shares the machine. With ``first``, other programs leave following to this one while it does (see ``follow``). Without ``starts``
+    it looks after runs that live, and leaves it to others to start those that wait.
 
     Nothing is written before something is asked for. Raises ``ledger-unusable`` then.
     """
@@ -62,9 +63,11 @@ class Runs:
         *,
         host: sharing.Host | None = None,
         first: bool = False,
+        starts: bool = True,
     ) -> None:
         self.folder = folder
-        self._trainer_of, self._host, self._first = trainer_of, host or sharing.Host(), first
+        self._trainer_of, self._host = trainer_of, host or sharing.Host()
+        self._first, self._starts = first, starts
         self._made = threading.Lock()
         self._ledger: Ledger | None = None
         self._supervisor: supervisor.Supervisor | None = None
@@ -106,6 +109,10 @@ class Runs:
         where = base.expanduser().absolute(), dataset.expanduser().absolute(), folder.absolute()
         return Job(key, safe_name(name), trainer, *where, steps, dict(options or {}), time.time())
 
+    def trainer(self, name: str) -> Trainer:
+        """The trainer of this name. Raises ``unknown-trainer``."""
+        return self._trainer_of(name)
+
     def check(self, job: Job) -> Problems:
         """What is wrong with a job before it starts. Raises ``unknown-trainer``."""
         trainer = self._trainer_of(job.trainer)
@@ -130,13 +137,15 @@ class Runs:
                 found.append(Problem("disk-full", said, "Free some space, or choose another training folder."))
         return found
 
-    def start(self, job: Job, *, share: str = "none") -> str:
-        """Put a job in line and give its id; it starts when no other run trains and the machine is shared as wanted.
+    def start(self, job: Job, *, share: str = "none", checked: bool = False) -> str:
+        """Put a job in line and give its id; it starts when no other run trains and the machine is shared as wanted. ``checked``: what is
+        wrong with it has been looked for already.
 
         Raises ``Refused`` with everything that is wrong, ``unknown-trainer``, ``bad-option`` and ``unwritable-folder``.
         """
         sharing.checked(share)
-        refuse(self.check(job))
+        if not checked:
+            refuse(self.check(job))
         make_folder(job.folder)
         write_atomic(job.folder / "job.json", json.dumps(job.to_json(), indent=2, ensure_ascii=False).encode("utf-8"))
         self.ledger.add(job, share)
@@ -248,11 +257,11 @@ class Runs:
 
     # ---- following ---------------------------------------------------------------------------------------------------------
 
-    def round(self, *, begin: bool = True) -> bool | None:
+    def round(self) -> bool | None:
         """Look after all runs once, unless another program does. See ``Supervisor.round``."""
         if not self.there:
             return False
-        return self._follower().round(begin=begin)
+        return self._follower().round(begin=self._starts)
 
     def wait(self, named: str, look: Callable[[dict[str, Any]], bool] = lambda status: True) -> dict[str, Any]:
         """Come back when a run has ended, with its status; looks after the runs meanwhile if nobody else does. ``look(status)`` is called

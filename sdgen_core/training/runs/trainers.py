@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +38,19 @@ def trainers(
         raise SDGenError("unknown-trainer", f"there is no trainer {name!r}", nearest=nearest_names(name, NAMES))
 
     return made
+
+
+@functools.cache
+def installation_at(comfyui: Path) -> Installation:
+    """A ComfyUI that does not run, for a training that starts now: on the CPU where torch finds nothing else, which ComfyUI itself has to
+    be told. Takes the seconds that torch takes to be loaded, in another process."""
+    from ..native.installation import Installation
+
+    asked = (
+        "import torch; a = getattr(torch, 'accelerator', torch.cuda); raise SystemExit(0 if a.is_available() else 3)"
+    )
+    code = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=False).returncode
+    return Installation(comfyui, flags=("--cpu",) if code == 3 else ())
 
 
 def steps_for(base: Path) -> int:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from sdgen_core.training.runs.model import Cause, Job, Launch, Problem, Seen, State
 from sdgen_core.training.runs.service import Runs
@@ -16,6 +17,9 @@ _BAR = re.compile(r"steps:\s*\d+%\|[^|]*\| (\d+)/(\d+) \[[^\]]*?(?:avr_loss=(\S+
 
 class FakeTrainer:
     name = "fake"
+
+    def form(self, base: Path) -> dict[str, Any]:
+        return {"groups": [{"name": "", "options": [{"name": name} for name in KNOWN]}], "presets": []}
 
     def check(self, job: Job) -> list[Problem]:
         return [Problem("bad-training", "no such thing", option=name) for name in job.options if name not in KNOWN]

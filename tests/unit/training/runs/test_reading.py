@@ -103,7 +103,7 @@ def same(found, written) -> bool:
     pairs = zip(found, written, strict=True)
     return all(
         (one.tag, one.step, one.at) == (tag, step, wall)
-        and (one.value == value or math.isnan(value) and math.isnan(one.value))
+        and (one.value == value or (math.isnan(value) and math.isnan(one.value)))
         for one, (wall, step, tag, value) in pairs
     )
 
@@ -191,7 +191,8 @@ def bits(kind: str, number: float) -> bytes:
     if kind == "F8_E5M2":
         return struct.pack("<e", number)[1:]
     if kind == "F8_E4M3":
-        return {0.0: b"\x00", -0.0: b"\x80", 0.5: b"\x30", math.inf: b"\x7f", math.nan: b"\xff"}[number]
+        sign = 0x80 if math.copysign(1, number) < 0 else 0
+        return bytes([sign | {0.0: 0, 0.5: 0x30, math.inf: 0x7F}[abs(number)]])
     return struct.pack({"F64": "<d", "F32": "<f", "F16": "<e"}[kind], number)
 
 
@@ -262,12 +263,10 @@ def test_a_damaged_file_is_never_good(tmp_path_factory, cut, extra) -> None:
     whole = path.read_bytes()
     damaged = whole[: max(0, len(whole) - cut)] + extra
     path.write_bytes(damaged)
-    assert (
-        damaged == whole
-        or damaged.startswith(whole[:-1])
-        and len(damaged) == len(whole)
-        or code(path) == "broken-output"
-    )
+    same_size = len(damaged) == len(whole) and damaged.startswith(
+        whole[:-1]
+    )  # another number at the end is no damage that shows
+    assert same_size or code(path) == "broken-output"
 
 
 @given(st.binary(max_size=80))

@@ -442,4 +442,4 @@ def test_a_log_is_followed_to_its_end(room: Room) -> None:
         runs.follow()
         lines += pieces
     assert lines[-1] == "model saved." and any("10/10" in line for line in lines)
-    assert [line for line in other.logs(run, tail=2)][-1] == "model saved."
+    assert other.logs(run, tail=2)[-1] == "model saved."
