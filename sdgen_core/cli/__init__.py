@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "classifier": ("classifier", "app", "Train your own classifier on your verdicts, in seconds."),
     "train": ("train", "app", "Train LoRAs: start, look, stop, go on."),
     "dataset": ("dataset", "app", "Make data sets for LoRA training of judged and scored images."),
+    "improve": ("improve", "improve", "Repair a value that fails by a LoRA, and measure whether it did."),
 }
 
 

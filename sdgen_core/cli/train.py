@@ -95,7 +95,7 @@ def start(
     from ..training.runs.service import as_error, refuse
     from ..training.runs.trainers import steps_for
 
-    place = _Place(training, settings, catalog, comfyui, server)
+    place = Place(training, settings, catalog, comfyui, server)
     runs = place.runs()
     folder = dataset_folder(runs.folder, dataset)
     if not checkpoint.is_file():
@@ -135,7 +135,7 @@ def resume(
     json: JsonOption = False,
 ) -> None:
     """Go on with a run that was stopped or failed, from its last saved state: exactly the steps that are left are trained."""
-    place = _Place(training, settings, catalog, comfyui, server)
+    place = Place(training, settings, catalog, comfyui, server)
     runs = place.runs()
     _watch(place, runs, runs.resume(run, share=share).id, wait, json)
 
@@ -155,7 +155,7 @@ def stop(
     """End a run before its end, with all its processes."""
     from ..training.runs.model import ENDED
 
-    place = _Place(training, settings, catalog, comfyui, server)
+    place = Place(training, settings, catalog, comfyui, server)
     runs = place.runs()
     found = runs.stop(run, save=save)
     if found.state not in ENDED:
@@ -181,7 +181,7 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """How far a run is, why it failed, what it has saved, and its curve of losses."""
-    runs = _Place(training, settings, catalog, comfyui, None).runs()
+    runs = Place(training, settings, catalog, comfyui, None).runs()
     runs.round()
     named = run or _newest(runs)
     found, curves = runs.status(named), runs.curves(named)
@@ -204,7 +204,7 @@ def list_runs(
     json: JsonOption = False,
 ) -> None:
     """All runs, newest first."""
-    runs = _Place(training, settings, catalog, comfyui, None).runs()
+    runs = Place(training, settings, catalog, comfyui, None).runs()
     runs.round()
     found = runs.list()
     if json:
@@ -239,7 +239,7 @@ def logs(
     json: JsonOption = False,
 ) -> None:
     """What the trainer has printed."""
-    runs = _Place(training, settings, catalog, None, None).runs()
+    runs = Place(training, settings, catalog, None, None).runs()
     named = run or _newest(runs)
     lines = runs.logs(named, tail=tail)
     if json and not follow:
@@ -263,7 +263,7 @@ def forget(
     json: JsonOption = False,
 ) -> None:
     """Delete a run that has ended, with its log, its saved states and what it wrote on the way. A finished LoRA stays in `loras`."""
-    runs = _Place(training, settings, catalog, None, None).runs()
+    runs = Place(training, settings, catalog, None, None).runs()
     found = runs.ledger.run(run)
     if not yes and not typer.confirm(f"Delete {shown(runs.folder / 'runs' / found.id)} with everything in it?"):
         fail()
@@ -286,7 +286,7 @@ def options(
     json: JsonOption = False,
 ) -> None:
     """The options that a run on a checkpoint may have, as the trainer that is installed here knows them, and presets."""
-    form = _Place(None, settings, catalog, comfyui, None).trainer(trainer).form(checkpoint)
+    form = Place(None, settings, catalog, comfyui, None).trainer(trainer).form(checkpoint)
     if json:
         print_json(form)
         return
@@ -317,7 +317,7 @@ def follow(
     """Look after the runs until none lives or waits, or another program does."""
     from ..training.runs.supervisor import BUSY
 
-    runs = _Place(training, settings, catalog, comfyui, server).runs(starts=True)
+    runs = Place(training, settings, catalog, comfyui, server).runs(starts=True)
     since = time.monotonic()
     while (busy := runs.round()) is not False:
         if busy:
@@ -328,7 +328,7 @@ def follow(
     runs.close()
 
 
-class _Place:
+class Place:
     """Where runs are kept, and with what they are trained, by a command's options."""
 
     def __init__(
@@ -395,7 +395,7 @@ class _Place:
 # ---- words -----------------------------------------------------------------------------------------------------------------
 
 
-def _watch(place: _Place, runs: Runs, run: str, wait: bool, json: bool) -> None:
+def _watch(place: Place, runs: Runs, run: str, wait: bool, json: bool) -> None:
     """After a start: leave it, or show it to its end."""
     place.follow()
     if not wait:

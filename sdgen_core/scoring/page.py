@@ -57,7 +57,7 @@ def page(report: dict[str, Any], pictures: Callable[[str, str], Sequence[Picture
         _agreement(report["agreement"]),
         _failures(report["failures"]),
     ]
-    return _whole(name, parts)
+    return whole(name, parts)
 
 
 def against_page(found: dict[str, Any]) -> str:
@@ -71,12 +71,12 @@ def against_page(found: dict[str, Any]) -> str:
     parts = [
         f"<h1>{name}</h1>",
         f'<p class="dim">scored by {escape(found["scorer"])}; {overall["pairs"]:,} pairs by {escape(paired)}</p>',
-        _table([*headings, "difference", "95 % interval", "p", ""], rows),
+        table([*headings, "difference", "95 % interval", "p", ""], rows),
         "<p class=\"dim\">p: McNemar's exact test of pairs in which just one is a success; of values after Holm's correction for their"
         " number.</p>",
         "".join(f"<p>{escape(remark)}</p>" for remark in found["remarks"]),
     ]
-    return _whole(name, parts)
+    return whole(name, parts)
 
 
 def compared(row: dict[str, Any]) -> str:
@@ -97,8 +97,8 @@ def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[tup
         (escape(what), False),
         (escape(value), False),
         (f"{row['pairs']:,}", True),
-        (_percent(row["first_rate"]), True),
-        (_percent(row["second_rate"]), True),
+        (percent(row["first_rate"]), True),
+        (percent(row["second_rate"]), True),
         (f"{row['only_first']:,}", True),
         (f"{row['only_second']:,}", True),
         ("–" if row["difference"] is None else points(row["difference"]), True),
@@ -108,7 +108,7 @@ def _pairs_row(what: str, value: str, row: dict[str, Any], p: float) -> list[tup
     ]
 
 
-def _whole(name: str, parts: Sequence[str]) -> str:
+def whole(name: str, parts: Sequence[str]) -> str:
     """A page of parts; ``name`` is HTML."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -120,7 +120,7 @@ def _whole(name: str, parts: Sequence[str]) -> str:
     )
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f}\u202f%"
 
 
@@ -135,7 +135,7 @@ def _classes(report: dict[str, Any]) -> str:
     done = "complete" if report["complete"] else "not complete"
     return (
         f'<div class="bar" role="img" aria-label="{escape(words)}">{bars}</div>'
-        f"<p>{escape(words)}; {report['flagged']:,} flagged; mean {_percent(report['mean'])}, {done}</p>"
+        f"<p>{escape(words)}; {report['flagged']:,} flagged; mean {percent(report['mean'])}, {done}</p>"
     )
 
 
@@ -151,7 +151,7 @@ def _interval(rate: dict[str, Any]) -> str:
     return f'<div class="interval"><b style="left:{low:.1f}%;width:{high - low:.1f}%"></b><i style="left:{at:.1f}%"></i></div>'
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[tuple[str, bool]]]) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[tuple[str, bool]]]) -> str:
     """``rows`` of cells: HTML, and whether it is a number."""
 
     def line(tag: str, cells: Sequence[tuple[str, bool]]) -> str:
@@ -171,12 +171,12 @@ def _values(rates: Sequence[dict[str, Any]]) -> str:
             (escape(rate["placeholder"]), False),
             (escape(rate["text"]), False),
             (f"{rate['matching']:,} of {rate['images']:,}", True),
-            (_percent(rate["rate"]), True),
+            (percent(rate["rate"]), True),
             (_interval(rate), False),
         ]
         for rate in rates
     ]
-    return "<h2>Values</h2>" + _table(["placeholder", "value", "shown in", "", "95 % interval"], rows) if rows else ""
+    return "<h2>Values</h2>" + table(["placeholder", "value", "shown in", "", "95 % interval"], rows) if rows else ""
 
 
 def _weakest(rates: Sequence[dict[str, Any]], pictures: Callable[[str, str], Sequence[Picture]]) -> str:
@@ -184,7 +184,7 @@ def _weakest(rates: Sequence[dict[str, Any]], pictures: Callable[[str, str], Seq
         return ""
     parts = ["<h2>Weakest values</h2>"]
     for rate in rates:
-        interval = f"{_percent(rate['low'])} to {_percent(rate['high'])}"
+        interval = f"{percent(rate['low'])} to {percent(rate['high'])}"
         what = f"<b>{escape(rate['placeholder'])}: {escape(rate['text'])}</b>"
         parts.append(f"<p>{what} shown in {rate['matching']:,} of {rate['images']:,} ({interval})</p>")
         figures = "".join(map(_figure, pictures(rate["placeholder"], rate["key"])))
@@ -194,7 +194,7 @@ def _weakest(rates: Sequence[dict[str, Any]], pictures: Callable[[str, str], Seq
 
 def _figure(one: Picture) -> str:
     data = base64.b64encode(one.webp).decode("ascii")
-    caption = escape(f"{_percent(one.score)} {one.name}")
+    caption = escape(f"{percent(one.score)} {one.name}")
     return f'<figure><img src="data:image/webp;base64,{data}" alt="{caption}"><figcaption title="{caption}">{caption}</figcaption></figure>'
 
 
@@ -210,11 +210,11 @@ def _placeholders(summaries: Sequence[dict[str, Any]], heads: Sequence[dict[str,
             [
                 (escape(each["placeholder"]), False),
                 (escape(each["reason"] or basis), False),
-                (_percent(each["separation"]), True),
+                (percent(each["separation"]), True),
                 (escape(alike), False),
             ]
         )
-    return "<h2>Placeholders</h2>" + _table(["placeholder", "basis", "told apart", "not told apart"], rows)
+    return "<h2>Placeholders</h2>" + table(["placeholder", "basis", "told apart", "not told apart"], rows)
 
 
 def _agreement(rows: Sequence[dict[str, Any]]) -> str:
@@ -225,16 +225,16 @@ def _agreement(rows: Sequence[dict[str, Any]]) -> str:
         [
             (escape(one["placeholder"] or "all"), False),
             (f"{one['labels']:,}", True),
-            (_percent(one["agree"]), True),
+            (percent(one["agree"]), True),
             ("–" if one["kappa"] is None else f"{one['kappa']:.2f}", True),
         ]
         for one in known
     ]
-    return "<h2>People and model</h2>" + _table(["placeholder", "verdicts", "agree", "kappa"], cells)
+    return "<h2>People and model</h2>" + table(["placeholder", "verdicts", "agree", "kappa"], cells)
 
 
 def _failures(failures: Sequence[dict[str, Any]]) -> str:
     if not failures:
         return ""
     rows = [[(escape(one["file"]), False), (escape(one["message"]), False)] for one in failures]
-    return "<h2>Not scored</h2>" + _table(["file", "why"], rows)
+    return "<h2>Not scored</h2>" + table(["file", "why"], rows)

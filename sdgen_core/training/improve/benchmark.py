@@ -164,7 +164,8 @@ class Benchmark:
         )
 
     def wishes(self, part: str, look: int = 1, doubtful: Iterable[Value] = ()) -> list[Wish]:
-        """The sessions of a part. From the second look on only the ``doubtful`` values get more images, each as many as it had."""
+        """The sessions of a part. From the second look on only the ``doubtful`` values get more images, each as many as it had; one without
+        a key stands for all that had few."""
         placeholder, key = self.target
         others = [one for one in self.values[placeholder] if one != key]
         seed = self.seed + (0 if part == CHOOSING else 10_000 * look)
@@ -174,13 +175,14 @@ class Benchmark:
 
         if look > 1:
             count = self.images * 2 ** (look - 2)
-            out = []
+            out = {}
             for name, one in doubtful:
-                values: dict[str, Sequence[str]] = {name: [one]}
-                if name != placeholder and others:
+                values: dict[str, Sequence[str]] = {name: [one]} if one else {}
+                if others and (name != placeholder or not one):
                     values[placeholder] = others
-                out.append(wish(safe_name(f"{look} {name} {one}"), values, count))
-            return out
+                label = safe_name(f"{look} {name} {one}") if one else f"{look} others"
+                out[label] = wish(label, values, count if one else count * max(1, len(others)))
+            return list(out.values())
         count = max(8, self.images // 2) if part == CHOOSING else self.images
         found = [wish("target", {placeholder: [key]}, count)]
         if others:

@@ -171,7 +171,7 @@ def decide(
             open_questions.append(
                 f"{name} may have fallen by more than {_points(margin)}" + (", and it looks like it" if worse else "")
             )
-            if one.guard.needs and one.key != REST:
+            if one.guard.needs:
                 needs[one.placeholder, one.key] = one.guard.needs
     for found, whose in ((others, "images of other values"), (own, f"images of {what}")):
         if found.state == FELL:
@@ -196,7 +196,7 @@ def _guards(pairs: Mapping[Value, Pairs], margin: float, level: float) -> list[G
     rest: dict[str, Pairs] = {}
     out = []
     for (name, key), pair in pairs.items():
-        if len(set(pair[2])) < LEAST_SEEDS:
+        if len(pair[2]) < LEAST_SEEDS:
             whole = rest.setdefault(name, ([], [], []))
             for column, more in zip(whole, pair, strict=True):
                 column.extend(more)  # type: ignore[attr-defined]

@@ -35,6 +35,7 @@ from ..datasets.choose import choose
 from ..datasets.recipe import Recipe
 from ..datasets.write import folder_of, write
 from ..runs.service import Runs
+from ..runs.trainers import steps_for
 from . import benchmark, decide
 from .benchmark import Arm, Benchmark, Value
 from .judge import Judge
@@ -101,7 +102,7 @@ class Wanted(BaseModel):
 @dataclass(frozen=True, eq=False)
 class Tools:
     """What a loop works with. ``chooser`` scores the images that are made to choose from; ``judge`` the benchmark (None: the same one).
-    ``steps`` and ``options`` are the trainer's own choice for a checkpoint. ``embeddings``: folder of what scorers have seen."""
+    ``embeddings``: folder of what scorers have seen."""
 
     client: ComfyClient
     library: Library
@@ -112,8 +113,6 @@ class Tools:
     judge: Backend | None = None
     match: float = 0.5
     wording: Wording | None = None
-    steps: Callable[[Path], int] = lambda base: 800
-    options: Callable[[Path], Mapping[str, Any]] = lambda base: {}
 
 
 @dataclass
@@ -303,12 +302,13 @@ class Loop:
     def _train(self, name: str, dataset: Path) -> dict[str, Any]:
         """A LoRA of a data set. Raises ``training-failed`` and what starting a run raises."""
         runs, base = self.tools.runs, self._base()
-        options = {**self.tools.options(base), **self.wanted.options}
-        steps = self.wanted.steps or self.tools.steps(base)
+        steps = self.wanted.steps or steps_for(base)
         found = next((run for run in runs.list() if _same_run(run, dataset) and run["state"] != "failed"), None)
         if found is None:
             self.tools.client.post("/free", {"unload_models": True, "free_memory": True})
-            job = runs.job(name, self.wanted.trainer, base=base, dataset=dataset, steps=steps, options=options)
+            job = runs.job(
+                name, self.wanted.trainer, base=base, dataset=dataset, steps=steps, options=self.wanted.options
+            )
             key = runs.start(job)
             self._say(f"training {name}: {steps} steps, run {key}")
         else:
@@ -383,7 +383,7 @@ class Loop:
             f" ({100 * risen.low:+.0f} to {100 * risen.high:+.0f} points); {verdict.outcome}: {'; '.join(verdict.reasons)}"
         )
         for value, count in verdict.needs.items():
-            self._say(f"about {count} more images of {names[value]} would tell")
+            self._say(f"about {count} more images of {names.get(value, value[0])} would tell")
         for remark in verdict.remarks:
             self._say(f"NOTE: {remark}")
         judge = self.tools.judge or self.tools.chooser

@@ -24,6 +24,7 @@ from ...sessions.reading import load_manifest
 from ...sessions.session_file import read_session_file
 from ...templates.library import ChosenTemplate
 from ...templates.resolved import Lora, ResolvedTemplate
+from .statistics import LEAST_SEEDS
 
 _POLL = 0.3  # s between looks at a session
 _RUNS = ("planned", "running")
@@ -101,8 +102,9 @@ class Wish:
 def narrowed(template: ResolvedTemplate, wish: Wish) -> tuple[ResolvedTemplate, str]:
     """The template of a wish and the seeds of a sweep ("": each image has its own).
 
-    Where all combinations fit, each is made with as many seeds as come near the number wished for, so that every value is there as often;
-    else combinations are drawn, each with a seed of its own. Raises ``unknown-value``.
+    Where all combinations fit, each is made with as many seeds as come near the number wished for, so that every value is there as often,
+    and with ``LEAST_SEEDS`` where that is at most twice the number. Else combinations are drawn, each with a seed of its own. Raises
+    ``unknown-value``.
     """
     chosen = dict(template.choices)
     for name, keys in wish.values.items():
@@ -124,7 +126,10 @@ def narrowed(template: ResolvedTemplate, wish: Wish) -> tuple[ResolvedTemplate, 
     every = replace(plain, generation=generation)
     size = Plan.build(every).space.size
     if size <= wish.images:
-        return every, f"{-(-wish.images // size)}#{wish.seed}"
+        seeds = -(-wish.images // size)
+        if seeds < LEAST_SEEDS and size * LEAST_SEEDS <= 2 * wish.images:
+            seeds = LEAST_SEEDS
+        return every, f"{seeds}#{wish.seed}"
     return replace(plain, generation=replace(generation, mode="random", max_images=wish.images)), ""
 
 

@@ -54,7 +54,7 @@ def test_each_wished_value_is_asked_for_about_equally_often(grounds: int, images
     assert set(counts) <= keys and all(item.seed >= 500 for item in items)
     if combinations <= images:
         assert set(counts) == keys and len(set(counts.values())) == 1
-        assert images <= len(items) < images + combinations
+        assert images <= len(items) < max(2 * images + 1, images + combinations)
     else:
         assert len(items) == images and len({item.seed for item in items}) == images
     assert [item.identity for item in plan_of(wish, template(grounds=grounds)).items()] == [i.identity for i in items]
@@ -84,6 +84,8 @@ def test_the_parts_are_on_seeds_of_their_own_that_the_session_has_not() -> None:
     assert (target.images, others.images) == (30, 90) and "Star" not in others.values["Thing"]
     [more] = frozen.wishes(JUDGING, 3, [("Ground", "G0")])
     assert more.values == {"Ground": ["G0"], "Thing": ["Ring", "Odd, key", "7"]} and more.images == 60
+    [rest] = frozen.wishes(JUDGING, 2, [("Thing", ""), ("Ground", "")])
+    assert rest.values == {"Thing": ["Ring", "Odd, key", "7"]} and rest.images == 90
 
 
 def test_values_that_the_template_leaves_out_are_no_part_of_it() -> None:
