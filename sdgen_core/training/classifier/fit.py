@@ -54,28 +54,36 @@ def fit(features: Floats, asked: Ints, truth: Floats, k: int, folds: Ints) -> Fi
     """A head for n images with (n, width) ``features``, ``asked`` for values (n,), with (n,) ``truth`` from 0 to 1.
 
     ``folds``: (n,), which of them each label is held out in. The strength of the penalty is the one with the least log loss on labels
-    that were held out; that of a label is chosen by the labels of other folds alone, so that nothing of it is in its probability.
+    that were held out; for what is said of a fold it is chosen by the others alone, so that nothing of its labels is in that.
     """
     import numpy as np
 
     x, turned, mean, scale = _turned(features)
-    held_out = np.empty((len(STRENGTHS), len(truth)))
-    every = np.unique(folds)
-    for fold in every:
+    held_out = np.empty(len(truth))
+    for fold in np.unique(folds):
         out = folds == fold
-        start = None
-        for at in range(len(STRENGTHS)):
-            start = _solve(x[~out], asked[~out], truth[~out], k, STRENGTHS[at], start)
-            held_out[at, out] = probabilities(x[out], *start)[np.arange(out.sum()), asked[out]]
-    losses = -(truth * np.log(held_out) + (1 - truth) * np.log1p(-held_out))
-    chosen = np.empty(len(truth))
-    for fold in every:
-        out = folds == fold
-        chosen[out] = held_out[losses[:, ~out].sum(1).argmin(), out]
-    best = int(losses.sum(1).argmin())
-    weights, bias = _solve(x, asked, truth, k, STRENGTHS[best], None)
+        rest = x[~out], asked[~out], truth[~out], k
+        found = _solve(*rest, _strength(*rest, folds[~out]), None)
+        held_out[out] = probabilities(x[out], *found)[np.arange(out.sum()), asked[out]]
+    strength = _strength(x, asked, truth, k, folds)
+    weights, bias = _solve(x, asked, truth, k, strength, None)
     weights = weights @ turned.T / scale
-    return Fitted(weights, bias - weights @ mean, STRENGTHS[best], chosen)
+    return Fitted(weights, bias - weights @ mean, strength, held_out)
+
+
+def _strength(x: Floats, asked: Ints, truth: Floats, k: int, folds: Ints) -> float:
+    """The strength of the penalty with the least log loss on folds that are held out in turn."""
+    import numpy as np
+
+    losses = np.zeros(len(STRENGTHS))
+    for fold in np.unique(folds):
+        out = folds == fold
+        found = None
+        for at in range(len(STRENGTHS)):
+            found = _solve(x[~out], asked[~out], truth[~out], k, STRENGTHS[at], found)
+            p = probabilities(x[out], *found)[np.arange(out.sum()), asked[out]]
+            losses[at] -= (truth[out] * np.log(p) + (1 - truth[out]) * np.log1p(-p)).sum()
+    return STRENGTHS[int(losses.argmin())]
 
 
 def probabilities(features: Floats, weights: Floats, bias: Floats) -> Floats:
