@@ -238,7 +238,7 @@ class Runs:
         found: dict[str, dict[int, float]] = {}
         segments = self.ledger.segments(run.id)
         ends = [*(one.started for one in segments[1:]), float("inf")]
-        for segment, end in zip(segments, ends, strict=True):
+        for segment, end in zip(segments, ends, strict=False):  # none was begun: no segment, and no curve
             for scalar in events.read_folder(segment.events) if segment.events else ():
                 if segment.started <= scalar.at < end and scalar.tag.split("/")[0] in ("loss", "lr"):
                     found.setdefault(scalar.tag, {})[segment.start + scalar.step] = scalar.value
