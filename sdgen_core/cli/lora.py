@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SDGenError, shown
-from .output import counted, fail, print_json, print_table, reporting, visible
+from .output import counted, fail, print_json, reporting, visible
 
 if TYPE_CHECKING:
     from ..training.lora.info import LoraInfo
@@ -93,8 +93,18 @@ def _show(one: LoraInfo, modules: bool) -> None:
     for label, value in rows:
         print(visible(f"{label:<{width}}  {value}"))
     if modules:
-        table = ((n, m.kind, one.ranks.get(n), one.alphas.get(n)) for n, m in one.modules.items())
-        print_table(["module", "kind", "rank", "alpha"], table)
+        _columns(
+            ("kind", "rank", "alpha", "module"),
+            [(m.kind, one.ranks.get(n, ""), one.alphas.get(n, ""), n) for n, m in one.modules.items()],
+        )
+
+
+def _columns(headings: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
+    """A table whose last column may be long: names of modules are never cut."""
+    texts = [[str(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        print(visible("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
 
 
 def _spread(values: Iterable[float]) -> str:
@@ -190,7 +200,7 @@ def resize(
     print(f"wrote {shown(output)}: {counted(len(report), 'module')}, rank {before} → {after}")
     worst = sorted(report, key=lambda one: -one.error)[:_WORST]
     if worst and worst[0].error > 1e-6:  # else what is lost is the numbers' own precision
-        print_table(["most is lost of", "rank", "error"], ((o.module, o.after, f"{o.error:.2%}") for o in worst))
+        _columns(("error", "rank", "most is lost of"), [(f"{o.error:.2%}", o.after, o.module) for o in worst])
 
 
 def _dtype(word: str | None) -> str | None:

@@ -182,7 +182,7 @@ def _known_modules(path: Path) -> dict[str, Module]:
     """The modules of a LoRA that is wholly known. Raises ``not-a-lora``."""
     modules, unknown = modules_of(WeightFile(path).header.tensors)
     if not modules or unknown:
-        what = f"the tensor {unknown[0]!r} is of no LoRA" if unknown else "no tensor is of a LoRA"
+        what = f"the tensor {unknown[0]!r} is of no known kind" if modules else "no tensor is of a LoRA"
         raise SDGenError("not-a-lora", f"{shown(path)}: {what}")
     return modules
 
@@ -333,7 +333,7 @@ def reduced(one: Factors, rank: int | None, keep: float | None) -> tuple[Factors
     u, s, vh = torch.linalg.svd(r1 @ r2.T)
     energy = torch.cumsum(s**2, 0)
     total = float(energy[-1])
-    count = len(s)
+    count = len(s) if total > 0 else 1
     if keep is not None and total > 0:
         count = 1 + int((energy < keep * total * (1 - 1e-12)).sum())
     if rank is not None:

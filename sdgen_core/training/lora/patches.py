@@ -110,7 +110,8 @@ def patched(file: WeightFile, loras: Sequence[Applied]) -> Patched:
             names = comfy.lora.model_lora_keys_clip(clip, names)
         for applied in loras:
             lora = WeightFile(applied.path)
-            read = _Read(comfy.lora_convert.convert_lora(lora.all()))
+            own = {name: tensor.clone() for name, tensor in lora.all().items()}  # some sums may be made in place
+            read = _Read(comfy.lora_convert.convert_lora(own))
             found = comfy.lora.load_lora(read, names, log_missing=False)
             misses = dict.fromkeys(split(name)[0] for name in read if name not in read.seen)
             for target, patch in found.items():

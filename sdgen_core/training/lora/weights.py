@@ -10,6 +10,7 @@ import json
 import math
 import mmap
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,21 +110,22 @@ def _entry(said: Mapping[str, Any]) -> Entry:
 class WeightFile:
     """The tensors of a file, mapped into memory: pages are read when numbers are used, and given up when memory is short.
 
-    The mapping is private (copy on write). Tensors keep it open; nothing has to be closed.
+    The mapping is for reading alone, since a private one counts as memory in use on Windows. Tensors keep it open; nothing has to be
+    closed.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises what :func:`read_header` raises."""
         self.header = read_header(path)
         with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     @property
     def path(self) -> Path:
         return self.header.path
 
     def get(self, name: str) -> torch.Tensor:
-        """A tensor of the file, over the mapping: do not change it. Raises ``bad-weights`` for kinds that torch does not have."""
+        """A tensor of the file, over the mapping: writing into it ends the process. Raises ``bad-weights`` for unknown kinds of numbers."""
         import torch
 
         entry = self.header.tensors[name]
@@ -134,7 +136,9 @@ class WeightFile:
         dtype = getattr(torch, _TORCH[entry.dtype])
         if entry.count == 0:
             return torch.empty(entry.shape, dtype=dtype)
-        flat = torch.frombuffer(self._map, dtype=dtype, count=entry.count, offset=self.header.begin + entry.start)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given buffer is not writable")
+            flat = torch.frombuffer(self._map, dtype=dtype, count=entry.count, offset=self.header.begin + entry.start)
         return flat.reshape(entry.shape)
 
     def all(self) -> dict[str, torch.Tensor]:
