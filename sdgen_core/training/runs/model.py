@@ -157,7 +157,7 @@ class Trainer(Protocol):
         ...
 
     def states(self, job: Job) -> list[State]:
-        """Saved states on disk, with their absolute steps."""
+        """Saved states on disk, with their absolute steps; whole ones only, never one that is being written."""
         ...
 
     def cause(self, tail: str, exit_code: int | None) -> Cause | None:

@@ -32,8 +32,6 @@ BUSY, IDLE = 0.25, 1.0
 _WRITE_EVERY = 0.5
 #: Seconds without a word of its keeper after which a process counts as never started.
 _STILLBORN = 10.0
-#: Seconds in which a saved state has to keep still until it counts as whole, if the trainer does not go on before.
-_QUIET = 2.0
 #: Seconds for which a claim to follow first is good.
 _CLAIM = 5.0
 
@@ -82,9 +80,6 @@ class Followed:
         self.written = 0.0
         self.states: tuple[State, ...] = ()
         self.told_states = -1
-        self.ripening: tuple[State, float, int] | None = (
-            None  # a state since wished for, when it was first seen, and the step then
-        )
 
     def look(self) -> None:
         """Read what is new in the log."""
@@ -304,15 +299,8 @@ class Supervisor:
         }
 
     def _saved(self, run: Run, segment: Segment, followed: Followed) -> bool:
-        """Whether a state was saved since that was wished for, and is whole: the trainer goes on, or its files keep still."""
-        newer = [one for one in followed.trainer.states(run.job) if one.step >= run.wished and one.step > segment.start]
-        if not newer:
-            return False
-        state, now = max(newer, key=lambda one: one.step), time.monotonic()
-        if followed.ripening is None or followed.ripening[0] != state:
-            followed.ripening = state, now, followed.progress.step
-        _, since, step = followed.ripening
-        return followed.progress.step > step or (now - since > _QUIET and _still(state.folder))
+        """Whether a state was saved since that was wished for."""
+        return any(one.step >= run.wished and one.step > segment.start for one in followed.trainer.states(run.job))
 
     # ---- ending ------------------------------------------------------------------------------------------------------------
 
@@ -402,9 +390,3 @@ def _exit_text(code: int | None) -> str:
 def _where(segment: Segment, followed: Followed) -> str:
     step = followed.progress.step
     return f" after {step:,} of {segment.steps:,} steps" if step else " before the first step"
-
-
-def _still(folder: Path) -> bool:
-    """Whether nothing in a folder was written in the last moments."""
-    newest = max((path.stat().st_mtime for path in folder.rglob("*")), default=0.0)
-    return abs(time.time() - newest) > _QUIET

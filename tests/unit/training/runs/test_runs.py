@@ -35,7 +35,7 @@ def reached(runs, run, step):
 def test_a_run_is_done_when_its_file_is_good(room: Room) -> None:
     runs = room.runs()
     run = room.start(runs, 6)
-    assert runs.status(run)["state"] == "waiting"
+    assert runs.status(run)["state"] == "waiting" and runs.curves(run) == {}
     seen = []
     status = runs.wait(run, lambda now: seen.append((now["state"], now["step"])) or True)
     assert (status["state"], status["verdict"], status["cause"]) == ("done", "good", None)
