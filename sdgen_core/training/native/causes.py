@@ -33,7 +33,7 @@ _KNOWN: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"Sizes of tensors must match except in dimension",
+        r"image size does not match the first image|Sizes of tensors must match except in dimension",
         Cause(
             "mixed-sizes",
             "this ComfyUI trains images of one size only",
