@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,24 @@ def test_a_lora_of_another_model_is_refused_with_both_families(
     assert (made["modules"], made["left_out"], made["changed"]) == (24, 2, 24)
     said = sdgen("merge", checkpoint, loras / "t" / "one.safetensors", *options, expect=1)
     assert said["error"] == "file-exists" and list(tmp_path.glob("*.tmp")) == []
+
+
+def test_names_and_places_of_the_great_families(comfyui_folder: Path, tmp_path: Path, root: Path) -> None:
+    """SD 1 and SDXL by their real shapes, kohya's names, and where the checkpoint keeps what ComfyUI cuts apart."""
+    done = subprocess.run(
+        [sys.executable, root / "tests" / "comfy" / "lora_families.py", comfyui_folder, tmp_path],
+        capture_output=True, text=True, timeout=180, check=False, env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    for family, shown in (("SD15", "SD 1"), ("SDXL", "SDXL")):
+        assert said[family]["misses"] == [] and all(said[family]["right"].values()), said[family]
+        assert said[family]["family"] == said[family]["lora"] == shown
+    # fewer tensors than modules: OpenCLIP's query, key and value lie in one
+    assert said["SDXL"]["modules"] - said["SDXL"]["tensors"] == 2 * 32
+    assert said["SD15"]["modules"] == said["SD15"]["tensors"] > 250
+    crossed = said["crossed"]
+    assert crossed["family"] == "SDXL" and crossed["matched"] < crossed["modules"] / 2
 
 
 def test_every_kind_of_adapter_merges_as_comfyui_applies_it(

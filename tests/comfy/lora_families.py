@@ -1,0 +1,137 @@
+# ruff: noqa: E402 - ComfyUI is told of the CPU before anything of it is imported
+"""Run by test_training_lora.py in a process with ComfyUI's code: LoRAs of kohya's names for checkpoints of real shapes.
+
+The checkpoints' numbers are holes in sparse files, so SDXL's 7 GB take no room. Prints what was found as JSON.
+
+    python lora_families.py COMFYUI FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, sys.argv[1])
+import comfy.cli_args
+
+comfy.cli_args.args.cpu = True
+import comfy.lora
+import comfy.supported_models as known
+import torch
+
+from sdgen_core.training.lora.arithmetic import Applied
+from sdgen_core.training.lora.patches import patched
+from sdgen_core.training.lora.weights import WeightFile, save_tensors
+
+META = torch.device("meta")
+COMMON = {
+    "image_size": 32, "out_channels": 4, "use_spatial_transformer": True, "legacy": False, "dtype": torch.float32,
+    "in_channels": 4, "model_channels": 320, "use_temporal_attention": False, "use_temporal_resblock": False,
+}  # fmt: skip
+UNETS = {
+    "SD15": {
+        **COMMON, "adm_in_channels": None, "num_res_blocks": [2] * 4, "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+        "channel_mult": [1, 2, 4, 4], "transformer_depth_middle": 1, "use_linear_in_transformer": False,
+        "context_dim": 768, "num_heads": 8, "transformer_depth_output": [1] * 9 + [0] * 3,
+    },
+    "SDXL": {
+        **COMMON, "num_classes": "sequential", "adm_in_channels": 2816, "num_res_blocks": [2] * 3,
+        "transformer_depth": [0, 0, 2, 2, 10, 10], "channel_mult": [1, 2, 4], "transformer_depth_middle": 10,
+        "use_linear_in_transformer": True, "context_dim": 2048, "num_head_channels": 64,
+        "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10],
+    },
+}  # fmt: skip
+#: Family → module as kohya names it → (tensor of the checkpoint, first row and rows of it; None: all).
+PLACES: dict[str, dict[str, tuple[str, tuple[int, int] | None]]] = {
+    "SD15": {
+        "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k": (
+            "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", None),
+        "lora_unet_mid_block_resnets_0_conv1": ("model.diffusion_model.middle_block.0.in_layers.2.weight", None),
+        "lora_te_text_model_encoder_layers_3_mlp_fc1": (
+            "cond_stage_model.transformer.text_model.encoder.layers.3.mlp.fc1.weight", None),
+    },
+    "SDXL": {
+        "lora_unet_up_blocks_1_attentions_2_transformer_blocks_1_ff_net_2": (
+            "model.diffusion_model.output_blocks.5.1.transformer_blocks.1.ff.net.2.weight", None),
+        "lora_te1_text_model_encoder_layers_3_self_attn_q_proj": (
+            "conditioner.embedders.0.transformer.text_model.encoder.layers.3.self_attn.q_proj.weight", None),
+        # OpenCLIP keeps query, key and value in one matrix
+        "lora_te2_text_model_encoder_layers_3_self_attn_k_proj": (
+            "conditioner.embedders.1.model.transformer.resblocks.3.attn.in_proj_weight", (1280, 1280)),
+        "lora_te2_text_model_encoder_layers_3_mlp_fc2": (
+            "conditioner.embedders.1.model.transformer.resblocks.3.mlp.c_proj.weight", None),
+    },
+}  # fmt: skip
+
+
+def sparse(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """A checkpoint of zeros in half precision that takes no room on the disk."""
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * torch.Size(shape).numel()
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
+
+
+def main(folder: Path) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for family, unet_config in UNETS.items():
+        config = getattr(known, family)(dict(unet_config))
+        config.set_inference_dtype(torch.float32, None)
+        model = config.get_model({}, "", device=META)
+        target = config.clip_target({})
+        clip = target.clip(**target.params, dtype=torch.float32, device=META, model_options={})
+        shapes = {k: tuple(v.shape) for k, v in (model.state_dict() | clip.state_dict()).items()}
+        unet = {
+            k.removeprefix("diffusion_model."): v for k, v in model.state_dict().items() if "model_sampling" not in k
+        }
+        parts = config.process_unet_state_dict_for_saving(unet) | config.process_clip_state_dict_for_saving(
+            clip.state_dict()
+        )
+        checkpoint = folder / f"{family}.safetensors"
+        sparse(checkpoint, {k: tuple(v.shape) for k, v in parts.items()})
+        names = comfy.lora.model_lora_keys_clip(clip, comfy.lora.model_lora_keys_unet(model, {}))
+        random = torch.Generator().manual_seed(1)
+        lora: dict[str, torch.Tensor] = {}
+        done = set()
+        for name, key in names.items():
+            shape = shapes.get(key, ())  # ComfyUI also names what other models of the family have
+            kohya = name.startswith(("lora_unet_down_", "lora_unet_mid_", "lora_unet_up_", "lora_te"))
+            if not kohya or key in done or len(shape) < 2 or "text_projection" in name:
+                continue
+            done.add(key)
+            wanted = next((n for n in PLACES[family] if names.get(n) == key), name)
+            lora[f"{wanted}.lora_down.weight"] = torch.randn(2, *shape[1:], generator=random)
+            lora[f"{wanted}.lora_up.weight"] = torch.randn(shape[0], 2, *(1,) * (len(shape) - 2), generator=random)
+            lora[f"{wanted}.alpha"] = torch.tensor(1.0)
+        path = folder / f"{family}-lora.safetensors"
+        save_tensors(path, lora, {})
+        plan = patched(WeightFile(checkpoint), [Applied(path, 0.5)])
+        [fit] = plan.fits
+        right = {}
+        for module, (name, rows) in PLACES[family].items():
+            up, down = (lora[f"{module}.lora_{side}.weight"] for side in ("up", "down"))
+            shape = (up.shape[0], *down.shape[1:])
+            delta = (0.25 * up.flatten(1) @ down.flatten(1)).reshape(shape).half()  # strength · alpha / rank
+            found = plan.tensor(name)
+            part = found if rows is None else found[rows[0] : rows[0] + rows[1]]
+            right[module] = part.shape == delta.shape and torch.allclose(part, delta, rtol=1e-3, atol=1e-4)
+        said[family] = {
+            "family": plan.family, "lora": fit.family, "modules": fit.modules, "misses": list(fit.misses), "right": right,
+            "tensors": len(plan.pieces),
+        }  # fmt: skip
+    # the wrong way round: an SDXL LoRA and a checkpoint of SD 1
+    [fit] = patched(WeightFile(folder / "SD15.safetensors"), [Applied(folder / "SDXL-lora.safetensors")]).fits
+    return {**said, "crossed": {"family": fit.family, "matched": fit.matched, "modules": fit.modules}}
+
+
+if __name__ == "__main__":
+    found = main(Path(sys.argv[2]))
+    print(json.dumps(found))
