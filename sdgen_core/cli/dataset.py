@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SDGenError, shown
-from .output import counted, fail, print_event, print_json, print_table, progress_events, reporting, visible
+from .output import counted, fail, print_event, print_json, print_table, progress_events, reporting, visible, working
 from .score import CatalogOption, JsonOption, SettingsOption, opened_library, session_slug, settings_of
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def make(
         target = folder or folder_of(
             settings_of(library.folder, settings).training_folder(library.folder.parent), wanted.name
         )
-        selection = choose(library, wanted)
+        with working("choosing images") if not json else contextlib.nullcontext():
+            selection = choose(library, wanted)
         if dry_run:
             _print_selection(selection, json)
             return

@@ -54,7 +54,12 @@ def export(recipe: Recipe, node: str) -> tuple[Path, int, str]:
     engine = host.engine()
     bar = host.Progress(node)
     bar.show(0.0, "looks for the best images")
-    selection = choose(engine.library, recipe)
+
+    def looks(looked: int) -> None:
+        host.check_cancelled()
+        bar.show(0.0, f"looks for the best images: {looked:,} seen")
+
+    selection = choose(engine.library, recipe, looks)
 
     def tell(done: int, total: int) -> None:
         host.check_cancelled()

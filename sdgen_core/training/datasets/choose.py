@@ -147,11 +147,13 @@ class _Looks:
     """What the pixels say, each image looked at once: its size and hash, or None for a file that is no whole image."""
 
     file: Callable[[int], Path]
+    told: Callable[[int], None]
     known: dict[int, tuple[int, int, int] | None] = field(default_factory=dict)
 
     def __call__(self, image: int) -> tuple[int, int, int] | None:
         if image not in self.known:
             self.known[image] = self._look(image)
+            self.told(len(self.known))
         return self.known[image]
 
     def _look(self, image: int) -> tuple[int, int, int] | None:
@@ -175,8 +177,9 @@ def decoded(path: Path) -> tuple[int, int, int]:
         raise SDGenError("broken-image", f"{path.name} cannot be decoded: {error}") from error
 
 
-def choose(library: Library, recipe: Recipe) -> Selection:
-    """The images of a library that a recipe asks for; none is no error (see ``Selection.needed``).
+def choose(library: Library, recipe: Recipe, looks: Callable[[int], None] = lambda looked: None) -> Selection:
+    """The images of a library that a recipe asks for; none is no error (see ``Selection.needed``). ``looks`` is told how many were decoded
+    so far, for that takes most of the time; what it raises ends the choice.
 
     Raises ``unknown-session``, ``unknown-placeholder``, ``unknown-value``, ``unknown-theme``, ``bad-query``, and what reading
     ``Apart.file`` raises.
@@ -198,17 +201,17 @@ def choose(library: Library, recipe: Recipe) -> Selection:
             left_out[row["id"]] = reason
         else:
             candidates.append(image)
-    looks = _Looks(library.file)
+    pixels = _Looks(library.file, looks)
     hashes = _hashes(catalog, candidates)
     while True:  # until what is chosen is whole: a damaged file gives its place to the next best
-        chosen, more = _best(candidates, recipe, bases, hashes, looks, left_out)
-        damaged = {image.id for image in chosen if looks(image.id) is None}
+        chosen, more = _best(candidates, recipe, bases, hashes, pixels, left_out)
+        damaged = {image.id for image in chosen if pixels(image.id) is None}
         if not damaged:
             break
         left_out |= dict.fromkeys(damaged, "broken")
         candidates = [image for image in candidates if image.id not in damaged]
     left_out |= more
-    images = [replace(one, width=size[0], height=size[1]) for one in chosen if (size := looks(one.id))]
+    images = [replace(one, width=size[0], height=size[1]) for one in chosen if (size := pixels(one.id))]
     return Selection(recipe, learned, sorted(images, key=lambda one: one.place), left_out, held_out, remarks)
 
 

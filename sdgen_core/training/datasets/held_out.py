@@ -108,7 +108,7 @@ def set_aside(images: Iterable[Prompt], seeds: Iterable[int | None], wanted: Apa
     apart = known[: min(wanted.seeds, int(wanted.share * len(known)))]
     fresh = _fresh(set(known), wanted.seeds - len(apart))
     by_prompt: dict[str, Prompt] = {}
-    for one in sorted(images, key=lambda one: ranked(json.dumps(asdict(one), sort_keys=True))):
+    for one in sorted(images, key=lambda one: ranked(repr(one))):
         by_prompt.setdefault(one.prompt, one)
     prompts = sorted(by_prompt.values(), key=lambda one: ranked(one.prompt))
     learned, others = [one for one in prompts if one.learned], [one for one in prompts if not one.learned]

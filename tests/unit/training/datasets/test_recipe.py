@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from sdgen_core.errors import SDGenError
@@ -45,7 +48,7 @@ def test_a_file_is_read_and_options_win(tmp_path):
     recipe = Recipe.read(path, {"limit": 5, "captions": {"class_word": "coat"}})
     assert (recipe.best, recipe.limit, recipe.asked) == (1.0, 5, ("Colour", "red"))
     assert (recipe.captions.trigger, recipe.captions.class_word, recipe.captions.drop) == ("my word", "coat", ["Mood"])
-    assert Recipe.of(__import__("json").loads(recipe.text())) == recipe
+    assert Recipe.of(json.loads(recipe.text())) == recipe
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,11 @@ def test_a_file_that_is_no_recipe(tmp_path, text, code, where):
     assert error.value.code == code
     if where is not None:
         assert str(error.value.place).endswith(f"recipe.yaml{where}")
+
+
+def test_the_recipe_of_the_readme_is_one(tmp_path):
+    text = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text[text.index("name: red coats") :].split("```")[0], encoding="utf-8")
+    recipe = Recipe.read(path)
+    assert (recipe.asked, recipe.captions.trigger, recipe.resolution) == (("Coat", "Red"), "sks", [832, 1216])
