@@ -245,9 +245,9 @@ def _fits(option: Option | None, value: Any) -> bool:
     return option is not None and (option.choices is None or value in option.choices)
 
 
-def rules(values: Mapping[str, Any], family: Family, base: Base) -> list[Problem]:
+def rules(script: Script, values: Mapping[str, Any], family: Family, base: Base) -> list[Problem]:
     """What is wrong with values together: what the scripts would assert only after minutes, and what spoils a training silently."""
-    found = []
+    found = _names(script, values)
 
     def clash(option: str, message: str, *, fatal: bool = True) -> None:
         found.append(_wrong(option, message, fatal=fatal))
@@ -317,6 +317,81 @@ def rules(values: Mapping[str, Any], family: Family, base: Base) -> list[Problem
 _FILE_WORDS = {"clip_l": "CLIP-L", "clip_g": "CLIP-G", "t5xxl": "T5-XXL", "ae": "autoencoder"}
 
 
+def _names(script: Script, values: Mapping[str, Any]) -> list[Problem]:
+    """Names that are no choices to argparse, since a class or module of any library may be meant (get_optimizer, get_scheduler_fix)."""
+    found = []
+    for name, known in (("optimizer_type", _OPTIMIZER_NAMES), ("lr_scheduler", _SCHEDULER_NAMES)):
+        value = str(values.get(name) or "")
+        helped = script.options[name].help if name in script.options else ""
+        names = {one.lower(): one for one in (*known, *re.findall(r"\w+", helped))}
+        if value and "." not in value and value.split(":")[0].lower() not in names:
+            near = nearest_names(value, known)
+            also = f"; did you mean {near[0]!r}?" if near else ""
+            found.append(_wrong(name, f"there is no {name} {value!r}{also}", f"Known are {', '.join(known)}."))
+    if values.get("lr_warmup_steps") and str(values.get("lr_scheduler") or "constant").lower() == "constant":
+        hint = "Set lr_scheduler to constant_with_warmup."
+        found.append(_wrong("lr_warmup_steps", "lr_scheduler constant takes no lr_warmup_steps", hint))
+    module = str(values.get("network_module") or "")
+    if module.startswith("networks.") and script.path.is_absolute():
+        folder = script.path.parent / "networks"
+        if not (folder / f"{module.split('.')[1]}.py").is_file():
+            near = nearest_names(module, [f"networks.{path.stem}" for path in folder.glob("*.py")])
+            also = f"; did you mean {near[0]!r}?" if near else ""
+            found.append(_wrong("network_module", f"the checkout has no network_module {module!r}{also}"))
+    for name in ("network_args", "optimizer_args", "lr_scheduler_args"):
+        odd = next((one for one in values.get(name) or () if one.count("=") != 1 or one.startswith("=")), None)
+        if odd is not None:
+            found.append(_wrong(name, f"option {name} takes name=value, not {odd!r}"))
+    return found
+
+
+_OPTIMIZER_NAMES = (
+    *(
+        "AdamW",
+        "AdamW8bit",
+        "PagedAdamW",
+        "PagedAdamW8bit",
+        "PagedAdamW32bit",
+        "Adafactor",
+        "Lion",
+        "Lion8bit",
+        "PagedLion8bit",
+    ),
+    *(
+        "SGDNesterov",
+        "SGDNesterov8bit",
+        "AdEMAMix8bit",
+        "PagedAdEMAMix8bit",
+        "Prodigy",
+        "DAdaptation",
+        "DAdaptAdaGrad",
+        "DAdaptAdam",
+    ),
+    *(
+        "DAdaptAdan",
+        "DAdaptAdanIP",
+        "DAdaptLion",
+        "DAdaptSGD",
+        "RAdamScheduleFree",
+        "AdamWScheduleFree",
+        "SGDScheduleFree",
+    ),
+    *("Adam", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "ASGD", "SGD", "RMSprop", "Rprop"),  # torch.optim's
+)
+_SCHEDULER_NAMES = (
+    *(
+        "constant",
+        "constant_with_warmup",
+        "linear",
+        "cosine",
+        "cosine_with_restarts",
+        "cosine_with_min_lr",
+        "polynomial",
+    ),
+    *("inverse_sqrt", "warmup_stable_decay", "piecewise_constant", "adafactor"),
+)
+
+
 def _swappable(family: Family, base: Base) -> int | None:
     """How many blocks can be swapped: all but two (enable_block_swap of FLUX's and SD 3's models); None where it has no such option."""
     if family.name == "sd3":
@@ -359,6 +434,9 @@ def packages(values: Mapping[str, Any]) -> dict[str, str]:
         found[needed] = f"optimizer_type {optimizer}"
     if "." in optimizer:
         found[optimizer.split(".")[0]] = f"optimizer_type {optimizer}"
+    module = str(values.get("network_module") or "networks")
+    if module.split(".")[0] != "networks":
+        found[module.split(".")[0]] = f"network_module {module}"
     if values.get("xformers"):
         found["xformers"] = "xformers"
     return found

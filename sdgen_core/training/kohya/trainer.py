@@ -115,7 +115,8 @@ class KohyaTrainer:
         left = job.steps - begin
         if left < 1:
             raise SDGenError("bad-training-option", f"{job.name} has trained all its {job.steps} steps")
-        output, events = _own(job.output, begin), _own(job.events, begin)
+        output = job.output / _own(begin) if begin else job.output
+        events = job.events / _own(begin)
         for folder in (output, events):
             folder.mkdir(parents=True, exist_ok=True)
         tokenizers.seed(plan.family, self._comfyui, job.folder / "tokenizers")
@@ -202,7 +203,7 @@ class KohyaTrainer:
             every = values.setdefault("save_every_n_steps", min(_BETWEEN, max(1, -(-job.steps // _SAVES))))
             if "save_last_n_steps_state" in script.options:
                 values.setdefault("save_last_n_steps_state", 2 * every)
-        found += options.rules(values, family, base)
+        found += options.rules(script, values, family, base)
         return _Plan(where, script, family, base, values, exact, facts)
 
 
@@ -292,9 +293,9 @@ def _problem(error: SDGenError, file: str = "") -> Problem:
     return Problem(error.code, str(error), error.hint, file=file)
 
 
-def _own(folder: Path, begin: int) -> Path:
-    """The folder of the process that begins at that step."""
-    return folder / f"{_FROM}{begin:08d}" if begin else folder
+def _own(begin: int) -> str:
+    """The name of the folder of the process that begins at that step."""
+    return f"{_FROM}{begin:08d}"
 
 
 def _processes(output: Path) -> list[tuple[int, Path]]:

@@ -40,7 +40,7 @@ def trainer() -> KohyaTrainer:
 def checkpoint() -> Path:
     """The tiny checkpoint, made once a process."""
     path = Path(tempfile.mkdtemp(prefix="sdgen-tiny-")) / "tiny.safetensors"
-    environment = _environment({"PYTHONPATH": f"{HERE / 'tiny'}{os.pathsep}{CHECKOUT}"})
+    environment = surroundings({"PYTHONPATH": f"{HERE / 'tiny'}{os.pathsep}{CHECKOUT}"})
     command = [PYTHON, str(HERE / "tiny" / "build.py"), str(path)]
     subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, capture_output=True, timeout=300)
     return path
@@ -65,7 +65,7 @@ def job(folder: Path, steps: int = 2, options: Mapping[str, Any] | None = None, 
     return Job("run1", name, "kohya", checkpoint(), data, folder / "run", steps, own)
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def surroundings(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(HERE / "tiny"), "CUDA_VISIBLE_DEVICES": "", **more}
 
 
@@ -95,7 +95,7 @@ def run(
         process = subprocess.Popen(
             launch.argv,
             cwd=launch.cwd,
-            env=_environment({**launch.env, **(environment or {})}),
+            env=surroundings({**launch.env, **(environment or {})}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -21,11 +21,13 @@ def recorded(script: str) -> dict[str, dict[str, Any]]:
 def write_checkout(folder: Path) -> Path:
     """Scripts that declare the recorded options in sd-scripts' way, and train nothing."""
     found = json.loads((RECORDED / "options.json").read_text(encoding="utf-8"))
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "networks").mkdir(parents=True, exist_ok=True)
+    for name in ("lora", "lora_flux", "lora_sd3"):
+        (folder / "networks" / f"{name}.py").touch()
     for script, own in found.items():
         begin = "argparse.ArgumentParser()" if script == BASE else "train_network.setup_parser()"
         lines = ["import argparse", "from pathlib import Path", *([] if script == BASE else ["import train_network"])]
-        lines += ["", "def int_or_float(value):", "    return float(value) if '.' in value else int(value)", ""]
+        lines += ["", "def int_or_float(value):", "    return int(value) if float(value) >= 1 else float(value)", ""]
         lines += ["def setup_parser():", f"    parser = {begin}"]
         for name, said in own.items():
             parts = [repr(f"--{name}")]

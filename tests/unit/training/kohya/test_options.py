@@ -145,24 +145,44 @@ def test_an_option_without_a_value_is_left_to_the_default() -> None:
         ({"vae": "vae.safetensors"}, "vae", True),
         ({"vae": str(Path(__file__).parent / "gone.safetensors")}, "vae", True),
         ({"dim_from_weights": True}, "dim_from_weights", True),
+        ({"optimizer_type": "AdmaW8bit"}, "optimizer_type", True),
+        ({"lr_scheduler": "cosin"}, "lr_scheduler", True),
+        ({"lr_warmup_steps": 10}, "lr_warmup_steps", True),
+        ({"network_args": ["conv_dim"]}, "network_args", True),
     ],
 )
 def test_what_the_scripts_would_say_after_minutes_is_said_before(
     given: dict[str, Any], option: str, fatal: bool
 ) -> None:
-    assert [(one.option, one.fatal) for one in options.rules(given, SD15, NOTHING)] == [(option, fatal)]
+    assert [(one.option, one.fatal) for one in options.rules(SCRIPT, given, SD15, NOTHING)] == [(option, fatal)]
 
 
 def test_prodigy_takes_a_learning_rate_of_one() -> None:
-    assert options.rules({"learning_rate": 1.0, "optimizer_type": "Prodigy"}, SD15, NOTHING) == []
+    assert options.rules(SCRIPT, {"learning_rate": 1.0, "optimizer_type": "Prodigy"}, SD15, NOTHING) == []
+
+
+def test_a_name_that_the_checkout_itself_knows_is_taken() -> None:
+    new = Option("optimizer_type", ("--optimizer_type",), help="Optimizer to use: AdamW (default), Brandnew8bit")
+    script = Script(Path(BASE), {**SCRIPT.options, "optimizer_type": new})
+    for name in ("brandnew8bit", "some.library.Optimizer", "SGD"):
+        assert options.rules(script, {"optimizer_type": name}, SD15, NOTHING) == []
+    assert options.rules(SCRIPT, {"lr_scheduler": "adafactor:1e-4"}, SD15, NOTHING) == []
+
+
+def test_a_network_module_that_the_checkout_lacks(checkout: Path) -> None:
+    (checkout / "networks" / "lora_fa.py").touch()
+    script = probe(checkout, BASE)
+    assert options.rules(script, {"network_module": "networks.lora_fa"}, SD15, NOTHING) == []
+    (problem,) = options.rules(script, {"network_module": "networks.lora_af"}, SD15, NOTHING)
+    assert problem.message == "the checkout has no network_module 'networks.lora_af'; did you mean 'networks.lora_fa'?"
 
 
 def test_a_family_needs_its_files_and_sd3_those_that_its_checkpoint_lacks() -> None:
-    flux = options.rules({}, FAMILIES["flux"], Base("flux", "FLUX", frozenset()))
+    flux = options.rules(SCRIPT, {}, FAMILIES["flux"], Base("flux", "FLUX", frozenset()))
     assert [one.option for one in flux] == ["clip_l", "t5xxl", "ae"]
     keys = frozenset({"text_encoders.clip_l.x", "text_encoders.t5xxl.y", *(f"joint_blocks.{n}.x" for n in range(24))})
-    assert [one.option for one in options.rules({}, FAMILIES["sd3"], Base("sd3", "SD 3", keys))] == ["clip_g"]
-    said = options.rules({"blocks_to_swap": 23, "clip_g": __file__}, FAMILIES["sd3"], Base("sd3", "SD 3", keys))
+    assert [one.option for one in options.rules(SCRIPT, {}, FAMILIES["sd3"], Base("sd3", "SD 3", keys))] == ["clip_g"]
+    said = options.rules(SCRIPT, {"blocks_to_swap": 23, "clip_g": __file__}, FAMILIES["sd3"], Base("sd3", "SD 3", keys))
     assert [one.message for one in said] == ["blocks_to_swap can be 22 at most for this model, not 23"]
 
 
@@ -265,7 +285,7 @@ def test_every_preset_fits_its_script(name: str) -> None:
     keys = frozenset(f"joint_blocks.{number}.x" for number in range(24))
     bounds = {"min_bucket_reso": 256, "max_bucket_reso": 2048, "enable_bucket": True}
     whole = options.completed(script, family, {**bounds, **values}, "cuda")
-    said = options.rules(whole, family, Base(family.name, family.title, keys))
+    said = options.rules(script, whole, family, Base(family.name, family.title, keys))
     assert {one.option for one in said} <= {"clip_l", "clip_g", "t5xxl", "ae"}
     assert options.scheduled(whole, 1000)[1], "a run of a preset can go on exactly"
 
