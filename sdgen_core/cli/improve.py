@@ -133,8 +133,9 @@ def improve(
         try:
             done = loop.run()
         finally:
-            if loop.cycles:
-                text = page(loop.source.name, [cycle.to_dict() for cycle in loop.cycles], loop.source.values())
+            said_so_far = [cycle.to_dict() for cycle in loop.cycles if cycle.done]
+            if said_so_far:
+                text = page(loop.source.name, said_so_far, loop.source.values())
                 write_atomic(report, text.encode("utf-8", "surrogatepass"))
         if json:
             cycles_said = [cycle.to_dict() for cycle in done]
