@@ -29,8 +29,11 @@ SMALL = {
     "rank": 8, "learning_rate": 0.002, "grad_accumulation_steps": 4, "optimizer": "AdamW", "loss_function": "MSE", "seed": 0,
     "training_dtype": "bf16", "lora_dtype": "fp32", "algorithm": "LoRA", "gradient_checkpointing": False,
 }  # fmt: skip
-#: SD 1.5, SDXL and larger. The node scales by 1/rank (alpha 1), so its rate is above kohya's usual 1e-4.
-LARGE = {**SMALL, "rank": 16, "learning_rate": 0.0005, "grad_accumulation_steps": 1, "gradient_checkpointing": True}
+#: SD 1.5, SDXL and larger. The node scales by 1/rank (alpha 1), so its rate is above kohya's usual 1e-4. Such a run takes long enough
+#: to be stopped on the way.
+LARGE = {
+    **SMALL, "rank": 16, "learning_rate": 0.0005, "grad_accumulation_steps": 1, "gradient_checkpointing": True, "save_every": 200,
+}  # fmt: skip
 #: Steps that a value of the demo takes, and that a small data set takes on a larger model.
 STEPS = {"small": 100, "large": 800}
 

@@ -80,9 +80,8 @@ class NativeTrainer:
             raise SDGenError(
                 "nothing-saved", f"all {job.steps:,} steps are trained already: nothing is left to go on with"
             )
-        every = int(job.options.get(options.SAVE_EVERY.name, 0))
         all_options = options.chosen(where, job.base, job.options)
-        all_options.pop(options.SAVE_EVERY.name)
+        every = int(all_options.pop(options.SAVE_EVERY.name))
         output = job.output / f"{safe_name(job.name)}.safetensors"
         plan = Plan(job, where, all_options, every, output, resume.folder if resume else None, begin)
         job.folder.mkdir(parents=True, exist_ok=True)
