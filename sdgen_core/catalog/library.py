@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .index import Index
     from .trash import Trash
 
-#: What listeners are told: a kind ("images", "sessions", "import", "scoring") and what belongs to it, as JSON.
+#: What listeners are told: a kind ("images", "sessions", "import", "scoring", "training") and what belongs to it, as JSON.
 Listener = Callable[[str, dict[str, Any]], None]
 
 #: What all thumbnails may take, in bytes: some 300,000 images.
@@ -45,6 +45,7 @@ class Library:
     - ``sessions`` ``{"sessions": [slug]}``
     - ``import`` as :meth:`progress`
     - ``scoring`` as ``scoring.jobs.Jobs.state``, without the slugs that wait
+    - ``training`` as ``training.desk.Desk`` says
     """
 
     def __init__(

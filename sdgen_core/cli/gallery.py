@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
@@ -11,6 +11,11 @@ import typer
 from ..errors import SDGenError, shown
 from .output import print_json, reporting
 from .score import SettingsOption, scoring_of, settings_of
+
+if TYPE_CHECKING:
+    from ..catalog.library import Library
+    from ..comfy.settings import Settings
+    from ..training.desk import Desk
 
 _SHORTEST = 8  # characters of a token
 
@@ -42,6 +47,14 @@ def gallery(
     scorers: Annotated[
         list[Path] | None, typer.Option("--scorers", help="Folder with models for scoring. May be repeated.")
     ] = None,
+    comfyui: Annotated[
+        Path | None,
+        typer.Option(
+            "--comfyui",
+            help="Folder of a ComfyUI, to train LoRAs with it and its models; else SDGEN_COMFYUI.",
+            metavar="DIR",
+        ),
+    ] = None,
     settings: SettingsOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
 ) -> None:
@@ -51,6 +64,7 @@ def gallery(
     from ..catalog.store import Damaged
     from ..server.app import create_app, listen, serve
     from ..server.guard import is_loopback
+    from ..training.lora.child import find_comfyui
 
     missing = next((folder for folder in root if not folder.is_dir()), None)
     if missing is not None:
@@ -63,6 +77,8 @@ def gallery(
             f"{host} can be reached from other machines, and there is no --token",
             hint="Give a --token that only you know, or listen at 127.0.0.1.",
         )
+    if comfyui is not None:
+        find_comfyui(comfyui)
     library = Library(catalog or default_catalog(), [folder.resolve() for folder in root])
     try:
         remarks = library.catalog.remarks
@@ -84,7 +100,41 @@ def gallery(
         if scan:
             library.start()
         serve(
-            create_app(library, token, scorers=folders, scoring=lambda: scoring_of(library.folder, settings)), listener
+            create_app(
+                library,
+                token,
+                scorers=folders,
+                scoring=lambda: scoring_of(library.folder, settings),
+                training=lambda library: _desk(library, wanted, comfyui),
+            ),
+            listener,
         )
     finally:
         library.stop()
+
+
+def _desk(library: Library, settings: Settings, comfyui: Path | None) -> Desk:
+    """Training as the page shows it: with a ComfyUI runs can be started, without one they are only shown."""
+    from ..training.desk import Desk, model_file, model_files
+    from ..training.lora.child import find_comfyui
+    from ..training.native.installation import Installation
+    from ..training.runs.service import Runs
+    from ..training.runs.trainers import trainers
+
+    made = trainers(
+        lambda: Installation(find_comfyui(comfyui)),
+        kohya_folder=settings.kohya_folder,
+        kohya_python=settings.kohya_python,
+    )
+    folder = settings.training_folder(library.folder.parent)
+    try:
+        models = find_comfyui(comfyui) / "models"
+    except SDGenError as error:
+        return Desk(library, Runs(folder, made, starts=False), problem=error.message, follows=True)
+    return Desk(
+        library,
+        Runs(folder, made),
+        files=lambda kind: model_files(models, kind),
+        file=lambda kind, name: model_file(models, kind, name),
+        follows=True,
+    )

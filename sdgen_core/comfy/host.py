@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..scoring.jobs import Jobs
     from ..scoring.live import LiveScoring
     from ..scoring.settings import ScoringSettings
+    from ..training.desk import Desk
     from ..training.runs.service import Runs
 
 log = logging.getLogger("sdgen")
@@ -61,6 +62,7 @@ class Engine:
         self._claim = _claim(user_dir)
         self._jobs: Jobs | None = None
         self._runs: Runs | None = None
+        self._desk: Desk | None = None
         self._making = threading.Lock()
         self.sessions = Sessions(
             Ledger(user_dir / "ledger.db"),
@@ -116,6 +118,17 @@ class Engine:
                 self._runs = runs_of(self)
                 self._runs.follow()
             return self._runs
+
+    @property
+    def desk(self) -> Desk:
+        """The training as people see it at a page."""
+        from .train import desk_of
+
+        runs = self.training
+        with self._making:
+            if self._desk is None:
+                self._desk = desk_of(self, runs)
+            return self._desk
 
     @property
     def training_folder(self) -> Path:
@@ -205,6 +218,8 @@ class Engine:
     def _end_training(self) -> None:
         """Runs go on; the next ComfyUI looks after them again."""
         self._train.cancel()
+        if self._desk is not None:
+            self._desk.close()
         if self._runs is not None:
             self._runs.close()
 

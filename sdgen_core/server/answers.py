@@ -28,7 +28,9 @@ log = logging.getLogger("sdgen")
 
 #: HTTP status of the errors that are no mistake in what was asked (400).
 STATUS = {
-    **dict.fromkeys(("unknown-session", "unknown-template", "unknown-item", "unknown-route", "needs-comfyui"), 404),
+    **dict.fromkeys(
+        ("unknown-session", "unknown-template", "unknown-item", "unknown-run", "unknown-route", "needs-comfyui"), 404
+    ),
     "token-needed": 401,
     **dict.fromkeys(("foreign-origin", "foreign-host", "write-refused", "wrong-token"), 403),
     "wrong-method": 405,

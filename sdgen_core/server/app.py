@@ -7,6 +7,7 @@ import functools
 import gc
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..scoring.settings import ScoringSettings
     from ..sessions.service import Sessions
     from ..templates.library import Listings
+    from ..training.desk import Desk
 
 #: Characters of an address: enough for the longest query, percent-encoded.
 LINE_LIMIT = 64 << 10
@@ -62,10 +64,13 @@ class Alone:
         token: str | None,
         scorers: Sequence[Path] = (),
         scoring: Callable[[], ScoringSettings] | None = None,
+        training: Callable[[Library], Desk] | None = None,
     ) -> None:
         self.library = library
         self.token = token
-        self._scorers, self._scoring = scorers, scoring
+        self._scorers, self._scoring, self._training = scorers, scoring, training
+        self._making = threading.Lock()
+        self._desk: Desk | None = None
 
     @functools.cached_property
     def scoring(self) -> Jobs:
@@ -73,6 +78,16 @@ class Alone:
 
         folder = self.library.folder / "scoring"
         return Jobs(self.library, folder, self._scorers, queue=GALLERY_QUEUE, settings=self._scoring)
+
+    @property
+    def desk(self) -> Desk:
+        """Training; raises ``needs-comfyui`` where nobody said in which folder it is."""
+        with self._making:
+            if self._desk is None:
+                if self._training is None:
+                    _needs_comfyui("training runs")
+                self._desk = self._training(self.library)
+            return self._desk
 
     def begin(self) -> None:
         """Go on with the scoring that was not ended the last time."""
@@ -83,6 +98,8 @@ class Alone:
         """End the work behind that was begun here."""
         if "scoring" in vars(self):
             self.scoring.stop()
+        if self._desk is not None:
+            self._desk.close()
 
     @property
     def sessions(self) -> Sessions:
@@ -104,12 +121,13 @@ def create_app(
     hub: Hub | None = None,
     scorers: Sequence[Path] = (),
     scoring: Callable[[], ScoringSettings] | None = None,
+    training: Callable[[Library], Desk] | None = None,
 ) -> web.Application:
     """The server of a library, whose work behind is its owner's. With a token only those who have it are answered. ``scorers`` are
-    folders with models for scoring, ``scoring`` gives the settings of it."""
+    folders with models for scoring, ``scoring`` gives the settings of it; ``training`` makes what the routes of training serve."""
     from aiohttp import web
 
-    engine = Alone(library, token, scorers, scoring)
+    engine = Alone(library, token, scorers, scoring, training)
     endpoints = Endpoints(lambda: engine, Guard(alone=True))
     events = hub or Hub()
     library.heard.append(events.send)

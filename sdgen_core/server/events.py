@@ -178,7 +178,8 @@ STREAM: dict[str, Any] = {
     "/sdgen/events": {
         "get": {
             "operationId": "get_events",
-            "summary": "What happens, as server-sent events: images, sessions, import, scoring; reload. In ComfyUI, its websocket tells it",
+            "summary": "What happens, as server-sent events: images, sessions, import, scoring, training; reload."
+            " In ComfyUI, its websocket tells it",
             "tags": ["events"],
             "parameters": [
                 {

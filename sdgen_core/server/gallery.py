@@ -18,6 +18,7 @@ from . import gallery_review as reviewing
 from . import gallery_scoring as scoring
 from . import gallery_sessions as sessions
 from . import gallery_similar as alike
+from . import gallery_training as training
 from . import gallery_trash as trash
 from .gallery_pages import page_version, version
 from .model import NAMED_LIMIT, Empty
@@ -268,6 +269,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *exporting.ROUTES,
     *scoring.ROUTES,
+    *training.ROUTES,
     # import
     Route("GET", "/sdgen/import", library.progress, "How far the import is", answer=ImportProgress),
     Route(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..scoring.jobs import Jobs
     from ..sessions.service import Sessions
     from ..templates.library import Listings
+    from ..training.desk import Desk
 
 #: Bytes of a body that a route takes unless it says otherwise.
 BODY_LIMIT = 1 << 20
@@ -33,6 +34,9 @@ class Engine(Protocol):
 
     @property
     def scoring(self) -> Jobs: ...
+
+    @property
+    def desk(self) -> Desk: ...
 
     @property
     def token(self) -> str | None:

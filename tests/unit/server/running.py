@@ -17,9 +17,14 @@ from aiohttp import web
 
 from sdgen_core.catalog.library import Library
 from sdgen_core.catalog.scan.importer import Importer
+from sdgen_core.errors import SDGenError
 from sdgen_core.server import routes
 from sdgen_core.server.app import Alone, create_app, listen
 from sdgen_core.server.events import Hub
+from sdgen_core.training.desk import Desk
+from sdgen_core.training.native.installation import Installation
+from sdgen_core.training.runs.service import Runs
+from sdgen_core.training.runs.trainers import trainers
 
 from ..catalog.folders import own_session
 
@@ -40,6 +45,10 @@ class Reply:
     def error(self) -> tuple[int, str]:
         """Status and code of an error."""
         return self.status, self.json["error"]
+
+
+def _nowhere() -> Installation:
+    raise SDGenError("comfyui-not-found", "there is no ComfyUI")
 
 
 class Running:
@@ -108,12 +117,17 @@ class Running:
 
     def _app(self) -> web.Application:
         if not self._comfyui:
-            return create_app(self.library, self._token, hub=self.hub)
-        table, engine = web.RouteTableDef(), Alone(self.library, self._token)
+            return create_app(self.library, self._token, hub=self.hub, training=self._desk)
+        table, engine = web.RouteTableDef(), Alone(self.library, self._token, training=self._desk)
         routes.register(table, lambda: engine, origins=self._origins)
         app = web.Application()
         app.add_routes(table)
         return app
+
+    def _desk(self, library: Library) -> Desk:
+        """Training where nothing can be trained, and nothing was."""
+        runs = Runs(library.folder.parent / "training", trainers(_nowhere), starts=False)
+        return Desk(library, runs, problem="there is no ComfyUI", follows=True)
 
     def ask(
         self,

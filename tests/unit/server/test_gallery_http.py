@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdgen_core.server import gallery, gallery_export
+from sdgen_core.server import gallery, gallery_export, gallery_training
 from sdgen_core.server.parse import parse_query
 from sdgen_core.server.routes import whole_document
 
@@ -29,7 +29,8 @@ DOCUMENT = whole_document()
 def described(method, path):
     """The described path of an address, and its description."""
     for name, operations in DOCUMENT["paths"].items():
-        if re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(name)), path.partition("?")[0]):
+        fitting = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(name))
+        if method.lower() in operations and re.fullmatch(fitting, path.partition("?")[0]):
             return name, operations[method.lower()]
     raise LookupError(path)
 
@@ -90,9 +91,15 @@ def paths(images):
     ]
 
 
+TRAINING = [
+    ("GET", "/sdgen/training/trainers", None),
+    ("GET", "/sdgen/training/datasets", None),
+    ("POST", "/sdgen/training/datasets/preview", {"recipe": {"name": "red", "value": "Hair=Red"}}),
+    ("GET", "/sdgen/training/runs", None),
+]
 TABLES = sorted(gallery.library.TABLES)
 #: Routes that answer with files alone. Those of exports, which need tickets, of comparing, which need more than one image of a
-#: kind, and of scoring, which need a model, have tests of their own.
+#: kind, of scoring, which need a model, and of training have tests of their own.
 FILES = {
     "/sdgen/images/{id}/file",
     "/sdgen/thumbs/{key}-{size}.webp",
@@ -103,7 +110,7 @@ FILES = {
 def test_every_route_answers_as_the_document_says(start):
     running = start()
     met = set()
-    for method, path, body in paths(running.images):
+    for method, path, body in [*paths(running.images), *TRAINING]:
         reply = running.ask(method, path, body)
         assert reply.status == 200, (path, reply.body)
         met.add((method, fits(reply, method, path)))
@@ -112,6 +119,7 @@ def test_every_route_answers_as_the_document_says(start):
     elsewhere |= {("GET", "/sdgen/compare"), ("POST", "/sdgen/compare/queue")}
     scores = "/sdgen/library/sessions/{session}/scores"
     elsewhere |= {("POST", "/sdgen/scoring"), ("GET", scores), ("GET", f"{scores}/against/{{other}}")}
+    elsewhere |= {(route.method, route.path) for route in gallery_training.ROUTES} - met
     assert table - met == {("GET", path) for path in FILES} | elsewhere
 
 

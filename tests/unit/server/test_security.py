@@ -217,6 +217,8 @@ def test_reading_changes_nothing(start):
         "size": 256,
         "table": "values",
         "ticket": "x" * 22,
+        "run": "abcdefgh",
+        "dataset": "mine",
     }
     asked = []
     for route in table.TABLE:

@@ -1,0 +1,210 @@
+"""Runs, trainers and data sets of a training folder for people at a page: by names alone, and told of as they change."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SDGenError, nearest_names
+from .runs.trainers import NAMES
+
+if TYPE_CHECKING:
+    from ..catalog.library import Library
+    from .datasets.folder import DataSet
+    from .runs.ledger import Run
+    from .runs.service import Runs
+
+#: Seconds between two looks whether a run has changed.
+LOOK = 0.5
+
+#: Options of trainers that name a file, and the kind of ComfyUI's files that they can name here; others cannot be said over HTTP.
+FILES = {
+    "vae": "vae",
+    "ae": "vae",
+    **dict.fromkeys(("clip_l", "clip_g", "t5xxl"), "text_encoders"),
+    **dict.fromkeys(("network_weights", "base_weights"), "loras"),
+}
+
+#: Kinds of models that lie in several folders; a LoRA can be trained for a diffusion model alone, too, which kohya does.
+_KINDS = {"checkpoints": ("checkpoints", "diffusion_models", "unet"), "text_encoders": ("text_encoders", "clip")}
+_MODELS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pth"})
+
+#: An absolute path's folders, up to its last name: of this system's kind or of Windows.
+_ABOVE = re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:[\\/]|\\\\|~?/)(?:[^\s\\/:*?\"'<>|,;()\[\]]+[\\/])+")
+
+
+class Desk:
+    """The training of ``runs`` with the trainers of these ``names``.
+
+    ``files`` gives the names of a kind of ComfyUI's files, ``file`` one of them. ``shares``: how a run can share the machine, see
+    ``runs.sharing``; ``problem``: why nothing can be trained here, in one sentence. ``follows``: the runs are looked after here, too,
+    unless another program does, from the first call of :meth:`tell` on; else whoever made ``runs`` sees to that.
+
+    From then on ``library`` tells (kind "training") ``{"id", "run"}`` of each run that has changed, whichever
+    program follows it: ``run`` as ``card`` makes it, None when it is gone. An empty id stands for the data sets.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        runs: Runs,
+        *,
+        names: Sequence[str] = NAMES,
+        files: Callable[[str], Sequence[str]] = lambda kind: (),
+        file: Callable[[str, str], Path | None] = lambda kind, name: None,
+        shares: Sequence[str] = ("none",),
+        problem: str = "",
+        follows: bool = False,
+    ) -> None:
+        self.library, self.runs, self.names, self.follows = library, runs, names, follows
+        self.files, self.file, self.shares, self.problem = files, file, shares, problem
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def version(self) -> str:
+        """Another text after every change of a run or the list of data sets."""
+        folder = self.runs.folder
+        marks = [_mark(folder / name) for name in ("runs.db", "runs.db-wal")]
+        return f"{marks}{[(path.parent.name, _mark(path)) for path in _records(folder)]}"
+
+    def run(self, key: str) -> Run:
+        """The run with this id. Raises ``unknown-run``."""
+        if self.runs.there:
+            for run in self.runs.ledger.runs():
+                if run.id == key:
+                    return run
+        raise SDGenError("unknown-run", f"there is no run {key!r}", hint="It was removed from the list.")
+
+    def checkpoint(self, name: str) -> Path:
+        """The file of a model. Raises ``unknown-item``."""
+        return self._named("checkpoints", name, "model")
+
+    def _named(self, kind: str, name: str, what: str) -> Path:
+        known = self.files(kind)
+        path = self.file(kind, name) if name in known else None
+        if path is None:
+            hint = f"ComfyUI's list of {kind} shows what there is."
+            raise SDGenError(
+                "unknown-item", f"there is no {what} {name!r}", nearest=nearest_names(name, known), hint=hint
+            )
+        return path
+
+    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options as they came: names of files become paths. Raises ``unknown-item``, and ``bad-training-option`` for a path."""
+        out: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in FILES and isinstance(value, str):
+                out[name] = str(self._named(FILES[name], value, f"file for {name},"))
+                continue
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, str) and re.search(r"[\\/]|^~", one):
+                    message = f"option {name}: files of this machine cannot be named here"
+                    raise SDGenError("bad-training-option", message, hint="`sdgen train start` takes paths.")
+            out[name] = value
+        return out
+
+    # ---- data sets ---------------------------------------------------------------------------------------------------------
+
+    def data_set(self, name: str) -> DataSet:
+        """The data set in the folder of this name. Raises ``unknown-item`` and ``not-a-dataset``."""
+        from .datasets.folder import DataSet
+
+        known = {path.parent.name: path.parent for path in _records(self.runs.folder)}
+        if name not in known:
+            near = nearest_names(name, known)
+            raise SDGenError("unknown-item", f"there is no data set {name!r}", nearest=near, hint="It was removed.")
+        return DataSet.read(known[name])
+
+    def data_set_folders(self) -> list[tuple[Path, float]]:
+        """The folders of data sets and when they were made (Unix time, s), the newest first."""
+        found = [(path.parent, path.stat().st_mtime) for path in _records(self.runs.folder)]
+        return sorted(found, key=lambda one: -one[1])
+
+    # ---- what is told ------------------------------------------------------------------------------------------------------
+
+    def tell(self, card: Callable[[Run], dict[str, Any]]) -> None:
+        """Begin to tell of runs that change; a second call does nothing."""
+        with self._lock:
+            if self._thread is None and not self._ending.is_set():
+                known = self._cards(card)
+                if self.follows:
+                    self.runs.follow()
+                self._thread = threading.Thread(
+                    target=self._watch, args=(card, known), name="sdgen-training-desk", daemon=True
+                )
+                self._thread.start()
+
+    def close(self) -> None:
+        """End that."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+        if self.follows:
+            self.runs.close()
+
+    def _cards(self, card: Callable[[Run], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {run.id: card(run) for run in self.runs.ledger.runs()} if self.runs.there else {}
+
+    def _watch(self, card: Callable[[Run], dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
+        """What other programs write is seen by the ledger's files, which costs nothing while nothing is written."""
+        before, sets = "", [_mark(path) for path in _records(self.runs.folder)]
+        while not self._ending.wait(LOOK):
+            now = self.version()
+            if now == before:
+                continue
+            try:
+                cards = self._cards(card)
+            except SDGenError:  # the disk is full, say: it is looked at again
+                continue
+            before = now
+            for key in [*cards, *(known.keys() - cards.keys())]:
+                if cards.get(key) != known.get(key):
+                    self.library.tell("training", id=key, run=cards.get(key))
+            known = cards
+            if (seen := [_mark(path) for path in _records(self.runs.folder)]) != sets:
+                sets = seen
+                self.library.tell("training", id="", run=None)
+
+
+def model_files(models: Path, kind: str) -> list[str]:
+    """The names of a kind of model files below ComfyUI's folder ``models``, as its loaders have them."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for folder in _folders(models, kind)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _MODELS and path.is_file()
+    )
+
+
+def model_file(models: Path, kind: str, name: str) -> Path | None:
+    """The file of such a name."""
+    if name not in model_files(models, kind):
+        return None
+    return next((path for folder in _folders(models, kind) if (path := folder / name).is_file()), None)
+
+
+def _folders(models: Path, kind: str) -> list[Path]:
+    return [folder for name in _KINDS.get(kind, (kind,)) if (folder := models / name).is_dir()]
+
+
+def plain(text: str) -> str:
+    """A text of a program without the folders that it names: where files are is nobody's business."""
+    return _ABOVE.sub("", text)
+
+
+def _records(folder: Path) -> list[Path]:
+    from .datasets.folder import RECORD, SETS
+
+    return sorted((folder / SETS).glob(f"*/{RECORD}"))
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError:
+        return 0, 0
+    return state.st_mtime_ns, state.st_size

@@ -1,0 +1,375 @@
+"""Training over HTTP: data sets made, runs of real processes started, watched, stopped, gone on with and forgotten."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from sdgen_core.errors import SDGenError
+from sdgen_core.server.app import Alone
+from sdgen_core.server.gallery_training import _whole
+from sdgen_core.training import desk
+from sdgen_core.training.desk import Desk, model_file, model_files, plain
+from sdgen_core.training.runs.service import Refused, Runs
+
+from ..training.runs.conftest import until
+from ..training.runs.fakes import FakeTrainer
+from .gallery import Gallery
+
+RECIPE = {"name": "red hair", "value": "Hair=Red", "duplicates": None, "apart": {"seeds": 0, "prompts": 0}, "best": 1.0}
+ENDED = ("stopped", "failed", "done")
+
+
+class Formed(FakeTrainer):
+    """The trainer that is a real process, with a form."""
+
+    def form(self, base):
+        def field(name, kind="int", **more):
+            return {"name": name, "label": name, "help": "", "kind": kind, "default": None, "choices": None, **more}
+
+        options = [
+            field("every"),
+            field("pace", "float", default=0.02),
+            field("vae", "text"),
+            field("output_dir", "text"),
+            field("program", "text", default=str(base.parent / "python")),
+        ]
+        preset = {"name": "small", "title": "Small", "note": "for few", "options": {"every": 2}, "memory_gb": 8}
+        return {"groups": [{"name": "All", "options": options}], "presets": [preset]}
+
+
+@pytest.fixture
+def gallery(tmp_path, monkeypatch):
+    monkeypatch.setattr(desk, "LOOK", 0.05)
+    models = tmp_path / "models"
+    for name in ("checkpoints/deep/base é.safetensors", "vae/fine.safetensors"):
+        path = models / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
+    made = Gallery(tmp_path)
+    made.models = models
+
+    def training(library):
+        runs = Runs(tmp_path / "training", lambda name: {"fake": Formed()}[name])
+        made.runs = runs
+        options = {
+            "files": lambda kind: model_files(models, kind),
+            "file": lambda kind, name: model_file(models, kind, name),
+        }
+        return Desk(library, runs, names=("fake",), follows=True, **options)
+
+    made.engine = Alone(made.library, None, training=training)
+    yield made
+    if made.engine._desk is not None:
+        for run in made.runs.ledger.runs() if made.runs.there else ():
+            with contextlib.suppress(SDGenError):
+                made.runs.stop(run.id)
+        until(lambda: not made.runs.there or all(one.state in ENDED for one in made.runs.ledger.runs()))
+    made.engine.close()
+    made.close()
+
+
+@pytest.fixture
+def dataset(gallery):
+    """The name of a data set of four images."""
+    ids = gallery.imported(5)
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids[:4], "field": "value/Hair", "value": "ok"})
+    return gallery.ask("POST", "/sdgen/training/datasets", {"recipe": RECIPE})["name"]
+
+
+def order(dataset, steps=4, **options):
+    return {
+        "name": "red",
+        "trainer": "fake",
+        "checkpoint": "deep/base é.safetensors",
+        "dataset": dataset,
+        "steps": steps,
+        "options": options,
+    }
+
+
+def begun(gallery, *asked, **options):
+    gallery.ask("GET", "/sdgen/training/runs")  # who looks is told
+    return gallery.ask("POST", "/sdgen/training/runs", order(*asked, **options))["id"]
+
+
+def show(gallery, run):
+    return gallery.ask("GET", f"/sdgen/training/runs/{run}")
+
+
+def card(gallery, run):
+    return next(one for one in gallery.ask("GET", "/sdgen/training/runs")["runs"] if one["id"] == run)
+
+
+def ended(gallery, run):
+    until(lambda: card(gallery, run)["state"] in ENDED)
+    return show(gallery, run)
+
+
+def refused(gallery, *asked, **more):
+    with pytest.raises(SDGenError) as caught:
+        gallery.ask(*asked, **more)
+    return caught.value
+
+
+# ---- trainers ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_can_train_and_with_which_options(gallery, tmp_path):
+    told = gallery.ask("GET", "/sdgen/training/trainers")
+    assert told["checkpoints"] == ["deep/base é.safetensors"] and told["checkpoint"] == "deep/base é.safetensors"
+    [fake] = told["trainers"]
+    options = {one["name"]: one for one in fake["groups"][0]["options"]}
+    assert fake["problems"] == [] and fake["presets"][0]["options"] == {"every": 2}
+    assert "output_dir" not in options, "a folder cannot be said here"
+    assert (options["vae"]["kind"], options["vae"]["choices"]) == ("choice", ["fine.safetensors"])
+    assert options["program"]["default"] == "python" and str(tmp_path) not in str(told)
+    assert refused(gallery, "GET", "/sdgen/training/trainers", checkpoint="base").code == "unknown-item"
+
+
+def test_without_a_comfyui_runs_are_shown_and_none_is_begun(gallery, tmp_path, dataset):
+    gallery.engine.desk.close()
+    runs = Runs(gallery.engine.desk.runs.folder, lambda name: Formed(), starts=False)
+    job = runs.job("red", "fake", base=gallery.models / "vae" / "fine.safetensors", dataset=tmp_path, steps=2)
+    run = runs.start(job)
+    alone = Desk(gallery.library, runs, names=("fake",), problem="there is no ComfyUI", follows=True)
+    gallery.engine._desk = alone
+    told = gallery.ask("GET", "/sdgen/training/runs")
+    assert told["problem"] and [one["id"] for one in told["runs"]] == [run]
+    for path in ("/sdgen/training/runs", "/sdgen/training/runs/check", f"/sdgen/training/runs/{run}/resume"):
+        body = {} if path.endswith("resume") else order(dataset)
+        assert refused(gallery, "POST", path, body).code == "needs-comfyui"
+    [trainer] = gallery.ask("GET", "/sdgen/training/trainers")["trainers"]
+    assert trainer["problems"][0]["fatal"]
+    time.sleep(0.5)  # it would have begun by now
+    assert show(gallery, run)["state"] == "waiting"
+    gallery.ask("POST", f"/sdgen/training/runs/{run}/stop")
+
+
+# ---- data sets -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_data_set_is_counted_before_anything_is_written(gallery, tmp_path):
+    ids = gallery.imported(5)
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids[:3], "field": "value/Hair", "value": "ok"})
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids[3:4], "field": "value/Hair", "value": "ko"})
+    told = gallery.ask("POST", "/sdgen/training/datasets/preview", {"recipe": RECIPE})
+    assert (told["images"], told["considered"]) == (3, 5)
+    assert {one["reason"]: one["images"] for one in told["left_out"]} == {"rejected": 1, "unknown": 1}
+    assert told["ids"] == ids[:3] and len(set(told["captions"])) == 1 and told["name"] == "red hair"
+    assert not (tmp_path / "training").exists()
+
+
+def test_a_data_set_is_made_listed_and_looked_at(gallery, dataset, tmp_path):
+    [card] = gallery.ask("GET", "/sdgen/training/datasets")["datasets"]
+    assert (card["name"], card["images"], card["value"], card["problem"]) == (dataset, 4, "Hair=Red", "")
+    assert abs(card["created_at"] / 1000 - time.time()) < 60
+    audit = gallery.ask("GET", f"/sdgen/training/datasets/{dataset}")
+    assert audit["images"] == sum(audit["buckets"].values()) == 4 and audit["captions"]["there"] == 4
+    assert "few-images" in {one["code"] for one in audit["problems"]}
+    assert str(tmp_path) not in str(audit)
+    again = gallery.ask("POST", "/sdgen/training/datasets", {"recipe": {**RECIPE, "repeats": 2}})
+    assert again["name"] != dataset, "another recipe does not take its place"
+    assert gallery.ask("POST", "/sdgen/training/datasets/preview", {"recipe": {**RECIPE, "repeats": 3}})[
+        "name"
+    ] not in (
+        dataset,
+        again["name"],
+    )
+
+
+def test_a_damaged_data_set_is_listed_with_what_is_wrong(gallery, dataset, tmp_path):
+    (tmp_path / "training" / "datasets" / dataset / "dataset.json").write_text("{", encoding="utf-8")
+    [card] = gallery.ask("GET", "/sdgen/training/datasets")["datasets"]
+    assert card["problem"] and str(tmp_path) not in card["problem"]
+    assert refused(gallery, "POST", "/sdgen/training/runs", order(dataset)).code == "not-a-dataset"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"apart": {"file": "/etc/passwd"}}, "bad-recipe"),
+        ({"nmae": "x"}, "bad-recipe"),
+        ({"value": "Hat=Red"}, "unknown-placeholder"),
+        ({"value": "Hair=Purple"}, "unknown-value"),
+        ({"query": "rating:many"}, "bad-query"),
+        ({"sessions": ["../.."]}, "unknown-session"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(gallery, tmp_path, change, code):
+    gallery.imported(2)
+    for path in ("/sdgen/training/datasets", "/sdgen/training/datasets/preview"):
+        error = refused(gallery, "POST", path, {"recipe": {**RECIPE, **change}})
+        assert error.code == code
+    assert not (tmp_path / "training" / "datasets").exists()
+
+
+def test_nothing_good_enough_says_what_helps(gallery):
+    gallery.imported(2)
+    assert gallery.ask("POST", "/sdgen/training/datasets/preview", {"recipe": RECIPE})["images"] == 0
+    error = refused(gallery, "POST", "/sdgen/training/datasets", {"recipe": RECIPE})
+    assert error.code == "no-images"
+
+
+# ---- runs ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_watched_to_its_end(gallery, dataset, tmp_path):
+    before = gallery.version("/sdgen/training/runs")
+    run = begun(gallery, dataset, 40, pace=0.01)
+    assert gallery.version("/sdgen/training/runs") != before
+    now = ended(gallery, run)
+    assert (now["state"], now["step"], now["steps"], now["lora"]) == ("done", 40, 40, "red.safetensors")
+    assert [point["step"] for point in now["curve"]] == list(range(1, 41))
+    assert now["curve"][9]["loss"] == pytest.approx(1 / 10)
+    assert (now["checkpoint"], now["dataset"]) == ("base é.safetensors", dataset)
+    assert 0.4 <= now["seconds"] < 30 and now["cause"] is None and now["resumable"] is None
+    told = [data["run"] for kind, data in gallery.told if kind == "training" and data["id"] == run]
+    until(
+        lambda: (
+            [data["run"]["state"] for kind, data in gallery.told if kind == "training" and data["id"] == run][-1]
+            == "done"
+        )
+    )
+    states = [one["state"] for one in told]
+    assert "running" in states and any(0 < one["step"] < 40 for one in told)
+    assert str(tmp_path) not in str(now) + str(told)
+
+
+def test_the_log_comes_in_pieces_by_bytes(gallery, dataset, tmp_path):
+    run = begun(gallery, dataset, 3)
+    ended(gallery, run)
+    path = tmp_path / "training" / "runs" / run / "log.txt"
+    path.write_bytes(f"first é\nsaved {tmp_path / 'deep' / 'red.safetensors'}\n学習 {'x' * 500}\n".encode())
+    size = path.stat().st_size
+    log = f"/sdgen/training/runs/{run}/log"
+    whole = gallery.ask("GET", log)
+    assert (whole["start"], whole["end"], whole["size"]) == (0, size, size)
+    assert whole["text"].splitlines()[1] == "saved red.safetensors"
+    at, pieces = 0, []
+    while at < size:
+        piece = gallery.ask("GET", log, start=at, limit=7)
+        assert piece["start"] == at < piece["end"]
+        pieces.append(piece["text"])
+        at = piece["end"]
+    assert "�" not in "".join(pieces) and "学習" in "".join(pieces)
+    tail = gallery.ask("GET", log, limit=520)
+    assert tail["text"].startswith("学習") and tail["end"] == size
+    assert gallery.ask("GET", log, start=size)["text"] == ""
+    assert gallery.ask("GET", log, start=10**9)["start"] == size
+    assert show(gallery, run)["log"] == size
+
+
+@given(st.text(max_size=30), st.integers(0, 120))
+def test_a_piece_ends_between_characters(text, at):
+    data = text.encode()
+    piece = _whole(data[: max(4, at)])
+    assert piece or not data
+    piece.decode()  # raises where a character is cut
+
+
+def test_why_it_failed_is_one_sentence(gallery, dataset):
+    now = ended(gallery, begun(gallery, dataset, 4, mode="no-data"))
+    assert now["state"] == "failed" and now["cause"]["sentence"] == "no images were found"
+    assert now["lora"] == "" and now["resumable"] is None
+
+
+def test_it_is_stopped_at_a_saved_state_and_goes_on(gallery, dataset, tmp_path):
+    run = begun(gallery, dataset, 200, every=2, pace=0.05)
+    until(lambda: card(gallery, run)["step"] > 2)
+    told = gallery.ask("POST", f"/sdgen/training/runs/{run}/save")
+    assert told["wish"] == "save"
+    now = ended(gallery, run)
+    assert now["state"] == "stopped" and now["resumable"] in now["saved"] and 0 < now["step"] < 200
+    assert refused(gallery, "POST", f"/sdgen/training/runs/{run}/stop").code == "bad-run-state"
+    estimate = gallery.ask("POST", "/sdgen/training/runs/check", order(dataset, 100))["seconds"]
+    assert 4 < estimate < 60
+    gallery.ask("POST", f"/sdgen/training/runs/{run}/resume")
+    until(lambda: card(gallery, run)["step"] > now["resumable"] + 1)
+    gallery.ask("POST", f"/sdgen/training/runs/{run}/stop")
+    assert ended(gallery, run)["state"] == "stopped"
+    gone = gallery.ask("POST", f"/sdgen/training/runs/{run}/forget")
+    assert gone == {"run": run} and not (tmp_path / "training" / "runs" / run).exists()
+    until(lambda: ("training", {"id": run, "run": None}) in gallery.told)
+    assert refused(gallery, "GET", f"/sdgen/training/runs/{run}").code == "unknown-run"
+
+
+def test_samples_are_those_of_the_run_alone(gallery, dataset, tmp_path):
+    run = begun(gallery, dataset, 2)
+    ended(gallery, run)
+    folder = tmp_path / "training" / "runs" / run / "samples"
+    folder.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8), "red").save(folder / "step é 2.png")
+    (folder / "prompt.txt").write_text("secret")
+    with contextlib.suppress(OSError):
+        (folder / "far.png").symlink_to(next(gallery.root.rglob("*.png")))
+    [sample] = show(gallery, run)["samples"]
+    assert sample["name"] == "step é 2.png" and re.fullmatch("[0-9a-f]{16}", sample["key"])
+    file = gallery.ask("GET", f"/sdgen/training/runs/{run}/samples/{sample['key']}")
+    assert (file.type, file.content.name) == ("image/png", "step é 2.png")
+    for key in ("0" * 16, "..", "prompt.txt", "step é 2.png"):
+        assert refused(gallery, "GET", f"/sdgen/training/runs/{run}/samples/{key}").code == "unknown-item"
+
+
+def test_what_speaks_against_a_training_is_said_before_it_begins(gallery, dataset, tmp_path):
+    found = gallery.ask("POST", "/sdgen/training/runs/check", order(dataset, rank=4))
+    assert [(one["option"], one["fatal"]) for one in found["problems"]] == [("rank", True)] and found["seconds"] is None
+    with pytest.raises(Refused) as caught:
+        gallery.ask("POST", "/sdgen/training/runs", order(dataset, rank=4))
+    assert "rank" in caught.value.message
+    assert gallery.ask("GET", "/sdgen/training/runs")["runs"] == []
+    assert not (tmp_path / "training" / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"trainer": "magic"}, "unknown-trainer"),
+        ({"checkpoint": "../../etc/passwd"}, "unknown-item"),
+        ({"checkpoint": "/etc/passwd"}, "unknown-item"),
+        ({"dataset": "../runs"}, "unknown-item"),
+        ({"dataset": "nothing"}, "unknown-item"),
+        ({"share": "both"}, "bad-option"),
+        ({"options": {"program": "/bin/sh"}}, "bad-training-option"),
+        ({"options": {"mode": ["a", "..\\b"]}}, "bad-training-option"),
+        ({"options": {"vae": "/etc/passwd"}}, "unknown-item"),
+    ],
+)
+def test_nothing_of_this_machine_is_named_but_by_its_name(gallery, dataset, monkeypatch, change, code):
+    if "trainer" in change:
+        monkeypatch.setattr(gallery.engine.desk.runs, "_trainer_of", unknown)
+    assert refused(gallery, "POST", "/sdgen/training/runs", {**order(dataset), **change}).code == code
+    assert gallery.ask("GET", "/sdgen/training/runs")["runs"] == []
+
+
+def unknown(name):
+    raise SDGenError("unknown-trainer", f"there is no trainer {name!r}")
+
+
+def test_a_name_stands_for_its_file(gallery, dataset):
+    chosen = gallery.engine.desk.options({"vae": "fine.safetensors", "every": 2, "mode": ["a=b"]})
+    assert Path(chosen["vae"]).samefile(gallery.models / "vae" / "fine.safetensors")
+    assert (chosen["every"], chosen["mode"]) == (2, ["a=b"])
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("there is no /home/me/models/a b.safetensors", "there is no a b.safetensors"),
+        (r'File "C:\Users\me\x.py", line 3', 'File "x.py", line 3'),
+        (r"\\server\share\deep\x.safetensors is gone", "x.safetensors is gone"),
+        ("~/sdgen/x: 3/4 of 12 it/s, and/or a/b/c", "x: 3/4 of 12 it/s, and/or a/b/c"),
+        ("see https://example.com/a/b/c", "see https://example.com/a/b/c"),
+        ("1/2/3 [00:01<00:02, 1.5it/s]", "1/2/3 [00:01<00:02, 1.5it/s]"),
+        ("--path=/a/b/c.txt", "--path=c.txt"),
+    ],
+)
+def test_folders_are_left_out_of_what_is_said(said, shown):
+    assert plain(said) == shown
