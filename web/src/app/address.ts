@@ -1,6 +1,6 @@
 /** What a page's address says about where the user is: it survives a reload, the back button and a bookmark. */
 
-export const SCREENS = ['sessions', 'images', 'compare', 'statistics'] as const
+export const SCREENS = ['sessions', 'images', 'compare', 'statistics', 'training'] as const
 export type Screen = (typeof SCREENS)[number]
 
 /** `q` is the query of images in `session`, or in the whole library; `sessions` the filters of the list of sessions. */
@@ -18,9 +18,11 @@ export interface View {
   locks: string
   /** Of the statistics: which table, and its order. */
   table: string
+  /** Of the training: the run that is looked at. */
+  run: string
 }
 
-const START: View = { screen: 'sessions', session: '', q: '', sort: '', image: 0, review: false, sessions: '', pivot: '', locks: '', table: '' }
+const START: View = { screen: 'sessions', session: '', q: '', sort: '', image: 0, review: false, sessions: '', pivot: '', locks: '', table: '', run: '' }
 
 /** What an address says; what it does not say, or says wrongly, is as at the start. */
 export function readView(address: string): View {
@@ -39,7 +41,8 @@ export function readView(address: string): View {
     sessions: text('sessions'),
     pivot: text('pivot'),
     locks: text('locks'),
-    table: text('table')
+    table: text('table'),
+    run: text('run')
   }
 }
 

@@ -1029,6 +1029,229 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/training/trainers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can train a LoRA for a model, with the options of each */
+        get: operations["get_training_trainers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The data sets */
+        get: operations["get_training_datasets"];
+        put?: never;
+        /** Make a data set */
+        post: operations["post_training_datasets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/datasets/{dataset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a data set holds, and what speaks against training with it */
+        get: operations["get_training_datasets_dataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/datasets/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a recipe would make, and why each other image is left out */
+        post: operations["post_training_datasets_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The runs */
+        get: operations["get_training_runs"];
+        put?: never;
+        /** Put a training in line */
+        post: operations["post_training_runs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What speaks against a desk, and how long it takes */
+        post: operations["post_training_runs_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything about a run */
+        get: operations["get_training_runs_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A piece of its log */
+        get: operations["get_training_runs_run_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}/samples/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A sample of it */
+        get: operations["get_training_runs_run_samples_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop it at once */
+        post: operations["post_training_runs_run_stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}/save": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop it at its next saved state */
+        post: operations["post_training_runs_run_save"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on from its last saved state */
+        post: operations["post_training_runs_run_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/runs/{run}/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take it off the list, with its folder */
+        post: operations["post_training_runs_run_forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/import": {
         parameters: {
             query?: never;
@@ -1105,7 +1328,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What happens, as server-sent events: images, sessions, import, scoring; reload. In ComfyUI, its websocket tells it */
+        /** What happens, as server-sent events: images, sessions, import, scoring, training; reload. In ComfyUI, its websocket tells it */
         get: operations["get_events"];
         put?: never;
         post?: never;
@@ -1597,6 +1820,116 @@ export interface components {
             suggestions: components["schemas"]["Suggestion"][];
         };
         /**
+         * DatasetAudit
+         * @description What a data set holds, and what speaks against training with it.
+         */
+        DatasetAudit: {
+            /** Name */
+            name: string;
+            /** Images */
+            images: number;
+            /** Recipe */
+            recipe: {
+                [key: string]: unknown;
+            };
+            /**
+             * Captions
+             * @description How many are there, empty, missing.
+             */
+            captions: {
+                [key: string]: number;
+            };
+            /**
+             * Values
+             * @description By placeholder: images of each value, by its text.
+             */
+            values: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            /**
+             * Buckets
+             * @description Images by size, such as `512x768`.
+             */
+            buckets: {
+                [key: string]: number;
+            };
+            /**
+             * Steps
+             * @description Of one epoch, one image a step.
+             */
+            steps: number;
+            /** Problems */
+            problems: components["schemas"]["TrainingProblem"][];
+        };
+        /**
+         * DatasetCard
+         * @description A data set.
+         */
+        DatasetCard: {
+            /** Name */
+            name: string;
+            /** Images */
+            images: number;
+            /** Created At */
+            created_at: number | null;
+            /** Trigger */
+            trigger: string;
+            /**
+             * Value
+             * @description The value that is learned, as Placeholder=Key; empty: none.
+             */
+            value: string;
+            /**
+             * Problem
+             * @description Why it cannot be used; empty when nothing speaks against it.
+             */
+            problem: string;
+        };
+        /**
+         * DatasetPreview
+         * @description What a recipe would make; nothing is written.
+         */
+        DatasetPreview: {
+            /**
+             * Name
+             * @description What it would be called: another name where that of the recipe is taken.
+             */
+            name: string;
+            /** Images */
+            images: number;
+            /** Considered */
+            considered: number;
+            /** Left Out */
+            left_out: components["schemas"]["ReasonCount"][];
+            /**
+             * Ids
+             * @description Of some of the images.
+             */
+            ids: number[];
+            /**
+             * Captions
+             * @description Of the same ones.
+             */
+            captions: string[];
+            /** Remarks */
+            remarks: string[];
+        };
+        /**
+         * Datasets
+         * @description The data sets, the newest first.
+         */
+        Datasets: {
+            /** Datasets */
+            datasets: components["schemas"]["DatasetCard"][];
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
+        };
+        /**
          * Details
          * @description An order with the first hundred of its failed items, and the places it may be moved to.
          */
@@ -2010,6 +2343,14 @@ export interface components {
              * @description The name of a session's folder in one of the places.
              */
             folder: string;
+        };
+        /**
+         * Forgotten
+         * @description A run that is gone from the list.
+         */
+        Forgotten: {
+            /** Run */
+            run: string;
         };
         /**
          * Gap
@@ -2530,6 +2871,29 @@ export interface components {
             images: number;
         };
         /**
+         * LogPiece
+         * @description A piece of a log.
+         */
+        LogPiece: {
+            /**
+             * Start
+             * @description Its first byte.
+             */
+            start: number;
+            /**
+             * End
+             * @description Where the next piece begins.
+             */
+            end: number;
+            /**
+             * Size
+             * @description Bytes of the whole log.
+             */
+            size: number;
+            /** Text */
+            text: string;
+        };
+        /**
          * MachineValue
          * @description What a model says of the value that an image was asked for.
          */
@@ -2876,6 +3240,30 @@ export interface components {
              */
             sort: string[];
         };
+        /**
+         * ReasonCount
+         * @description How many images are left out for a reason.
+         */
+        ReasonCount: {
+            /** Reason */
+            reason: string;
+            /** Text */
+            text: string;
+            /** Hint */
+            hint: string;
+            /** Images */
+            images: number;
+        };
+        /**
+         * RecipeBody
+         * @description A recipe of a data set, as `sdgen dataset` and nodes take it.
+         */
+        RecipeBody: {
+            /** Recipe */
+            recipe: {
+                [key: string]: unknown;
+            };
+        };
         /** RenameBody */
         RenameBody: {
             /** Name */
@@ -2997,6 +3385,223 @@ export interface components {
              * @description Images that could still tell.
              */
             open: number;
+        };
+        /**
+         * RunCard
+         * @description A run, as lists and events have it.
+         */
+        RunCard: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Trainer */
+            trainer: string;
+            /**
+             * Checkpoint
+             * @description Name of the model that it is for.
+             */
+            checkpoint: string;
+            /** Dataset */
+            dataset: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "starting" | "running" | "saving" | "stopping" | "stopped" | "failed" | "done";
+            /**
+             * Reason
+             * @description What it waits for.
+             */
+            reason: string;
+            /**
+             * Wish
+             * @description What somebody asked for that is not done yet.
+             * @enum {string}
+             */
+            wish: "" | "stop" | "save";
+            /**
+             * Phase
+             * @description loading, caching, training, saving, sampling; empty: none.
+             */
+            phase: string;
+            /** Step */
+            step: number;
+            /** Steps */
+            steps: number;
+            /** Loss */
+            loss: number | null;
+            /**
+             * Left
+             * @description Seconds; null: nobody knows.
+             */
+            left: number | null;
+            /**
+             * Created At
+             * @description Unix time in milliseconds
+             */
+            created_at: number;
+            /** Ended At */
+            ended_at: number | null;
+            cause: components["schemas"]["RunCause"] | null;
+            /**
+             * Resumable
+             * @description The step of the saved state from which it can go on; null: none.
+             */
+            resumable: number | null;
+            /**
+             * Lora
+             * @description Name of the finished file; empty while there is none.
+             */
+            lora: string;
+        };
+        /**
+         * RunCause
+         * @description Why a run failed.
+         */
+        RunCause: {
+            /** Code */
+            code: string;
+            /** Sentence */
+            sentence: string;
+            /** Hint */
+            hint: string;
+        };
+        /**
+         * RunDetails
+         * @description Everything about a run.
+         */
+        RunDetails: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Trainer */
+            trainer: string;
+            /**
+             * Checkpoint
+             * @description Name of the model that it is for.
+             */
+            checkpoint: string;
+            /** Dataset */
+            dataset: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "starting" | "running" | "saving" | "stopping" | "stopped" | "failed" | "done";
+            /**
+             * Reason
+             * @description What it waits for.
+             */
+            reason: string;
+            /**
+             * Wish
+             * @description What somebody asked for that is not done yet.
+             * @enum {string}
+             */
+            wish: "" | "stop" | "save";
+            /**
+             * Phase
+             * @description loading, caching, training, saving, sampling; empty: none.
+             */
+            phase: string;
+            /** Step */
+            step: number;
+            /** Steps */
+            steps: number;
+            /** Loss */
+            loss: number | null;
+            /**
+             * Left
+             * @description Seconds; null: nobody knows.
+             */
+            left: number | null;
+            /**
+             * Created At
+             * @description Unix time in milliseconds
+             */
+            created_at: number;
+            /** Ended At */
+            ended_at: number | null;
+            cause: components["schemas"]["RunCause"] | null;
+            /**
+             * Resumable
+             * @description The step of the saved state from which it can go on; null: none.
+             */
+            resumable: number | null;
+            /**
+             * Lora
+             * @description Name of the finished file; empty while there is none.
+             */
+            lora: string;
+            /** Options */
+            options: {
+                [key: string]: unknown;
+            };
+            /** Curve */
+            curve: components["schemas"]["RunPoint"][];
+            /** Samples */
+            samples: components["schemas"]["RunSample"][];
+            /**
+             * Saved
+             * @description The steps of the saved states.
+             */
+            saved: number[];
+            /**
+             * Seconds
+             * @description Spent training, all its processes together.
+             */
+            seconds: number;
+            /**
+             * Log
+             * @description Bytes of its log.
+             */
+            log: number;
+        };
+        /**
+         * RunPoint
+         * @description A place on the curve of losses.
+         */
+        RunPoint: {
+            /** Step */
+            step: number;
+            /**
+             * Loss
+             * @description The mean of the steps since the point before.
+             */
+            loss: number;
+        };
+        /**
+         * RunSample
+         * @description An image that the trainer made meanwhile.
+         */
+        RunSample: {
+            /**
+             * Key
+             * @description For `/sdgen/training/runs/{run}/samples/{key}`.
+             */
+            key: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * Runs
+         * @description The runs, the newest first.
+         */
+        Runs: {
+            /** Runs */
+            runs: components["schemas"]["RunCard"][];
+            /**
+             * Problem
+             * @description Why nothing can be trained here; empty: it can.
+             */
+            problem: string;
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
         };
         /**
          * SaveQueryBody
@@ -4372,6 +4977,183 @@ export interface components {
             table: "totals";
             /** Rows */
             rows: components["schemas"]["TotalsRow"][];
+        };
+        /**
+         * TrainBody
+         * @description What to train.
+         */
+        TrainBody: {
+            /** Name */
+            name: string;
+            /**
+             * Trainer
+             * @description One of `/sdgen/training/trainers`.
+             */
+            trainer: string;
+            /**
+             * Checkpoint
+             * @description One of `checkpoints`.
+             */
+            checkpoint: string;
+            /**
+             * Dataset
+             * @description Name of a data set.
+             */
+            dataset: string;
+            /** Steps */
+            steps: number;
+            /**
+             * Options
+             * @default {}
+             */
+            options: {
+                [key: string]: unknown;
+            };
+            /**
+             * Share
+             * @default none
+             * @enum {string}
+             */
+            share: "none" | "wait" | "pause" | "both";
+        };
+        /**
+         * TrainCheck
+         * @description What speaks against a training, and how long it takes.
+         */
+        TrainCheck: {
+            /** Problems */
+            problems: components["schemas"]["TrainingProblem"][];
+            /**
+             * Seconds
+             * @description As fast as the last run of this trainer for this model; null: there was none.
+             */
+            seconds: number | null;
+        };
+        /**
+         * TrainerEntry
+         * @description A program that trains.
+         */
+        TrainerEntry: {
+            /** Name */
+            name: string;
+            /**
+             * Problems
+             * @description Why it will not do here; empty when nothing speaks against it.
+             */
+            problems: components["schemas"]["TrainingProblem"][];
+            /** Groups */
+            groups: components["schemas"]["TrainingGroup"][];
+            /** Presets */
+            presets: components["schemas"]["TrainingPreset"][];
+        };
+        /**
+         * Trainers
+         * @description What can train, and what can be trained.
+         */
+        Trainers: {
+            /** Trainers */
+            trainers: components["schemas"]["TrainerEntry"][];
+            /**
+             * Checkpoints
+             * @description Names of the models that a LoRA can be trained for.
+             */
+            checkpoints: string[];
+            /**
+             * Checkpoint
+             * @description That which the forms are for; empty: there is none.
+             */
+            checkpoint: string;
+            /**
+             * Steps
+             * @description That a small data set takes on it; 0: there is none.
+             */
+            steps: number;
+            /**
+             * Shares
+             * @description How a run can share the machine with ComfyUI's images.
+             */
+            shares: ("none" | "wait" | "pause" | "both")[];
+        };
+        /**
+         * TrainingGroup
+         * @description Options that belong together.
+         */
+        TrainingGroup: {
+            /** Name */
+            name: string;
+            /** Options */
+            options: components["schemas"]["TrainingOption"][];
+        };
+        /**
+         * TrainingOption
+         * @description An option of a trainer, as a form shows it.
+         */
+        TrainingOption: {
+            /** Name */
+            name: string;
+            /** Label */
+            label: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "flag" | "int" | "float" | "choice" | "list" | "text";
+            /**
+             * Default
+             * @description What a training takes when nothing is said.
+             * @default null
+             */
+            default: unknown;
+            /**
+             * Choices
+             * @description Of kind choice.
+             */
+            choices: unknown[];
+            /** Help */
+            help: string;
+        };
+        /**
+         * TrainingPreset
+         * @description Options that fit a kind of model and a memory.
+         */
+        TrainingPreset: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Note */
+            note: string;
+            /** Options */
+            options: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * TrainingProblem
+         * @description Something that is wrong before the start: with an option or in a file.
+         */
+        TrainingProblem: {
+            /** Code */
+            code: string;
+            /** Message */
+            message: string;
+            /** Hint */
+            hint: string;
+            /**
+             * Option
+             * @description Its name; empty: no option's.
+             */
+            option: string;
+            /**
+             * File
+             * @description Its name, without folders; empty: no file's.
+             */
+            file: string;
+            /**
+             * Fatal
+             * @description It would fail.
+             */
+            fatal: boolean;
         };
         /**
          * TrashEmptyBody
@@ -7006,6 +7788,503 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Judged"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_trainers: {
+        parameters: {
+            query?: {
+                /** @description One of `checkpoints`; forms and presets depend on its kind. Empty: the first. */
+                checkpoint?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trainers"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_datasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Datasets"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_datasets: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetCard"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_datasets_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetAudit"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_datasets_preview: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetPreview"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Runs"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_runs: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCard"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_runs_check: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainCheck"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_runs_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetails"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_runs_run_log: {
+        parameters: {
+            query?: {
+                /** @description Its first byte; -1: so that the piece is the log's end. */
+                start?: number;
+                /** @description Bytes at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPiece"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_runs_run_samples_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                    "image/jpeg": unknown;
+                    "image/webp": unknown;
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_runs_run_stop: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCard"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_runs_run_save: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCard"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_runs_run_resume: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCard"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_runs_run_forget: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forgotten"];
                 };
             };
             400: components["responses"]["Error400"];

@@ -7,6 +7,7 @@ import type { components } from './openapi'
 import type { Card } from './api'
 
 export type ScoringState = components['schemas']['ScoringState']
+export type RunCard = components['schemas']['RunCard']
 export type Severity = 'success' | 'info' | 'warn' | 'error'
 
 /** What the server tells of by itself; `reload`: so much that everything is to be asked for anew. */
@@ -18,6 +19,8 @@ export interface Events {
   session: RunningSession
   /** What is being scored by a model, and what waits. */
   scoring: ScoringState
+  /** A run of training; `run` null: it is gone. Without an id: the data sets are others now. */
+  training: { id: string; run: RunCard | null }
   reload: Record<string, never>
 }
 

@@ -6,5 +6,6 @@ import type { View } from '../address'
 export function above(view: Readonly<View>): Partial<View> | null {
   if (view.image) return { image: 0 }
   if (view.review) return { review: false }
+  if (view.screen === 'training' && view.run) return { run: '' }
   return view.screen === 'sessions' ? null : { screen: 'sessions' }
 }

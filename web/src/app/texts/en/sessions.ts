@@ -99,6 +99,7 @@ export const sessions = {
   timeLeft: (time: string) => `${time} left`,
   failedCount: (count: number) => `${n(count)} failed`,
   score: 'Score …',
+  train: 'Train …',
   stage: 'Failed images to the trash …',
   scored: ({ scored, success, partial, failed }: { scored: number; success: number; partial: number; failed: number }, images: number) =>
     `${n(scored)} of ${n(images)} images scored by a model: ${n(success)} success, ${n(partial)} partial, ${n(failed)} failed`,

@@ -9,6 +9,7 @@ export const shell = {
   images: 'Images',
   compare: 'Compare',
   statistics: 'Statistics',
+  training: 'Training',
   close: 'Close',
   back: 'Back',
   loading: 'Loading …',

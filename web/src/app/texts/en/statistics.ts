@@ -76,5 +76,7 @@ export const statistics = {
   noPairsHint: 'It takes three images in which both failed. Judge more images to be surer.',
   noFailing: 'No value has failed yet.',
   noImages: 'There are no images here.',
-  review: 'Review images'
+  review: 'Review images',
+  train: 'Train …',
+  trainFor: (value: string) => `Train a LoRA for ${value}`
 }

@@ -103,6 +103,7 @@ export const sessions: Same<typeof english> = {
   timeLeft: (time) => `encore ${time}`,
   failedCount: (count) => `${n(count)} en échec`,
   score: 'Évaluer …',
+  train: 'Entraîner …',
   stage: 'Images ratées à la corbeille …',
   scored: ({ scored, success, partial, failed }, images) =>
     `${n(scored)} sur ${n(images)} images évaluées par un modèle : ${n(success)} réussies, ${n(partial)} en partie, ${n(failed)} ratées`,

@@ -12,6 +12,7 @@ export const shell: Same<typeof english> = {
   images: 'Images',
   compare: 'Comparer',
   statistics: 'Statistiques',
+  training: 'Entraînement',
   close: 'Fermer',
   back: 'Retour',
   loading: 'Chargement …',

@@ -79,5 +79,7 @@ export const statistics: Same<typeof english> = {
   noPairsHint: 'Il faut trois images où les deux ont échoué. Jugez plus d’images pour en être plus sûr.',
   noFailing: "Aucune valeur n'a encore échoué.",
   noImages: "Il n'y a pas d'images ici.",
-  review: 'Passer en revue'
+  review: 'Passer en revue',
+  train: 'Entraîner …',
+  trainFor: (value) => `Entraîner un LoRA pour ${value}`
 }

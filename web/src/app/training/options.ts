@@ -1,0 +1,27 @@
+/** Options of trainers between their fields and what the server takes. */
+
+import type { TrainingOption } from './model'
+
+/** A value as a field shows it. */
+export const shownOption = (value: unknown): string => (Array.isArray(value) ? value.join(' ') : typeof value === 'object' || value === undefined ? '' : String(value as string | number | boolean))
+
+/** What somebody typed as the option takes it; undefined: nothing, it stays as it is. What is no number stays a text, which the server refuses. */
+export function readOption({ kind, choices }: Pick<TrainingOption, 'kind' | 'choices'>, text: string): unknown {
+  const typed = text.trim()
+  if (!typed) return undefined
+  const choice = choices.find((one) => String(one) === typed)
+  if (choice !== undefined) return choice
+  if (kind === 'list') return typed.split(/\s+/)
+  if (kind === 'int' || kind === 'float') return Number.isFinite(Number(typed)) ? Number(typed) : typed
+  return typed
+}
+
+export const isSame = (one: unknown, other: unknown): boolean => one === other || JSON.stringify(one) === JSON.stringify(other)
+
+/** A name for a data set or a run that is a file's name everywhere. */
+export const fileName = (text: string): string =>
+  text
+    .normalize('NFKD')
+    .replace(/[^\w.-]+/g, '_')
+    .replace(/^[_.-]+|[_.-]+$/g, '')
+    .slice(0, 60)

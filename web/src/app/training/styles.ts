@@ -1,0 +1,4 @@
+import { addStyles } from '../styles'
+import css from './training.css?inline'
+
+addStyles(css)
