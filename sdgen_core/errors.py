@@ -270,7 +270,7 @@ CODES: dict[str, ErrorCode] = _registry(
         "kohya-python",
         "Set `kohya_python` in SDGen's settings to the Python that sd-scripts was installed into, such as its venv/bin/python.",
     ),
-    ErrorCode("bad-training-option", "The form shows the options of your checkout with their types and defaults."),
+    ErrorCode("bad-training-option", "`sdgen train options` shows the options with their defaults."),
     ErrorCode("bad-base-model", "Name a checkpoint of Stable Diffusion 1.5, SDXL, FLUX or Stable Diffusion 3."),
     ErrorCode("no-training-data", "Export a data set first; its folder holds images/<repeats>_<name>/."),
     ErrorCode("no-tokenizer", "Name ComfyUI's folder: the tokenizers come from its files."),

@@ -40,7 +40,6 @@ FAMILIES: dict[str, Family] = {
     one.name: one
     for one in (
         Family("sd15", "Stable Diffusion 1.5", "train_network.py", "networks.lora", 512, 1.2, (_CLIP_L,)),
-        Family("sd2", "Stable Diffusion 2", "train_network.py", "networks.lora", 768, 1.3, (_CLIP_L,)),
         Family("sdxl", "SDXL", "sdxl_train_network.py", "networks.lora", 1024, 7.0, (_CLIP_L, _CLIP_G)),
         Family(
             "flux",
@@ -64,8 +63,6 @@ FAMILIES: dict[str, Family] = {
         ),
     )
 }
-# SD 2 asks the hub for a folder within a repository, which a seeded cache cannot answer: it is named, never trained.
-TRAINED = ("sd15", "sdxl", "flux", "sd3")
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,10 @@ def _unet(bare: Mapping[str, list[int]], shapes: Mapping[str, list[int]]) -> tup
             return ("", "SDXL's refiner") if width == 2560 else ("", "SDXL's U-Net without its text encoders")
         return "sdxl", "SDXL"
     if any(name.startswith("cond_stage_model.model.") for name in names):
-        return "sd2", "Stable Diffusion 2"
+        return (
+            "",
+            "Stable Diffusion 2",
+        )  # sd-scripts asks a hub for its tokenizer in a way that no folder of files can answer
     if any(name.startswith("cond_stage_model.transformer.") for name in names):
         return "sd15", "Stable Diffusion 1.5"
     return "", "a U-Net without its text encoder"

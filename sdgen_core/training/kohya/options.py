@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,24 @@ OURS: dict[str, str] = {
         ),
         _UPLOAD,
     ),
-    "deepspeed": "SDGen starts one process",
+    **dict.fromkeys(
+        (
+            *(
+                "deepspeed",
+                "zero_stage",
+                "zero3_init_flag",
+                "zero3_save_16bit_model",
+                "fp16_master_weights_and_gradients",
+            ),
+            *(
+                "offload_optimizer_device",
+                "offload_optimizer_nvme_path",
+                "offload_param_device",
+                "offload_param_nvme_path",
+            ),
+        ),
+        "SDGen starts one process",
+    ),
 }
 
 #: Options that name files which must be there.
@@ -508,13 +526,22 @@ def form(script: Script, family: Family, device: str = "cuda") -> dict[str, Any]
         "script": script.path.name,
         "family": family.name,
         "title": family.title,
-        "groups": [{"name": name, "options": found} for name, found in groups.items()],
+        "groups": [{"name": name, "options": groups[name]} for name in sorted(groups, key=_rank)],
         "presets": [
             {"name": one.name, "memory_gb": one.memory, "title": one.title, "note": one.note, "options": one.options}
             for one in presets().values()
             if one.family == family.name
         ],
     }
+
+
+def _rank(group: str) -> int:
+    """What people set most comes first, then what the family has of its own."""
+    return _FIRST.index(group) if group in _FIRST else len(_FIRST) + (group in _LAST)
+
+
+_FIRST = ("network", "optimizer", "training", "dataset")
+_LAST = ("custom", "masked loss", "sd models", "model spec")
 
 
 def _field(option: Option, default: Any) -> dict[str, Any]:
@@ -547,4 +574,4 @@ def _label(option: Option) -> str:
     """The help text up to its first stop, bracket or line's end; the name where there is none."""
     first = re.split(r"[.:;]\s|\s?\(|\n", english(option.help), maxsplit=1)[0].strip().rstrip(".")
     first = first or option.name.replace("_", " ")
-    return (first[0].upper() + first[1:])[:80]
+    return textwrap.shorten(first[0].upper() + first[1:], 80, placeholder=" …")

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SDGenError, shown
+from ...sessions.files import make_folder, write_atomic
 from ..datasets.audit import audit
 from ..datasets.folder import CAPTION_ENDING, IMAGES, RECORD, DataSet, bucket_bounds, repeats_of
 from ..runs.model import Cause, Job, Launch, Problem, Seen, State
 from . import causes, options, preflight, progress, tokenizers
-from .families import FAMILIES, TRAINED, Base, Family, read_base
+from .families import FAMILIES, Base, Family, read_base
 from .presets import preset
 from .probe import Script, probe
 
@@ -118,10 +119,10 @@ class KohyaTrainer:
         output = job.output / _own(begin) if begin else job.output
         events = job.events / _own(begin)
         for folder in (output, events):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         tokenizers.seed(plan.family, self._comfyui, job.folder / "tokenizers")
         config = job.folder / "kohya_dataset.toml"
-        config.write_text(_dataset_toml(job.dataset), encoding="utf-8")
+        write_atomic(config, _dataset_toml(job.dataset).encode("utf-8"))
         values: dict[str, Any] = {
             **plan.values,
             "pretrained_model_name_or_path": job.base,
@@ -192,11 +193,12 @@ class KohyaTrainer:
         if re.search(r'[<>:"/\\|?*\x00-\x1f]|^[ .-]|[ .]$', job.name) or not job.name:
             found.append(Problem("bad-training-option", f"{job.name!r} cannot be a file's name", option="name"))
         try:
+            sizes = _sizes(job.dataset, family, right)
             facts = preflight.ask(where, tuple(options.packages(right)))
         except SDGenError as error:
-            found.append(_problem(error, file=shown(where.python)))
+            found.append(_problem(error))
             return None
-        values = options.completed(script, family, {**_sizes(job.dataset, family, right), **right}, facts.device)
+        values = options.completed(script, family, {**sizes, **right}, facts.device)
         values, exact = options.scheduled(values, job.steps)
         exact = exact and {"initial_step", "save_state", "resume", "save_every_n_steps"} <= script.options.keys()
         if exact:
@@ -213,8 +215,8 @@ def _family(path: Path) -> tuple[Family, Base]:
         hint = "Save it as safetensors first, for example with ComfyUI's node Save Checkpoint."
         raise SDGenError("bad-base-model", f"{shown(path)} is no safetensors file", hint=hint)
     base = read_base(path)
-    if base.family not in TRAINED:
-        names = ", ".join(FAMILIES[name].title for name in TRAINED)
+    if not base.family:
+        names = ", ".join(one.title for one in FAMILIES.values())
         raise SDGenError("bad-base-model", f"{shown(path)} is {base.title}; LoRAs are trained here for {names}")
     return FAMILIES[base.family], base
 
@@ -261,14 +263,19 @@ def _sizes(dataset: Path, family: Family, given: Mapping[str, Any]) -> dict[str,
 
 
 def _dataset_toml(dataset: Path) -> str:
-    """The folders of images for ``--dataset_config``; all else is said by options, which count where this says nothing."""
+    """The folders of images for ``--dataset_config``; all else is said by options, which count where this says nothing.
+
+    Raises ``not-a-dataset``.
+    """
     above = dataset / IMAGES if (dataset / IMAGES).is_dir() else dataset
     lines = ["[[datasets]]"]
-    for folder in sorted(above.iterdir()):
+    for folder in sorted(above.iterdir()) if above.is_dir() else []:
         found = repeats_of(folder.name) if folder.is_dir() else None
         if found is not None:
             place = json.dumps(shown(folder.absolute()), ensure_ascii=False).replace("\x7f", "\\u007f")
             lines += ["[[datasets.subsets]]", f"image_dir = {place}", f"num_repeats = {found[0]}"]
+    if len(lines) == 1:
+        raise SDGenError("not-a-dataset", f"{shown(dataset)} has no folder of images such as 10_name")
     return "\n".join(lines) + "\n"
 
 

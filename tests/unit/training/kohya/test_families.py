@@ -41,7 +41,7 @@ SD3 = {
     ("shapes", "family", "title"),
     [
         (SD15, "sd15", "Stable Diffusion 1.5"),
-        (SD2, "sd2", "Stable Diffusion 2"),
+        (SD2, "", "Stable Diffusion 2"),
         (SDXL, "sdxl", "SDXL"),
         (FLUX, "flux", "FLUX"),
         ({f"model.diffusion_model.{name}": shape for name, shape in FLUX.items()}, "flux", "FLUX"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sdgen_core.training.kohya import tokenizers
-from sdgen_core.training.kohya.families import FAMILIES, TRAINED
+from sdgen_core.training.kohya.families import FAMILIES
 from sdgen_core.training.kohya.options import OURS
 from sdgen_core.training.kohya.probe import probe
 from sdgen_core.training.runs import events
@@ -87,7 +87,7 @@ def test_three_stops_and_resumes_train_exactly_the_steps_asked(tmp_path: Path, m
     runs.close()
 
 
-@pytest.mark.parametrize("family", TRAINED)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_seeded_tokenizers_are_found_without_a_network(tmp_path: Path, family: str) -> None:
     """The classes with which each script reads captions, given the folder: lengths as the models have them."""
     tokenizers.seed(FAMILIES[family], real.COMFYUI, tmp_path)
