@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ...scoring.texts.cleaning import cleaned
+from ...scoring.texts import cleaning
 from ...templates.parameters import part_of
 from .recipe import Captions
 
+#: Values are few, and images many.
+cleaned = functools.lru_cache(maxsize=4096)(cleaning.cleaned)
 _COMMAS = re.compile(r"\s*,(?:\s*,)*\s*")
 
 

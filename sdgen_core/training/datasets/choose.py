@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ...catalog.details import details
 from ...catalog.query import Clause, Query, parse
 from ...catalog.records import unsigned
-from ...errors import SDGenError, nearest_names
+from ...errors import SDGenError, nearest_names, shown
 from ...scoring.material import slug_of
 from ...sessions.reading import IMAGE_ENDINGS
 from .captions import caption
@@ -293,9 +293,14 @@ def _rows(catalog: Catalog, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
 def _held_out(recipe: Recipe, rows: Sequence[Mapping[str, Any]], learned: Learned | None) -> HeldOut:
     if recipe.apart.file:
         return HeldOut.read(Path(recipe.apart.file))
+    of: dict[str, Mapping[str, Any]] = {}
+    for row in rows:  # of the images of a prompt one stands for all: the same everywhere
+        known = of.get(row["prompt"] or "")
+        if row["prompt"] and not row["missing"] and (known is None or row["thumb"] < known["thumb"]):
+            of[row["prompt"]] = row
     prompts = [
         Prompt(
-            prompt=row["prompt"],
+            prompt=text,
             negative=row["negative"] or "",
             values=_values(row),
             learned=_has(row, learned),
@@ -303,8 +308,7 @@ def _held_out(recipe: Recipe, rows: Sequence[Mapping[str, Any]], learned: Learne
             session=_folder(row),
             **{name: row[name] for name in ("width", "height", "steps", "cfg", "sampler", "scheduler", "model")},
         )
-        for row in rows
-        if row["prompt"] and not row["missing"]
+        for text, row in of.items()
     ]
     found = set_aside(prompts, (row["seed"] for row in rows), recipe.apart)
     if learned is None:
@@ -315,7 +319,7 @@ def _held_out(recipe: Recipe, rows: Sequence[Mapping[str, Any]], learned: Learne
 
 def _folder(row: Mapping[str, Any]) -> str:
     """The name of an image's session folder."""
-    return Path(row["path"]).parents[len(Path(row["file"]).parts) - 1].name
+    return shown(row["path"]).removesuffix(f"/{row['file']}").rpartition("/")[2]
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -344,7 +348,7 @@ def _first_look(
     for reason, holds in (
         ("trash", row["mark"] == "trash"),
         ("missing", row["missing"]),
-        ("broken", row["broken"] or Path(row["file"]).suffix.lower() not in IMAGE_ENDINGS),
+        ("broken", row["broken"] or f".{row['file'].rpartition('.')[2]}".lower() not in IMAGE_ENDINGS),
         ("rejected", _rejected(row)),
     ):
         if holds:

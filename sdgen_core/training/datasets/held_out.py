@@ -102,15 +102,12 @@ def ranked(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=b"sdgen held out").digest()
 
 
-def set_aside(images: Iterable[Prompt], seeds: Iterable[int | None], wanted: Apart) -> HeldOut:
-    """Seeds and prompts for a benchmark of these ``images`` (one or more of each prompt) and of the ``seeds`` that images have."""
+def set_aside(prompts: Iterable[Prompt], seeds: Iterable[int | None], wanted: Apart) -> HeldOut:
+    """Seeds and prompts for a benchmark, of these different ``prompts`` and of the ``seeds`` that images have."""
     known = sorted({seed for seed in seeds if seed is not None}, key=lambda seed: ranked(str(seed)))
     apart = known[: min(wanted.seeds, int(wanted.share * len(known)))]
     fresh = _fresh(set(known), wanted.seeds - len(apart))
-    by_prompt: dict[str, Prompt] = {}
-    for one in sorted(images, key=lambda one: ranked(repr(one))):
-        by_prompt.setdefault(one.prompt, one)
-    prompts = sorted(by_prompt.values(), key=lambda one: ranked(one.prompt))
+    prompts = sorted(prompts, key=lambda one: ranked(one.prompt))
     learned, others = [one for one in prompts if one.learned], [one for one in prompts if not one.learned]
     count = min(wanted.prompts, len(prompts))
     half = max(count - len(others), min(len(learned), (count + 1) // 2))

@@ -30,6 +30,7 @@ PROMPTS = st.lists(
         steps=st.integers(1, 3),
     ),
     max_size=40,
+    unique_by=lambda one: one.prompt,
 )
 WANTED = st.builds(Apart, seeds=st.integers(0, 12), prompts=st.integers(0, 12), share=st.floats(0, 0.5))
 
