@@ -40,7 +40,7 @@ _KNOWN: tuple[tuple[str, Cause], ...] = (
             "Make them of one size, or take a newer ComfyUI.",
         ),
     ),
-    (r"No valid images found", Cause("no-training-data", "the data set has no images that ComfyUI reads")),
+    (r"No valid images found", Cause("not-a-dataset", "the data set has no images that ComfyUI reads")),
     (
         r"mat1 and mat2 must have the same dtype|expected .*? to have the same dtype|Input type .*? and (?:bias|weight) type",
         Cause("training-dtype", "this model cannot be trained in that precision", "Choose bf16 as training_dtype."),

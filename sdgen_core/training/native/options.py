@@ -43,9 +43,36 @@ _ENCODERS = ("cond_stage_model.", "conditioner.", "text_encoders.")
 _VAES = ("first_stage_model.", "vae.")
 
 
-def form(installation: Installation) -> list[Option]:
+def known(installation: Installation) -> list[Option]:
     """The options that a run may have. Raises ``comfyui-not-found`` and ``comfyui-too-old``."""
     return [*(one for one in installation.options().values() if one.name not in _OWN), SAVE_EVERY]
+
+
+_GROUPS = {
+    "training": ("learning_rate", "grad_accumulation_steps", "optimizer", "loss_function", "seed", SAVE_EVERY.name),
+    "network": ("rank", "algorithm"),
+}
+
+
+def form(installation: Installation, base: Path) -> dict[str, Any]:
+    """See ``Trainer.form``; what a later ComfyUI adds comes with precision and memory. Raises as ``known``."""
+    ours = chosen(installation, base, {})
+    groups: dict[str, list[dict[str, Any]]] = {**{name: [] for name in _GROUPS}, "precision and memory": []}
+    for one in known(installation):
+        group = next((name for name, names in _GROUPS.items() if one.name in names), "precision and memory")
+        kind = "flag" if one.kind == "bool" else "text" if one.kind == "choice" and not one.choices else one.kind
+        label = one.name.replace("_", " ")
+        groups[group].append(
+            {
+                "name": one.name,
+                "label": label[:1].upper() + label[1:],
+                "help": one.help,
+                "kind": kind,
+                "default": ours[one.name],
+                "choices": list(one.choices) if kind == "choice" else None,
+            }
+        )
+    return {"groups": [{"name": name, "options": options} for name, options in groups.items()], "presets": []}
 
 
 def defaults(base: Path) -> dict[str, Any]:
@@ -66,25 +93,25 @@ def size_of(base: Path) -> str:
 def chosen(installation: Installation, base: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a run: those given, else ours, else the node's own; only such as this ComfyUI has."""
     ours = defaults(base)
-    return {one.name: given.get(one.name, ours.get(one.name, one.default)) for one in form(installation)}
+    return {one.name: given.get(one.name, ours.get(one.name, one.default)) for one in known(installation)}
 
 
 def problems_of(installation: Installation, given: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with the options of a run. Raises as ``form``."""
-    known = {one.name: one for one in form(installation)}
+    """What is wrong with the options of a run. Raises as ``known``."""
+    there = {one.name: one for one in known(installation)}
     out = []
     for name, value in given.items():
         if name == "batch_size":
             if value != 1:
                 said = "the node mixes up the captions of a batch: use grad_accumulation_steps instead"
                 out.append(Problem("bad-training-option", f"batch_size {value!r} cannot be had", said, option=name))
-        elif name not in known:
-            near = nearest_names(name, known)
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(known)}."
+        elif name not in there:
+            near = nearest_names(name, there)
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(there)}."
             said = f"{name} is no option of the training node of ComfyUI {installation.version}"
             out.append(Problem("bad-training-option", said, hint, option=name))
-        elif wrong := known[name].wrong(value):
-            near = nearest_names(value, known[name].choices) if isinstance(value, str) else []
+        elif wrong := there[name].wrong(value):
+            near = nearest_names(value, there[name].choices) if isinstance(value, str) else []
             hint = f"Did you mean {' or '.join(near)}?" if near else ""
             out.append(Problem("bad-training-option", f"{name}: {wrong}", hint, option=name))
     return out

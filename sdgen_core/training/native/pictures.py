@@ -32,7 +32,7 @@ class Picture:
 
 
 def pictures(dataset: Path) -> list[Picture]:
-    """The images in ``dataset``, which has folders like 10_name or ``images`` with such. Raises ``no-training-data``."""
+    """The images in ``dataset``, which has folders like 10_name or ``images`` with such. Raises ``not-a-dataset``."""
     root = dataset / IMAGES if (dataset / IMAGES).is_dir() else dataset
     found = []
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
@@ -43,7 +43,7 @@ def pictures(dataset: Path) -> list[Picture]:
             if path.suffix.lower() in ENDINGS and path.is_file():
                 found.append(Picture(path, _caption(path), repeats[0]))
     if not found:
-        raise SDGenError("no-training-data", f"{shown(dataset)} has no images")
+        raise SDGenError("not-a-dataset", f"{shown(dataset)} has no images")
     return found
 
 
@@ -54,7 +54,7 @@ def _caption(image: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise SDGenError("no-training-data", f"the caption {shown(file)} cannot be read: {error}") from error
+        raise SDGenError("not-a-dataset", f"the caption {shown(file)} cannot be read: {error}") from error
 
 
 def lay_out(found: Sequence[Picture], folder: Path) -> int:

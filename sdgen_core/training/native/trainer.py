@@ -31,22 +31,10 @@ class NativeTrainer:
         self._installation = installation
 
     def form(self, base: Path) -> dict[str, Any]:
-        """The form for a checkpoint, as kohya's. Raises ``comfyui-not-found``, ``comfyui-too-old`` and ``bad-base-model``."""
+        """Raises ``comfyui-not-found``, ``comfyui-too-old`` and ``bad-base-model``."""
         if problem := options.problem_of_base(base):
             raise SDGenError(problem.code, problem.message, hint=problem.hint)
-        ours = options.defaults(base)
-        fields = [
-            {
-                "name": one.name,
-                "label": one.name.replace("_", " ").capitalize(),
-                "help": one.help,
-                "kind": "flag" if one.kind == "bool" else one.kind,
-                "default": ours.get(one.name, one.default),
-                "choices": list(one.choices) or None,
-            }
-            for one in options.form(self._installation())
-        ]
-        return {"groups": [{"name": "", "options": fields}], "presets": []}
+        return options.form(self._installation(), base)
 
     def check(self, job: Job) -> list[Problem]:
         """What is wrong with options, checkpoint and data set; every image is decoded."""

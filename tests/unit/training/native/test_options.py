@@ -127,6 +127,17 @@ def test_a_run_says_every_input_of_the_node(comfyui_folder: Path, tmp_path: Path
     assert None not in said.values()
 
 
+def test_the_form_shows_every_option_with_its_default(comfyui_folder: Path, tmp_path: Path) -> None:
+    where = Installation(comfyui_folder)
+    form = options.form(where, checkpoint(tmp_path / "small.safetensors", UNET, CLIP, VAE))
+    fields = {one["name"]: one for group in form["groups"] for one in group["options"]}
+    assert set(fields) == {one.name for one in options.known(where)}
+    assert {name: one["default"] for name, one in fields.items()} == {**options.SMALL, "save_every": 0}
+    assert {one["kind"] for one in fields.values()} == {"int", "float", "choice", "flag"}
+    assert fields["optimizer"]["choices"] == ["AdamW", "Adam", "SGD", "RMSprop"]
+    assert fields["learning_rate"]["label"] == "Learning rate"
+
+
 # ---- checkpoints -----------------------------------------------------------------------------------------------------------
 
 

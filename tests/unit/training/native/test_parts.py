@@ -105,7 +105,7 @@ def test_a_data_set_without_images_is_told(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(SDGenError) as caught:
             pictures(folder)
-        assert caught.value.code == "no-training-data"
+        assert caught.value.code == "not-a-dataset"
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------------

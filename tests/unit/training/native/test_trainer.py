@@ -105,7 +105,7 @@ def test_a_launch_with_a_wrong_option_is_refused(trainer: NativeTrainer, job: Jo
             "images-and-captions",
             "24 images and 25 captions",
         ),
-        ("node 2 (LoadImageTextDataSetFromFolder): ValueError: No valid images found in input", "no-training-data", "no images"),
+        ("node 2 (LoadImageTextDataSetFromFolder): ValueError: No valid images found in input", "not-a-dataset", "no images"),
         ("node 6: RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half", "training-dtype", "precision"),
         ("OSError: [Errno 28] No space left on device: '/x'", "disk-full", "disk"),
         ("node 6 (TrainLoraNode): KeyError: 'surprise'", "training-failed", "surprise"),
@@ -140,7 +140,7 @@ def test_the_worker_says_why_it_cannot_begin(
     assert worker.main([launch.argv[2]]) == 1
     cause = trainer.cause(capsys.readouterr().out, 1)
     assert cause is not None
-    assert cause.code == "no-training-data"
+    assert cause.code == "not-a-dataset"
 
 
 def test_the_worker_starts_where_python_looks_for_modules_in_its_own_folders_only(
