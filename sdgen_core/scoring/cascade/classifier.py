@@ -10,6 +10,7 @@ from ..estimates.calibration import LEAST_LABELS
 from .rules import Answer, Claim, Run, TierName
 
 _ONE_SIDED = 1.645  # standard errors: 5 % of chance
+_LEAST_GAIN = 0.005  # of the mean squared error: less is not worth another judge
 _BATCH = 64  # claims between two looks at whether to stop
 
 
@@ -77,11 +78,11 @@ def beats(ours: Sequence[float], theirs: Sequence[float], truth: Sequence[float]
     """Whether one set of probabilities is better than the other on the same images, and not by chance.
 
     By the squared error (Brier, "Verification of forecasts expressed in terms of probability", 1950), paired by image, one-sided at 5 %.
-    Too few images never show it.
+    Too few images never show it, and a gain that nobody would see is none.
     """
     gains = [(b - t) ** 2 - (a - t) ** 2 for a, b, t in zip(ours, theirs, truth, strict=True)]
     if len(gains) < LEAST_LABELS:
         return False
     mean = sum(gains) / len(gains)
     spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1))
-    return mean > _ONE_SIDED * spread / math.sqrt(len(gains)) and mean > 0
+    return mean > _ONE_SIDED * spread / math.sqrt(len(gains)) and mean >= _LEAST_GAIN

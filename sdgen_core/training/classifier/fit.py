@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 #: Weights of a coefficient's square against the log-likelihood, in labels, of features whose mean square is 1: what is chosen from.
-STRENGTHS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
+STRENGTHS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 #: The same of a class's bias: it stays finite where all labels say one thing.
 _BIAS = 0.01
-#: Of the search: steps, and those that it goes by; and how flat it is where it ends, in labels.
-_STEPS, _KEPT, _FLAT = 100, 10, 1e-2
+#: Of the search: steps, those that it goes by, how flat it is where it ends, and what a step gains there, in log loss of all labels.
+_STEPS, _KEPT, _FLAT, _GAIN = 100, 10, 1e-2, 1e-3
 #: Of n labels no group may hold more than this share, and there have to be so many groups for each fold: else folds cannot be made of them.
 _LARGEST, _LEAST_GROUPS = 1 / 3, 2
 #: Directions in which images differ most that a head goes by: more cost time, and are noise.
@@ -50,47 +50,86 @@ class Fitted:
     held_out: Floats
 
 
-def fit(features: Floats, asked: Ints, truth: Floats, k: int, folds: Ints) -> Fitted:
+def fit(features: Floats, asked: Ints, truth: Floats, k: int, folds: Ints, texts: Floats | None = None) -> Fitted:
     """A head for n images with (n, width) ``features``, ``asked`` for values (n,), with (n,) ``truth`` from 0 to 1.
 
     ``folds``: (n,), which of them each label is held out in. The strength of the penalty is the one with the least log loss on labels
     that were held out; for what is said of a fold it is chosen by the others alone, so that nothing of its labels is in that.
+    ``texts``: (k, width), vectors of the values' texts in the same space. Then the penalty draws the weights to a multiple of them and
+    not to nought: few labels change what the texts tell where that is wrong, and need not learn all of it (Silva-Rodriguez et al., "A
+    closer look at the few-shot adaptation of large vision-language models", CVPR 2024).
     """
     import numpy as np
 
     x, turned, mean, scale = _turned(features)
+    known = np.zeros((k, features.shape[1])) if texts is None else texts.astype(np.float64)
+    said = np.concatenate([(features - mean) @ known.T, np.zeros((len(x), 1))], 1)
+    spread = float(said.std()) or 1.0
+    rows = _Rows(x, said / spread, asked, truth)
     held_out = np.empty(len(truth))
     for fold in np.unique(folds):
         out = folds == fold
-        rest = x[~out], asked[~out], truth[~out], k
-        found = _solve(*rest, _strength(*rest, folds[~out]), None)
-        held_out[out] = probabilities(x[out], *found)[np.arange(out.sum()), asked[out]]
-    strength = _strength(x, asked, truth, k, folds)
-    weights, bias = _solve(x, asked, truth, k, strength, None)
-    weights = weights @ turned.T / scale
-    return Fitted(weights, bias - weights @ mean, strength, held_out)
+        rest = rows.some(~out)
+        held_out[out] = rows.some(out).own(_solve(rest, _strength(rest, folds[~out]), None))
+    strength = _strength(rows, folds)
+    found = _solve(rows, strength, None)
+    weights = found.weights @ turned.T / scale
+    weights[:k] += found.share / spread * known
+    return Fitted(weights, found.bias - weights @ mean, strength, held_out)
 
 
-def _strength(x: Floats, asked: Ints, truth: Floats, k: int, folds: Ints) -> float:
+@dataclass(frozen=True, eq=False)
+class _Head:
+    """``weights`` (k + 1, r) and ``bias`` (k + 1,) on turned features, and the ``share`` that texts have in what is said."""
+
+    weights: Floats
+    bias: Floats
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Labels: turned features ``x`` (n, r), what ``texts`` say (n, k + 1), ``asked`` and ``truth`` (n,)."""
+
+    x: Floats
+    texts: Floats
+    asked: Ints
+    truth: Floats
+
+    def some(self, which: NDArray[np.bool_]) -> _Rows:
+        return _Rows(self.x[which], self.texts[which], self.asked[which], self.truth[which])
+
+    def own(self, head: _Head) -> Floats:
+        """(n,): how probable it is that each shows what it was asked for."""
+        import numpy as np
+
+        found = _softmax(self.x @ head.weights.T + head.bias + head.share * self.texts)
+        return found[np.arange(len(found)), self.asked]
+
+
+def _strength(rows: _Rows, folds: Ints) -> float:
     """The strength of the penalty with the least log loss on folds that are held out in turn."""
     import numpy as np
 
     losses = np.zeros(len(STRENGTHS))
     for fold in np.unique(folds):
-        out = folds == fold
+        rest, out = rows.some(folds != fold), rows.some(folds == fold)
         found = None
         for at in range(len(STRENGTHS)):
-            found = _solve(x[~out], asked[~out], truth[~out], k, STRENGTHS[at], found)
-            p = probabilities(x[out], *found)[np.arange(out.sum()), asked[out]]
-            losses[at] -= (truth[out] * np.log(p) + (1 - truth[out]) * np.log1p(-p)).sum()
+            found = _solve(rest, STRENGTHS[at], found)
+            p = out.own(found)
+            losses[at] -= (out.truth * np.log(p) + (1 - out.truth) * np.log1p(-p)).sum()
     return STRENGTHS[int(losses.argmin())]
 
 
 def probabilities(features: Floats, weights: Floats, bias: Floats) -> Floats:
     """(n, k + 1): softmax over the values and none of them, never quite 0 or 1."""
+    return _softmax(features @ weights.T + bias)
+
+
+def _softmax(logits: Floats) -> Floats:
     import numpy as np
 
-    logits = features @ weights.T + bias
     raised = np.exp(logits - logits.max(1, keepdims=True))
     out: Floats = np.clip(raised / raised.sum(1, keepdims=True), _NEVER, 1 - _NEVER)
     return out
@@ -112,36 +151,41 @@ def _turned(features: Floats) -> tuple[Floats, Floats, Floats, float]:
     return centred / scale @ turned, turned, mean, scale
 
 
-def _solve(
-    x: Floats, asked: Ints, truth: Floats, k: int, strength: float, start: tuple[Floats, Floats] | None
-) -> tuple[Floats, Floats]:
-    """The most likely weights (k + 1, r) and bias (k + 1,), searched from ``start``, or else from nought."""
+def _solve(rows: _Rows, strength: float, start: _Head | None) -> _Head:
+    """The most likely head, searched from ``start``, or else from nought."""
     import numpy as np
 
-    rows = np.concatenate([x, np.ones((len(x), 1))], 1)
-    penalty = np.full(rows.shape[1], strength)
+    kinds = rows.texts.shape[1]
+    design = np.concatenate([rows.x, np.ones((len(rows.x), 1))], 1)
+    penalty = np.full(design.shape[1], strength)
     penalty[-1] = _BIAS
-    every, said = np.arange(len(x)), truth[:, None]
+    every, asked, truth = np.arange(len(design)), rows.asked, rows.truth
+    said = truth[:, None]
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         """What is to be as low as can be, and its slope."""
-        weights = flat.reshape(k + 1, -1)
-        logits = rows @ weights.T
+        weights, share = flat[:-1].reshape(kinds, -1), flat[-1]
+        logits = design @ weights.T + share * rows.texts
         logits -= logits.max(1, keepdims=True)
-        all_of, all_but = logits.copy(), logits.copy()
+        all_but = logits.copy()
         all_but[every, asked] = -np.inf
         top = all_but.max(1, keepdims=True)
-        whole = np.log(np.exp(all_of).sum(1, keepdims=True))
+        whole = np.log(np.exp(logits).sum(1, keepdims=True))
         rest = top + np.log(np.exp(all_but - top).sum(1, keepdims=True))
         own = logits[every, asked][:, None]
-        out = -(said * (own - whole) + (1 - said) * (rest - whole)).sum() + (weights**2 * penalty).sum() / 2
+        out = -(said * (own - whole) + (1 - said) * (rest - whole)).sum()
+        out += ((weights**2 * penalty).sum() + _BIAS * share**2) / 2
         slope = np.exp(logits - whole) - (1 - said) * np.exp(all_but - rest)
         slope[every, asked] -= truth
-        return float(out), (slope.T @ rows + weights * penalty).ravel()
+        parts = (slope.T @ design + weights * penalty).ravel(), [(slope * rows.texts).sum() + _BIAS * share]
+        return float(out), np.concatenate(parts)
 
-    begin = np.zeros((k + 1, rows.shape[1])) if start is None else np.concatenate([start[0], start[1][:, None]], 1)
-    found = _lowest(loss, begin.ravel()).reshape(k + 1, -1)
-    return found[:, :-1], found[:, -1]
+    begin = np.zeros(kinds * design.shape[1] + 1)
+    if start is not None:
+        begin = np.concatenate([np.concatenate([start.weights, start.bias[:, None]], 1).ravel(), [start.share]])
+    found = _lowest(loss, begin)
+    weights = found[:-1].reshape(kinds, -1)
+    return _Head(weights[:, :-1], weights[:, -1], float(found[-1]))
 
 
 def _lowest(loss: Callable[[Floats], tuple[float, Floats]], at: Floats) -> Floats:
@@ -165,10 +209,13 @@ def _lowest(loss: Callable[[Floats], tuple[float, Floats]], at: Floats) -> Float
             length /= 2
         if length <= 1e-10:
             break
+        gain = value - found[0]
         step, change = -length * way, found[1] - slope
         if (product := float(step @ change)) > 1e-12:  # else the curve is not one that it can go by
             kept.append((step, change, 1 / product))
         at, (value, slope) = at + step, found
+        if gain < _GAIN:
+            break
     return at
 
 

@@ -49,12 +49,14 @@ class Label:
 
 @dataclass
 class Labels:
-    """The labels of a placeholder, with the ``vectors`` (n, width) of their images by the scorer, and the ``texts`` of values."""
+    """The labels of a placeholder, with the ``vectors`` (n, width) of their images by the scorer; the ``texts`` of values, and what the
+    scorer makes of them: ``words`` (width,)."""
 
     placeholder: str
     labels: list[Label] = field(default_factory=list)
     vectors: list[Vectors] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
+    words: dict[str, Vectors] = field(default_factory=dict)
 
     def counts(self, value: str) -> tuple[int, int, int]:
         """How many images that were asked for a value are ok, partial and ko."""
@@ -215,6 +217,7 @@ def _add(
         )
         labels.vectors.append(judged.vectors[at])
         labels.texts[claim.value] = judged.described.values.texts[claim.value]
+        labels.words[claim.value] = judged.described.vectors[said.keys.index(claim.value)]
 
 
 def _facts(catalog: Catalog, ids: Sequence[int]) -> list[tuple[int, tuple[int | None, int | None]]]:

@@ -668,6 +668,7 @@ def test_better_by_chance_is_not_better():
     assert not beats([0.4, 0.6] * 30, [0.1, 0.9] * 30, truth)
     assert not beats([0.4, 0.6] * 30, [0.4, 0.6] * 30, truth)
     assert not beats([0.1, 0.9] * 5, [0.4, 0.6] * 5, truth[:10])
+    assert not beats([0.01, 0.99] * 30, [0.05, 0.95] * 30, truth)  # and by so little that nobody would see it
     one_lucky = [0.5] * 59 + [1.0]
     assert not beats(one_lucky, [0.5] * 60, truth)
     assert not beats([], [], [])
