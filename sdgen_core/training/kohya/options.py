@@ -10,7 +10,7 @@ import math
 import os
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ...errors import nearest_names
 from ..runs.model import Problem
 from .families import FAMILIES, Base, Family
 from .presets import presets
-from .probe import Option, Script
+from .probe import Option, Script, probe
 
 _CODE = "bad-training-option"
 
@@ -134,8 +134,7 @@ def _one(option: Option, value: Any) -> Any:
     out = read(value)
     if option.choices is not None and out not in option.choices:
         names = [str(one) for one in option.choices if one is not None]
-        near = nearest_names(str(value), names)
-        raise ValueError(f"is one of {', '.join(names)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ValueError(f"is one of {', '.join(names)}")
     return out
 
 
@@ -191,8 +190,8 @@ def checked(script: Script, given: Mapping[str, Any]) -> tuple[dict[str, Any], l
         if name in OURS:
             problems.append(_wrong(name, f"option {name} is not yours to set: {OURS[name]}", "Leave it out."))
         elif option is None:
-            near = nearest_names(name, [one for one in script.options if one not in OURS])
-            also = f"; did you mean {near[0]!r}?" if near else ""
+            owner = _owner(script, name)
+            also = f": it is for {owner}" if owner else _near(name, [one for one in script.options if one not in OURS])
             problems.append(_wrong(name, f"{script.path.name} has no option {name!r}{also}"))
         elif value is not None:
             try:
@@ -200,8 +199,24 @@ def checked(script: Script, given: Mapping[str, Any]) -> tuple[dict[str, Any], l
                 _within(name, values[name])
             except ValueError as error:
                 values.pop(name, None)
-                problems.append(_wrong(name, f"option {name} {error}, not {_shown(value)}"))
+                also = _near(str(value), [str(one) for one in option.choices or ()])
+                problems.append(_wrong(name, f"option {name} {error}, not {_shown(value)}{also}"))
     return values, problems
+
+
+def _owner(script: Script, name: str) -> str:
+    """The family whose script has an option that this one lacks; "" for none."""
+    for family in FAMILIES.values():
+        path = script.path.with_name(family.script)
+        if path != script.path and path.is_file() and name in probe(path.parent, path.name).options:
+            return family.title
+    return ""
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """``; did you mean …?`` with the nearest name, if one is near."""
+    near = nearest_names(name, known)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _within(name: str, value: Any) -> None:
@@ -343,9 +358,9 @@ def _names(script: Script, values: Mapping[str, Any]) -> list[Problem]:
         helped = script.options[name].help if name in script.options else ""
         names = {one.lower(): one for one in (*known, *re.findall(r"\w+", helped))}
         if value and "." not in value and value.split(":")[0].lower() not in names:
-            near = nearest_names(value, known)
-            also = f"; did you mean {near[0]!r}?" if near else ""
-            found.append(_wrong(name, f"there is no {name} {value!r}{also}", f"Known are {', '.join(known)}."))
+            found.append(
+                _wrong(name, f"there is no {name} {value!r}{_near(value, known)}", f"Known are {', '.join(known)}.")
+            )
     if values.get("lr_warmup_steps") and str(values.get("lr_scheduler") or "constant").lower() == "constant":
         hint = "Set lr_scheduler to constant_with_warmup."
         found.append(_wrong("lr_warmup_steps", "lr_scheduler constant takes no lr_warmup_steps", hint))
@@ -353,8 +368,7 @@ def _names(script: Script, values: Mapping[str, Any]) -> list[Problem]:
     if module.startswith("networks.") and script.path.is_absolute():
         folder = script.path.parent / "networks"
         if not (folder / f"{module.split('.')[1]}.py").is_file():
-            near = nearest_names(module, [f"networks.{path.stem}" for path in folder.glob("*.py")])
-            also = f"; did you mean {near[0]!r}?" if near else ""
+            also = _near(module, [f"networks.{path.stem}" for path in folder.glob("*.py")])
             found.append(_wrong("network_module", f"the checkout has no network_module {module!r}{also}"))
     for name in ("network_args", "optimizer_args", "lr_scheduler_args"):
         odd = next((one for one in values.get(name) or () if one.count("=") != 1 or one.startswith("=")), None)

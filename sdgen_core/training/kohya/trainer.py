@@ -28,7 +28,7 @@ from ..datasets.folder import CAPTION_ENDING, IMAGES, RECORD, DataSet, bucket_bo
 from ..runs.model import Cause, Job, Launch, Problem, Seen, State
 from . import causes, options, preflight, progress, tokenizers
 from .families import FAMILIES, Base, Family, read_base
-from .presets import preset
+from .presets import preset, presets
 from .probe import Script, probe
 
 _FROM = "from_"
@@ -217,7 +217,8 @@ def _family(path: Path) -> tuple[Family, Base]:
     base = read_base(path)
     if not base.family:
         names = ", ".join(one.title for one in FAMILIES.values())
-        raise SDGenError("bad-base-model", f"{shown(path)} is {base.title}; LoRAs are trained here for {names}")
+        hint = "Choose another checkpoint, or the trainer native, which trains what ComfyUI loads."
+        raise SDGenError("bad-base-model", f"{shown(path)} is {base.title}; sd-scripts trains {names}", hint=hint)
     return FAMILIES[base.family], base
 
 
@@ -230,7 +231,9 @@ def _given(job: Job, family: Family) -> dict[str, Any]:
     chosen = preset(str(name))
     if chosen.family != family.name:
         wanted = FAMILIES[chosen.family].title
-        raise SDGenError("bad-base-model", f"preset {name} is for {wanted}, but {shown(job.base)} is {family.title}")
+        hint = f"Choose one of {', '.join(one.name for one in presets().values() if one.family == family.name)}."
+        text = f"preset {name} is for {wanted}, but {shown(job.base)} is {family.title}"
+        raise SDGenError("bad-base-model", text, hint=hint)
     under = dict(chosen.options)
     own = _record(job.dataset)
     if own is not None and own.resolution[0] * own.resolution[1] <= int(under["resolution"]) ** 2:

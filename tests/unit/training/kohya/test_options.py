@@ -86,7 +86,7 @@ def test_right_values_become_the_type_of_their_option(name: str, value: Any, rig
         ("learning_rate", "fast", "is a number"),
         ("learning_rate", "nan", "is a number"),
         ("learning_rate", -1e-4, "is above 0"),
-        ("mixed_precision", "fp61", "is one of no, fp16, bf16; did you mean 'fp16'?"),
+        ("mixed_precision", "fp61", "is one of no, fp16, bf16, not 'fp61'; did you mean 'fp16'?"),
         ("sdpa", "yes", "is on or off"),
         ("sdpa", 1, "is on or off"),
         ("seed", [1], "is a whole number"),
@@ -106,6 +106,11 @@ def test_wrong_values_are_refused_with_what_is_wanted(name: str, value: Any, say
 def test_an_unknown_option_is_refused_with_the_nearest_one() -> None:
     assert _wrong(netwrok_dim=8) == "train_network.py has no option 'netwrok_dim'; did you mean 'network_dim'?"
     assert _wrong(quux=1) == "train_network.py has no option 'quux'"
+
+
+def test_an_option_of_another_family_is_told(checkout: Path) -> None:
+    values, (problem,) = options.checked(probe(checkout, BASE), {"guidance_scale": 1.0})
+    assert values == {} and problem.message == "train_network.py has no option 'guidance_scale': it is for FLUX"
 
 
 @pytest.mark.parametrize("name", sorted(options.OURS))

@@ -200,7 +200,7 @@ def test_a_checkpoint_of_another_architecture_is_named_with_the_one_wanted(
     assert problem.code == "bad-base-model" and "preset sd15-8 is for Stable Diffusion 1.5" in problem.message
     assert problem.message.endswith("is SDXL")
     (problem,) = _fatal(kohya, dataclasses.replace(job, base=model(SD2, "sd2.safetensors")))
-    assert "is Stable Diffusion 2; LoRAs are trained here for Stable Diffusion 1.5, SDXL, FLUX" in problem.message
+    assert "is Stable Diffusion 2; sd-scripts trains Stable Diffusion 1.5, SDXL, FLUX" in problem.message
     (problem,) = _fatal(kohya, dataclasses.replace(job, base=job.base.with_suffix(".ckpt")))
     assert "no safetensors file" in problem.message
 
