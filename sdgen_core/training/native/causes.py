@@ -42,8 +42,8 @@ _KNOWN: tuple[tuple[str, Cause], ...] = (
     ),
     (r"No valid images found", Cause("not-a-dataset", "the data set has no images that ComfyUI reads")),
     (
-        r"mat1 and mat2 must have the same dtype|expected .*? to have the same dtype|Input type .*? and (?:bias|weight) type",
-        Cause("training-dtype", "this model cannot be trained in that precision", "Choose bf16 as training_dtype."),
+        r"Inference tensors cannot be saved for backward|mat1 and mat2 must have the same dtype|expected .*? to have the same dtype|Input type .*? and (?:bias|weight) type",
+        Cause("training-dtype", "this model cannot be trained in that precision", "Choose the other training_dtype."),
     ),
     (
         r"No space left on device|not enough space on the disk",

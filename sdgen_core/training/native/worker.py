@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import hashlib
 import json
+import math
 import os
 import queue
 import re
@@ -36,6 +37,7 @@ from .pictures import Picture, lay_out, pictures, remove
 GUARD = Path(__file__).with_name("guard.py")
 _START_SECONDS = 300.0
 _LOOK_SECONDS = 0.2
+_BAR_SECONDS = 5.0  # for what is printed to be read
 _TAIL = 60  # lines of ComfyUI's that are looked at for a cause
 _SIZES = re.compile(r"Latent shapes: \{(.*)\}")
 
@@ -173,9 +175,9 @@ class Comfy:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             self.check_alive("while it started")
-            with contextlib.suppress(SDGenError):
-                self.client.get("/system_stats")
-                return
+            with contextlib.suppress(SDGenError, KeyError, TypeError):
+                if str(self.base) in self.client.get("/system_stats")["system"]["argv"]:  # nobody else on this port
+                    return
             if time.monotonic() > deadline:
                 raise Failed(Cause("server-start-failed", f"ComfyUI did not answer within {_START_SECONDS:.0f} s"))
             time.sleep(_LOOK_SECONDS)
@@ -254,7 +256,7 @@ def _train(
     comfy.bar = Bar(passes)
     graph = training(kinds, plan.job.base.name, "images", part, plan.options)
     prompt = comfy.client.queue_prompt({"prompt": graph, "client_id": "sdgen"})
-    _follow(plan, comfy, prompt, begin)
+    _follow(plan, comfy, prompt, part)
     saved = list((comfy.base / "output" / part.folder).glob("*.safetensors"))
     if len(saved) != 1:
         raise Failed(Cause("no-output", f"ComfyUI wrote {len(saved)} LoRAs instead of one"))
@@ -266,27 +268,36 @@ def _train(
     return weights.added(before, trained)
 
 
-def _follow(plan: Plan, comfy: Comfy, prompt: str, begin: int) -> None:
+def _follow(plan: Plan, comfy: Comfy, prompt: str, part: Part) -> None:
     """Wait for a prompt's end and tell its steps. Raises ``Failed``."""
+    told, over = part.begin, 0.0
     while True:
         comfy.check_alive("in the middle of the training")
-        try:
+        entry = None
+        with contextlib.suppress(SDGenError):  # busy, or dying: the next look tells
             entry = comfy.client.history(prompt)
-        except SDGenError:  # busy, or dying: the next look tells
-            entry = None
-        with contextlib.suppress(queue.Empty):
-            while True:
-                step, loss = comfy.steps.get_nowait()
-                say("step", step=begin - plan.begin + step, steps=plan.job.steps - plan.begin, loss=round(loss, 6))
-                if loss != loss or abs(loss) == float("inf"):
-                    at = begin + step
-                    raise Failed(Cause(NAN.code, f"{NAN.sentence} at step {at:,}", NAN.hint))
+        if entry is not None and (ended := failure(entry)) is not None:
+            raise Failed(cause_of(ended[1]))
+        while not comfy.steps.empty():
+            step, loss = comfy.steps.get()
+            told = part.begin + step
+            _tell(plan, told, loss)
         if entry is not None:
-            if (ended := failure(entry)) is not None:
-                raise Failed(cause_of(ended[1]))
-            if comfy.steps.empty():
+            over = over or time.monotonic()
+            if told < part.end and time.monotonic() - over > _BAR_SECONDS:  # bars that were never drawn
+                told = part.end
+                _tell(plan, told, None)
+            if told == part.end:
                 return
         time.sleep(_LOOK_SECONDS)
+
+
+def _tell(plan: Plan, step: int, loss: float | None) -> None:
+    """Say that a step of the run is over. Raises ``Failed`` when its loss is no number."""
+    shown_loss = {} if loss is None else {"loss": round(loss, 6)}
+    say("step", step=step - plan.begin, steps=plan.job.steps - plan.begin, **shown_loss)
+    if loss is not None and not math.isfinite(loss):
+        raise Failed(Cause(NAN.code, f"{NAN.sentence} at step {step:,}", NAN.hint))
 
 
 def metadata(plan: Plan, found: list[Picture], began: float) -> dict[str, str]:

@@ -107,6 +107,7 @@ def test_a_launch_with_a_wrong_option_is_refused(trainer: NativeTrainer, job: Jo
         ),
         ("node 2 (LoadImageTextDataSetFromFolder): ValueError: No valid images found in input", "not-a-dataset", "no images"),
         ("node 6: RuntimeError: mat1 and mat2 must have the same dtype, but got Float and Half", "training-dtype", "precision"),
+        ("node 6: RuntimeError: Inference tensors cannot be saved for backward. Please", "training-dtype", "precision"),
         ("OSError: [Errno 28] No space left on device: '/x'", "disk-full", "disk"),
         ("node 6 (TrainLoraNode): KeyError: 'surprise'", "training-failed", "surprise"),
         ("", "training-failed", "without a word"),
