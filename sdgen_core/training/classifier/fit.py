@@ -62,7 +62,7 @@ def fit(features: Floats, asked: Ints, truth: Floats, k: int, folds: Ints, texts
     import numpy as np
 
     x, turned, mean, scale = _turned(features)
-    known = np.zeros((k, features.shape[1])) if texts is None else texts.astype(np.float64)
+    known = np.zeros((k, features.shape[1])) if texts is None else texts
     said = np.concatenate([(features - mean) @ known.T, np.zeros((len(x), 1))], 1)
     spread = float(said.std()) or 1.0
     rows = _Rows(x, said / spread, asked, truth)

@@ -121,7 +121,9 @@ class Training:
         features = Features(kind=kind, identity=encoder.identity, name=encoder.name, width=encoder.width)
         tried = np.array([label.value in labels.known() for label in each])
         if tuning is None:
-            texts = np.stack([labels.words[value] for value in asked_for]) if encoder is self._backend else None
+            texts = None
+            if encoder is self._backend:
+                texts = np.stack([labels.words[value] for value in asked_for]).astype(np.float64)
             fitted = fit(vectors.astype(np.float64), asked, truth, len(asked_for), folds, texts)
             weights, bias, strength, ours = fitted.weights, fitted.bias, fitted.strength, fitted.held_out
         else:
