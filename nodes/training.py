@@ -10,12 +10,13 @@ from comfy_api.latest import io
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.comfy import train as training
+from ..sdgen_core.comfy.benchmark_lora import benchmark
 from ..sdgen_core.comfy.export_dataset import export, recipe_of
 from ..sdgen_core.comfy.merge_lora import merge_named
 from ..sdgen_core.training.datasets.folder import IMAGES
 from ..sdgen_core.training.runs.service import status_text
 from ..sdgen_core.training.runs.trainers import NAMES
-from .schema import CATEGORY, ComboType, RunType, reporting, schema
+from .schema import CATEGORY, ComboType, RunType, ScorerType, reporting, schema
 
 
 class ExportDataset(io.ComfyNode):
@@ -387,4 +388,81 @@ class MergeLora(io.ComfyNode):
         return io.NodeOutput(made, str(path), ui={"text": [text]})
 
 
-NODES = [ExportDataset, TrainLoRA, AwaitLoRA, MergeLora]
+class BenchmarkLoRA(io.ComfyNode):
+    """Decides on a LoRA by two sessions of the same seeds, made without and with it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="SDGenBenchmarkLoRA",
+            display_name="SDGen Benchmark LoRA",
+            category=CATEGORY,
+            description="Says whether a LoRA repairs a value and harms no other, by two sessions of the same seeds, without and with it.",
+            search_aliases=["evaluate lora", "compare sessions", "a/b test", "promote"],
+            is_output_node=True,
+            not_idempotent=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                ScorerType.Input(
+                    "scorer", tooltip="From an SDGen Load Scorer: best another one than that which chose the images."
+                ),
+                io.String.Input(
+                    "without",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="Name or id of the session made without the LoRA.",
+                ),
+                io.String.Input(
+                    "with_lora",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="Name or id of the session made with it, of the same template and seeds.",
+                ),
+                io.String.Input(
+                    "value",
+                    default="",
+                    dynamic_prompts=False,
+                    tooltip="The value that is to rise, as Placeholder=Key.",
+                ),
+                io.Float.Input(
+                    "margin",
+                    optional=True,
+                    default=5.0,
+                    min=0.1,
+                    max=100.0,
+                    step=0.5,
+                    tooltip="Points of 100 by which no other value may fall.",
+                ),
+            ],
+            outputs=[
+                io.Boolean.Output(
+                    "promoted",
+                    display_name="promoted",
+                    tooltip="Whether the value surely rises, no other one falls by more than the margin, and images stay different.",
+                ),
+                io.Float.Output(
+                    "change",
+                    display_name="change",
+                    tooltip="How the share of images that show the value changes, -1 to 1.",
+                ),
+                io.String.Output("verdict", display_name="verdict", tooltip="What is decided and why, in words."),
+                io.String.Output("report", display_name="report", tooltip="All figures with their intervals, as JSON."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs: Any) -> int:
+        """The sessions may have more images now."""
+        return time.time_ns()
+
+    @classmethod
+    @reporting
+    def execute(
+        cls, scorer: Any, without: str = "", with_lora: str = "", value: str = "", margin: float = 5.0
+    ) -> io.NodeOutput:
+        promoted, change, text, report = benchmark(scorer, without, with_lora, value, margin)
+        host.tell_for_good(str(cls.hidden.unique_id), text)
+        return io.NodeOutput(promoted, change, text, report, ui={"text": [text]})
+
+
+NODES = [ExportDataset, TrainLoRA, AwaitLoRA, MergeLora, BenchmarkLoRA]

@@ -23,7 +23,7 @@ from sdgen_core.sessions.compile import PLAN_OUTPUTS, PLANNER, SAVER, compile_gr
 NODES = (
     "SDGenTemplate", "SDGenSeedSweep", "SDGenSessionPlan", "SDGenSessionSave", "SDGenEncodePrompt", "SDGenDetail",
     "SDGenLoadScorer", "SDGenScoreImage", "SDGenScoreSession",
-    "SDGenExportDataset", "SDGenTrainLoRA", "SDGenAwaitLoRA", "SDGenMergeLoRA",
+    "SDGenExportDataset", "SDGenTrainLoRA", "SDGenAwaitLoRA", "SDGenMergeLoRA", "SDGenBenchmarkLoRA",
 )  # fmt: skip
 LANGUAGES = ("en", "fr")
 BY_HAND = ("txt2img_session", "seed_sweep")

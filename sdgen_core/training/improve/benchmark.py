@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ...comfy.client import ComfyClient
-from ...errors import Place, SDGenError, nearest_names, shown
+from ...errors import Place, SDGenError, shown
 from ...sessions.compile import Prompt
 from ...sessions.files import make_folder, write_atomic
 from ...sessions.metadata import read_png_chunks
@@ -72,14 +72,7 @@ class Benchmark:
     @classmethod
     def freeze(cls, source: Source, target: Value, images: int = IMAGES) -> Benchmark:
         """A benchmark for a value of a session. Raises ``unknown-value``."""
-        placeholder, key = target
-        values = source.values()
-        if key not in values.get(placeholder, {}):
-            known = [f"{name}={one}" for name, pool in values.items() for one in pool]
-            wanted = f"{placeholder}={key}"
-            raise SDGenError(
-                "unknown-value", f"{source.name} has no value {wanted}", nearest=nearest_names(wanted, known)
-            )
+        target, values = source.value("=".join(target)), source.values()
         return cls(
             source.slug,
             source.name,

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ...catalog.machine import Machine
 from ...catalog.scan.importer import Importer
 from ...comfy.client import ComfyClient
-from ...errors import SDGenError, nearest_names, shown
+from ...errors import SDGenError, shown
 from ...scoring.estimates.calibration import Calibration
 from ...scoring.service import Scoring
 from ...scoring.texts.wording import Wording
@@ -198,7 +198,7 @@ class Loop:
         """The value of this cycle. Raises ``improve-nothing-fails``, ``unknown-value``."""
         values = self.source.values()
         if self.wanted.value:
-            placeholder, key = _value(values, self.wanted.value)
+            placeholder, key = self.source.value(self.wanted.value)
             return {"placeholder": placeholder, "key": key, "text": values[placeholder][key]}
         try:
             report = self.tools.scoring.report(self.session)
@@ -613,17 +613,6 @@ def _folder_of(catalog: Catalog, slug: str) -> Path:
     from ...scoring.material import session_of
 
     return Path(session_of(catalog, slug)[2])
-
-
-def _value(values: Mapping[str, Mapping[str, str]], given: str) -> Value:
-    """Placeholder and key of ``Placeholder=Key`` (or its text). Raises ``unknown-value`` with the nearest."""
-    name, _, wanted = (part.strip() for part in given.partition("="))
-    pool = values.get(name, {})
-    key = wanted if wanted in pool else next((key for key, text in pool.items() if text == wanted), None)
-    if key is None:
-        known = [f"{one}={key}" for one, some in values.items() for key in some]
-        raise SDGenError("unknown-value", f"there is no value {given!r}", nearest=nearest_names(given, known))
-    return name, key
 
 
 def _is(rate: Mapping[str, Any], target: Value) -> bool:

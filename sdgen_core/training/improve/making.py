@@ -75,6 +75,18 @@ class Source:
             for name, pool in pools.items()
         }
 
+    def value(self, given: str) -> tuple[str, str]:
+        """Placeholder and key of ``Placeholder=Key``; the value's text will do too. Raises ``unknown-value`` with the nearest."""
+        values = self.values()
+        name, _, wanted = (part.strip() for part in given.partition("="))
+        pool = values.get(name, {})
+        key = wanted if wanted in pool else next((key for key, text in pool.items() if text == wanted), None)
+        if key is None:
+            known = [f"{one}={key}" for one, some in values.items() for key in some]
+            near = nearest_names(given, known)
+            raise SDGenError("unknown-value", f"{self.name} has no value {given!r}", nearest=near)
+        return name, key
+
     def fresh(self, salt: int) -> int:
         """A seed from which on the session has none; another one for each ``salt``. Known beforehand: a killed loop asks for the same."""
         above = max((seed for seed in self.seeds if seed < 2**31), default=0)

@@ -69,6 +69,18 @@ def test_an_unknown_value_is_named_with_its_neighbours() -> None:
     assert caught.value.code == "unknown-value" and "Thing=Ring" in caught.value.nearest
 
 
+@pytest.mark.parametrize("given_value", ["Thing=Star", " Thing = Star ", "Thing=a star"])
+def test_a_value_is_named_by_key_or_text(given_value: str) -> None:
+    assert source().value(given_value) == ("Thing", "Star")
+
+
+@pytest.mark.parametrize("given_value", ["Thing=Stra", "Thing", "=Star", "Think=Star", ""])
+def test_an_unknown_value_is_refused(given_value: str) -> None:
+    with pytest.raises(SDGenError) as caught:
+        source().value(given_value)
+    assert caught.value.code == "unknown-value"
+
+
 def test_the_parts_are_on_seeds_of_their_own_that_the_session_has_not() -> None:
     frozen = Benchmark.freeze(source(), ("Thing", "Star"), images=30)
     seen: dict[int, str] = {}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.training.improve.loop import Cycle, Wanted, _value, copy_with_metadata
+from sdgen_core.training.improve.loop import Cycle, Wanted, copy_with_metadata
 from sdgen_core.training.improve.report import page
 
 VALUES = {"Thing": {"Star": "a star", "Ring": "a ring"}, "Ground": {"White": "white"}}
@@ -48,18 +48,6 @@ def test_what_is_no_lora_is_not_promoted(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SDGenError) as caught:
         copy_with_metadata(tmp_path / "nowhere", tmp_path / "two", {})
     assert caught.value.code == "missing-file"
-
-
-@pytest.mark.parametrize("given_value", ["Thing=Star", " Thing = Star ", "Thing=a star"])
-def test_a_value_is_named_by_key_or_text(given_value: str) -> None:
-    assert _value(VALUES, given_value) == ("Thing", "Star")
-
-
-@pytest.mark.parametrize("given_value", ["Thing=Stra", "Thing", "=Star", "Think=Star"])
-def test_an_unknown_value_has_neighbours(given_value: str) -> None:
-    with pytest.raises(SDGenError) as caught:
-        _value(VALUES, given_value)
-    assert caught.value.code == "unknown-value"
 
 
 @pytest.mark.parametrize(
