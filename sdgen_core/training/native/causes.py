@@ -42,7 +42,8 @@ _KNOWN: tuple[tuple[str, Cause], ...] = (
     ),
     (r"No valid images found", Cause("not-a-dataset", "the data set has no images that ComfyUI reads")),
     (
-        r"Inference tensors cannot be saved for backward|mat1 and mat2 must have the same dtype|expected .*? to have the same dtype|Input type .*? and (?:bias|weight) type",
+        r"Inference tensors cannot be saved for backward|"
+        r"mat1 and mat2 must have the same dtype|expected .*? to have the same dtype|Input type .*? and (?:bias|weight) type",
         Cause("training-dtype", "this model cannot be trained in that precision", "Choose the other training_dtype."),
     ),
     (
