@@ -304,8 +304,8 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode(
         "bad-recipe", "Compare it with the recipe in the README; `sdgen dataset make --help` shows the same as options."
     ),
-    ErrorCode("unknown-placeholder", "`sdgen catalog stats` shows the placeholders and values of the catalog."),
-    ErrorCode("unknown-value", "`sdgen catalog stats` shows the placeholders and values of the catalog."),
+    ErrorCode("unknown-placeholder", "Import sessions that have it first: `sdgen catalog import FOLDER`."),
+    ErrorCode("unknown-value", "Import sessions that have it first: `sdgen catalog import FOLDER`."),
     ErrorCode("no-images", "Add sessions, score or judge them, or make the recipe less strict."),
     ErrorCode("dataset-exists", "Choose another name, or delete that folder; nothing is overwritten."),
     ErrorCode(

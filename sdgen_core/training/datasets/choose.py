@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...catalog.details import details
-from ...catalog.query import Clause, Query, parse
+from ...catalog.query import MOST_CLAUSES, Clause, Query, parse
 from ...catalog.records import unsigned
 from ...errors import SDGenError, nearest_names, shown
 from ...scoring.material import slug_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ...catalog.library import Library
 
 _TOGETHER = 5_000
-_NEAR = 3  # values that are named when one is not there
+_NEAR, _NAMED = 3, 12  # names that may be meant, and that are listed, when one is not there
 #: What a verdict counts, where a machine's score would be 0 to 1; the others say that the value is not shown.
 _WORTH = {"ok": 1.0, "partial": 0.5}
 _LIKED, _DISLIKED = 4, 2  # ratings
@@ -231,9 +231,12 @@ def learned_value(catalog: Catalog, recipe: Recipe) -> Learned | None:
     found = [row for row in rows if row[0] == wanted]
     found = found or [row for row in rows if wanted.casefold() in (row[0].casefold(), row[1].casefold())]
     if not found:
-        known = [text for _, text in rows] + [key for key, _ in rows]
-        near = [text for text in known if wanted.casefold() in text.casefold()][:_NEAR] or nearest_names(wanted, known)
-        raise SDGenError("unknown-value", f"{placeholder} has no value {wanted!r}", nearest=near)
+        texts = [text for _, text in rows]
+        near = [text for text in texts if wanted.casefold() in text.casefold()][:_NEAR]
+        near = near or nearest_names(wanted, [*texts, *(key for key, _ in rows)])
+        raise SDGenError(
+            "unknown-value", f"{placeholder} has no value {wanted!r}", nearest=near, hint=_there_are(texts)
+        )
     return Learned(placeholder, tuple(key for key, _ in found), str(found[0][1]))
 
 
@@ -253,8 +256,17 @@ def _placeholder(catalog: Catalog, given: str) -> str:
 
 
 def _no_placeholder(catalog: Catalog, given: str) -> SDGenError:
-    near = nearest_names(given, _placeholders(catalog))
-    return SDGenError("unknown-placeholder", f"no image has a placeholder {given!r}", nearest=near)
+    names = _placeholders(catalog)
+    near = nearest_names(given, names)
+    return SDGenError(
+        "unknown-placeholder", f"no image has a placeholder {given!r}", nearest=near, hint=_there_are(names)
+    )
+
+
+def _there_are(names: Sequence[str]) -> str | None:
+    """The first of the names that there are."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"There are {', '.join(names[:_NAMED])}{more}." if names else None
 
 
 def _placeholders(catalog: Catalog) -> list[str]:
@@ -281,6 +293,8 @@ def _found(catalog: Catalog, recipe: Recipe) -> tuple[list[int], tuple[str, ...]
                 "unknown-theme", f"no session was made with the theme {recipe.theme!r}", nearest=near, hint=hint
             )
         clauses.append(Clause(field="theme", any=(recipe.theme,)))
+    if len(clauses) > MOST_CLAUSES:
+        raise SDGenError("bad-query", f"more than {MOST_CLAUSES} clauses with those of sessions and theme")
     ids, resolved = catalog.snapshot.find(Query(clauses=tuple(clauses)))
     return ids.tolist(), resolved.remarks
 

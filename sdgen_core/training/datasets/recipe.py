@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ...catalog.pictures.duplicates import MAX_DISTANCE
-from ...catalog.query import DUPLICATE
+from ...catalog.query import DUPLICATE, MOST_VALUES
 from ...errors import Place, SDGenError, nearest_names, shown
 
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -82,7 +82,7 @@ class Recipe(BaseModel):
     model_config = _STRICT
 
     name: str = Field(min_length=1, max_length=120)
-    sessions: list[_Word] = []
+    sessions: list[_Word] = Field(default=[], max_length=MOST_VALUES)
     theme: _Word = ""
     query: str = Field(default="", max_length=20_000)
     value: str = Field(default="", max_length=2_000)

@@ -7,6 +7,7 @@ written into a folder with sessions.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -123,7 +124,7 @@ def _same(selection: Selection, folder: Path) -> DataSet | None:
 def _clear(folder: Path) -> None:
     """What a write to this folder left that was killed."""
     with contextlib.suppress(OSError):
-        for path in folder.parent.glob(f"{folder.name}.*-*.tmp"):
+        for path in folder.parent.glob(f"{glob.escape(folder.name)}.*-*.tmp"):
             if path.is_dir() and time.time() - path.stat().st_mtime > _STALE:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -244,6 +244,7 @@ def test_a_value_is_meant_by_key_or_text_in_any_case(made, value):
         ({"balance": ["colour"]}, "unknown-placeholder", "Colour"),
         ({"captions": {"drop": ["Colours"]}}, "unknown-placeholder", "Colour"),
         ({"query": "rating:"}, "bad-query", None),
+        ({"query": "seed:1 " * 100, "sessions": ["coats"]}, "bad-query", None),
     ],
 )
 def test_names_that_are_not_there_are_told_with_the_nearest(made, part, code, near):
@@ -252,6 +253,16 @@ def test_names_that_are_not_there_are_told_with_the_nearest(made, part, code, ne
         choose(made.library, Recipe.of({**ALL, **part}))
     assert error.value.code == code
     assert near is None or near in error.value.nearest
+
+
+def test_where_no_name_is_near_those_that_are_there_are_listed(made):
+    made.add("coats", [Shot({"Colour": f"shade {n}"}) for n in range(20)])
+    with pytest.raises(SDGenError) as error:
+        choose(made.library, Recipe.of({**ALL, "value": "Vehicle=car"}))
+    assert not error.value.nearest and error.value.hint == "There are Colour."
+    with pytest.raises(SDGenError) as error:
+        choose(made.library, Recipe.of({**ALL, "value": "Colour=car"}))
+    assert error.value.hint.startswith("There are shade ") and error.value.hint.endswith(" and 8 more.")
 
 
 def test_sessions_themes_and_queries_narrow_together(made):

@@ -179,11 +179,11 @@ def test_a_write_that_fails_leaves_nothing(coats, tmp_path, monkeypatch):
 
 
 def test_what_a_killed_write_left_goes_with_the_next(coats, tmp_path):
-    old, new = tmp_path / "set.1-2.tmp", tmp_path / "set.3-4.tmp"
+    old, new = tmp_path / "set [a].1-2.tmp", tmp_path / "set [a].3-4.tmp"
     for folder in (old, new):
         (folder / "images").mkdir(parents=True)
     os.utime(old, (time.time() - 7200,) * 2)
-    write(coats.library, chosen(coats), tmp_path / "set")
+    write(coats.library, chosen(coats), tmp_path / "set [a]")
     assert not old.exists() and new.exists()  # the younger one may be somebody's who writes just now
 
 
