@@ -25,8 +25,24 @@ ScorerType = io.Custom("SDGEN_SCORER")
 #: A training run, on its way to the node that waits for it.
 RunType = io.Custom("SDGEN_RUN")
 
+
+class _Choice(str):
+    """The type of an output that goes into choices. Older nodes have the list of their choices as their type, so for ComfyUI, which asks
+    whether two types are unequal, it is not unequal to any list."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) or str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
 #: A choice as an output: before 0.3.60 or so ``io.Combo`` has inputs only.
 ComboType = io.Custom("COMBO")
+ComboType.io_type = _Choice("COMBO")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
