@@ -51,6 +51,14 @@ def test_a_verdict_goes_before_any_score(made):
     assert few.counts == {"rejected": 1, "unknown": 1, "low": 1, "limit": 2} and few.considered == 8
 
 
+def test_what_somebody_said_ok_to_is_first_whatever_machines_say_of_its_other_values(made):
+    made.add("coats", shots(2, Colour="red", Mood="sad"))
+    made.score("coats", {0: {"Colour": 0.99, "Mood": 0.99}, 1: {"Colour": 0.2, "Mood": 0.1}})
+    made.judge("coats", [1], "value/Colour", "ok")
+    selection = choose(made.library, Recipe.of({**ALL, "value": "Colour=red", "limit": 1}))
+    assert numbers(selection) == [1] and selection.images[0].quality < 0.6
+
+
 @pytest.mark.parametrize("verdict", ["ko", "no-effect", "unintended"])
 def test_what_people_said_no_to_is_never_in(made, verdict):
     made.add("coats", shots(2, Colour="red", Mood="sad"))
