@@ -264,7 +264,7 @@ def forget(
 ) -> None:
     """Delete a run that has ended, with its log, its saved states and what it wrote on the way. A finished LoRA stays in `loras`."""
     runs = Place(training, settings, catalog, None, None).runs()
-    found = runs.ledger.run(run)
+    found = runs.find(run)
     if not yes and not typer.confirm(f"Delete {shown(runs.folder / 'runs' / found.id)} with everything in it?"):
         fail()
     gone = runs.forget(found.id)

@@ -156,7 +156,7 @@ class Runs:
 
         Raises ``unknown-run``, ``bad-run-state`` when it has ended, and ``nothing-saved`` when its trainer saves no states.
         """
-        run = self.ledger.run(named)
+        run = self.find(named)
         if self.ledger.update(run.id, ("waiting",), state="stopped", reason="", ended=time.time()):
             return self.ledger.run(run.id)
         segment = self.ledger.segment(run.id)
@@ -172,7 +172,7 @@ class Runs:
 
         Raises ``unknown-run``, ``bad-run-state``, ``nothing-saved``, and what ``start`` raises.
         """
-        run = self.ledger.run(named)
+        run = self.find(named)
         if run.state not in ENDED or run.state == "done":
             raise SDGenError("bad-run-state", f"{run.name} is {run.state}: it cannot go on")
         refuse(self.check(run.job))
@@ -192,7 +192,7 @@ class Runs:
 
         Raises ``unknown-run``, ``bad-run-state``, and ``unwritable-folder`` when something of it cannot be deleted.
         """
-        run = self.ledger.run(named)
+        run = self.find(named)
         if not self.ledger.remove(run.id):
             raise SDGenError("bad-run-state", f"{run.name} is {run.state}: stop it first")
         folder = self.folder / "runs" / run.id  # never another one, whatever a job says
@@ -203,6 +203,12 @@ class Runs:
             raise SDGenError("unwritable-folder", f"{shown(folder)} cannot be deleted: {error}") from error
         return run
 
+    def find(self, named: str) -> Run:
+        """The run with this id, else the newest with this name. Raises ``unknown-run``; nothing is written for that."""
+        if not self.there:
+            raise SDGenError("unknown-run", f"there are no runs in {shown(self.folder)}")
+        return self.ledger.run(named)
+
     # ---- what people look at -----------------------------------------------------------------------------------------------
 
     def list(self) -> Found:
@@ -212,16 +218,16 @@ class Runs:
     def status(self, named: str) -> dict[str, Any]:
         """A run: ``state``, ``step`` of ``steps``, ``loss``, ``pace`` (s a step), ``eta`` (s), ``cause`` of a failure, ``saved`` states,
         ``segments`` and so on. Raises ``unknown-run``."""
-        run = self.ledger.run(named)
+        run = self.find(named)
         return {**_status(run), "segments": [_segment(one) for one in self.ledger.segments(run.id)]}
 
     def logs(self, named: str, *, tail: int = 0) -> Lines:
         """The last ``tail`` lines of what the trainer printed, as a terminal shows them; 0: all. Raises ``unknown-run``."""
-        return trail.shown_lines(self.ledger.run(named).job.log, tail)
+        return trail.shown_lines(self.find(named).job.log, tail)
 
     def follow_log(self, named: str) -> Iterator[str]:
         """What the trainer prints from now on, until the run has ended: lines, and each state of a bar. Raises ``unknown-run``."""
-        run = self.ledger.run(named)
+        run = self.find(named)
         size = run.job.log.stat().st_size if run.job.log.exists() else 0
         pieces = trail.Trail(run.job.log, size)
         ended = False
@@ -234,13 +240,16 @@ class Runs:
     def curves(self, named: str, *, most: int = events.POINTS) -> Curves:
         """Loss and learning rates over absolute steps, at most ``most`` points each: from TensorBoard's events where the trainer writes
         them (``loss/current``, ``loss/average``, ``lr/…``), else ``loss`` from its log. Raises ``unknown-run``."""
-        run = self.ledger.run(named)
+        run = self.find(named)
         found: dict[str, dict[int, float]] = {}
         segments = self.ledger.segments(run.id)
         ends = [*(one.started for one in segments[1:]), float("inf")]
         for segment, end in zip(segments, ends, strict=False):  # none was begun: no segment, and no curve
             for scalar in events.read_folder(segment.events) if segment.events else ():
-                if segment.started <= scalar.at < end and scalar.tag.split("/")[0] in ("loss", "lr"):
+                shown_tag = (
+                    scalar.tag.split("/")[0] in ("loss", "lr") and "epoch" not in scalar.tag
+                )  # those count epochs
+                if shown_tag and segment.started <= scalar.at < end:
                     found.setdefault(scalar.tag, {})[segment.start + scalar.step] = scalar.value
         if not found:
             found = self._logged(run, segments)
@@ -266,7 +275,7 @@ class Runs:
     def wait(self, named: str, look: Callable[[dict[str, Any]], bool] = lambda status: True) -> dict[str, Any]:
         """Come back when a run has ended, with its status; looks after the runs meanwhile if nobody else does. ``look(status)`` is called
         some times a second and ends the waiting, not the run, by giving False or by raising."""
-        key = self.ledger.run(named).id
+        key = self.find(named).id
         while True:
             if self._thread is None:
                 self.round()
