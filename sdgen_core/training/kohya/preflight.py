@@ -104,17 +104,16 @@ def installation(folder: str, python: str = "") -> Installation:
     raise SDGenError("kohya-python", f"{shown(root)} has no venv or .venv with a Python in it")
 
 
-_known: dict[tuple[Path, float, tuple[str, ...]], Facts] = {}
+_known: dict[tuple[Path, float], Facts] = {}
 
 
-def ask(where: Installation, more: Sequence[str] = ()) -> Facts:
-    """Run the Python once and have it import what training needs and ``more``; remembered while all goes well.
+def ask(where: Installation, wanted: Sequence[str] = PACKAGES) -> Facts:
+    """Run the Python once and have it import these packages, which takes seconds; remembered while all goes well.
 
     Raises ``kohya-python`` when it cannot be run or says nothing.
     """
-    wanted = (*PACKAGES, *sorted(set(more)))
-    key = (where.python, where.python.stat().st_mtime, wanted)
-    if key in _known:
+    key = (where.python, where.python.stat().st_mtime)
+    if key in _known and set(wanted) <= _known[key].packages.keys():
         return _known[key]
     name = shown(where.python)
     environment = {**os.environ, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

@@ -15,7 +15,7 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class KohyaTrainer:
     def check(self, job: Job) -> list[Problem]:
         """Everything that would make the run fail, and what may. Takes some seconds: the Python is started, all images are decoded."""
         found: list[Problem] = []
-        plan = self._plan(job, found)
+        plan = self._plan(job, found, preflight.PACKAGES)
         try:
             found += audit(job.dataset).problems
         except SDGenError as error:
@@ -107,7 +107,7 @@ class KohyaTrainer:
         Raises what ``check`` calls fatal, the first of it.
         """
         found: list[Problem] = []
-        plan = self._plan(job, found)
+        plan = self._plan(job, found, ("torch",))
         wrong = next((one for one in found if one.fatal), None)
         if wrong is not None:
             raise SDGenError(wrong.code, wrong.message, hint=wrong.hint or None)
@@ -178,8 +178,10 @@ class KohyaTrainer:
         """See ``causes``."""
         return causes.cause(tail, exit_code)
 
-    def _plan(self, job: Job, found: list[Problem]) -> _Plan | None:
-        """The job thought through; None when what is wrong leaves nothing to think of. What is wrong goes to ``found``."""
+    def _plan(self, job: Job, found: list[Problem], packages: Sequence[str]) -> _Plan | None:
+        """The job thought through; None when what is wrong leaves nothing to think of. What is wrong goes to ``found``; ``packages`` are
+        those that the Python is asked for besides what the options need.
+        """
         try:
             where = preflight.installation(self._folder, self._python)
             family, base = _family(job.base)
@@ -194,7 +196,7 @@ class KohyaTrainer:
             found.append(Problem("bad-training-option", f"{job.name!r} cannot be a file's name", option="name"))
         try:
             sizes = _sizes(job.dataset, family, right)
-            facts = preflight.ask(where, tuple(options.packages(right)))
+            facts = preflight.ask(where, [*packages, *options.packages(right)])
         except SDGenError as error:
             found.append(_problem(error))
             return None

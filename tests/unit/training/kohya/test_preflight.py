@@ -53,7 +53,7 @@ def test_the_python_of_the_checkout_is_found(checkout: Path, place: str) -> None
 
 def test_a_real_python_says_what_it_has_and_what_it_lacks(checkout: Path) -> None:
     where = Installation(checkout, Path(sys.executable))
-    facts = ask(where, ["json", "no_such_package_at_all"])
+    facts = ask(where, ["torch", "json", "no_such_package_at_all"])
     assert facts.version == tuple(sys.version_info[:3])
     assert "json" in facts.packages and facts.packages["torch"]
     assert facts.errors["no_such_package_at_all"].startswith("ModuleNotFoundError")
@@ -61,6 +61,19 @@ def test_a_real_python_says_what_it_has_and_what_it_lacks(checkout: Path) -> Non
     (problem,) = (one for one in said if "no_such_package_at_all" in one.message)
     assert problem.fatal and problem.option == "optimizer_type" and "which optimizer_type Odd needs" in problem.message
     assert "-m pip install no_such_package_at_all" in problem.hint
+
+
+@pytest.mark.skipif(os.name == "nt", reason="what counts the calls is a shell script")
+def test_a_python_is_asked_once_while_nothing_is_new(checkout: Path, tmp_path: Path) -> None:
+    said = 'SDGEN-FACTS {"version": [3, 11, 0], "packages": {"torch": "2", "json": ""}, "device": "mps"}'
+    where = Installation(checkout, _program(tmp_path / "python", f"echo x >> {tmp_path / 'calls'}\necho '{said}'"))
+    for wanted in (["torch", "json"], ["torch"], ["json"]):
+        assert ask(where, wanted).device == "mps"
+    assert (tmp_path / "calls").read_text(encoding="utf-8") == "x\n"
+    ask(where, ["another"])
+    os.utime(where.python, (1, 1))
+    ask(where, ["torch"])
+    assert (tmp_path / "calls").read_text(encoding="utf-8") == "x\n" * 3
 
 
 @pytest.mark.skipif(os.name == "nt", reason="programs of other kinds are shell scripts here")

@@ -31,7 +31,7 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def say(**changes: Any) -> None:
         said = Facts(**{"version": (3, 11, 0), "packages": PACKAGES, "device": "cuda", "card": "Card", **changes})
-        monkeypatch.setattr(preflight, "ask", lambda where, more=(): said)
+        monkeypatch.setattr(preflight, "ask", lambda where, wanted: said)
 
     say()
     return say
@@ -235,7 +235,7 @@ def test_a_full_disk_and_missing_tokenizers(
     (problem,) = _fatal(kohya, job)
     assert problem.code == "disk-full" and "10 MB free" in problem.message
     monkeypatch.undo()
-    monkeypatch.setattr(preflight, "ask", lambda where, more=(): Facts((3, 11), PACKAGES))
+    monkeypatch.setattr(preflight, "ask", lambda where, wanted: Facts((3, 11), PACKAGES))
     (tmp_path / "comfyui" / "comfy" / "sd1_tokenizer" / "vocab.json").unlink()
     assert [one.code for one in _fatal(kohya, job)] == ["no-tokenizer"]
 
