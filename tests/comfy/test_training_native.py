@@ -26,8 +26,7 @@ from sdgen_core.training.native.trainer import NativeTrainer
 from sdgen_core.training.runs.model import Job, Launch, Seen, State
 from sdgen_core.training.runs.verdict import judge
 
-RESTING = (143, 41, 168)
-"""A purple that the demo's pictures have."""
+PURPLE = (143, 41, 168)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def dataset(folder: Path, images: int) -> Path:
     place.mkdir(parents=True)
     for n in range(images):
         picture = Image.new("RGB", (64, 64), "white")
-        picture.paste(RESTING, (16, 16 + n, 48, 48))
+        picture.paste(PURPLE, (16, 16 + n, 48, 48))
         picture.save(place / f"{n}.png")
         (place / f"{n}.txt").write_text("a purple star on a white background", encoding="utf-8")
     return folder
@@ -186,6 +185,19 @@ def test_a_checkpoint_that_comfyui_does_not_know_is_told_in_one_sentence(
     cause = trainer.cause(run.log, 1)
     assert cause is not None
     assert (cause.code, cause.sentence) == ("bad-base-model", "ComfyUI cannot load the checkpoint")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_once(
+    start: Callable[..., Run], job: Callable[..., Job], trainer: NativeTrainer
+) -> None:
+    run = start(job(500, optimizer="RMSprop", learning_rate=1.0)).end()
+    assert run.process.returncode == 1
+    cause = trainer.cause(run.log, 1)
+    assert cause is not None
+    assert cause.code == "loss-nan"
+    assert cause.sentence == f"the loss became no number at step {run.steps[-1]}"
+    assert len(run.steps) < 50
+    assert not run.launch.output.exists()
 
 
 def test_the_workflow_for_the_canvas_trains_a_lora(

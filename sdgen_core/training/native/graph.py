@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import SDGenError
 from .installation import NODE
 
-#: Loaders of images with captions: of ComfyUI since 0.3.7x, and before that.
+#: Of ComfyUI since some 0.3.60s, and before that: loaders of images with captions, and what saves a LoRA.
 LOADER, OLD_LOADER = "LoadImageTextDataSetFromFolder", "LoadImageTextSetFromFolderNode"
-SAVER = "SaveLoRA"
-_NEEDED = (NODE, SAVER, "CheckpointLoaderSimple", "VAEEncode", "CLIPTextEncode", "LoraLoaderModelOnly")
+SAVERS = ("SaveLoRA", "SaveLoRANode")
+_NEEDED = (NODE, "CheckpointLoaderSimple", "VAEEncode", "CLIPTextEncode", "LoraLoaderModelOnly")
 NONE = "[None]"
 
 
@@ -50,10 +50,9 @@ def training(
     Noise and levels go on where the part before ended, as the node would have gone on itself (``seed + 1000`` a pass).
     Raises ``comfyui-too-old``.
     """
-    loader = next((name for name in (LOADER, OLD_LOADER) if name in kinds), None)
-    missing = [name for name in _NEEDED if name not in kinds]
-    if loader is None or missing:
-        raise SDGenError("comfyui-too-old", f"this ComfyUI has no node {missing[0] if missing else LOADER}")
+    for name in _NEEDED:
+        _one_of((name,), kinds)
+    loader, saver = _one_of((LOADER, OLD_LOADER), kinds), _one_of(SAVERS, kinds)
     passes = part.begin * int(options["grad_accumulation_steps"])
     seed = (int(options["seed"]) + 1000 * passes) % 2**64
     graph: dict[str, Any] = {"1": _node("CheckpointLoaderSimple", ckpt_name=checkpoint)}
@@ -71,8 +70,15 @@ def training(
         model = ["5", 0]
     own = {"batch_size": 1, "steps": part.end - part.begin, "existing_lora": part.existing or NONE, "seed": seed}
     graph["6"] = _node(NODE, model=model, latents=["3", 0], positive=captions, **{**options, **own})
-    graph["7"] = _node(SAVER, lora=["6", 1], prefix=f"{part.folder}/lora", steps=part.end)
+    graph["7"] = _node(saver, lora=["6", 1], prefix=f"{part.folder}/lora", steps=part.end)
     return graph
+
+
+def _one_of(names: Sequence[str], kinds: Collection[str]) -> str:
+    for name in names:
+        if name in kinds:
+            return name
+    raise SDGenError("comfyui-too-old", f"this ComfyUI has no node {names[0]}")
 
 
 def _node(kind: str, **inputs: Any) -> dict[str, Any]:
