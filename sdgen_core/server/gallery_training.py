@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PureWindowsPath
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError, nearest_names
 from ..sessions.reading import IMAGE_ENDINGS
-from ..training.desk import FILES, Desk, plain
+from ..training.desk import FILES, REPORT, Desk, plain
 from .gallery_library import without_paths
 from .model import Empty
 from .model_training import (
@@ -20,6 +21,8 @@ from .model_training import (
     DatasetPreview,
     Datasets,
     Forgotten,
+    Improvement,
+    Improvements,
     LogAsked,
     LogPiece,
     ReasonCount,
@@ -301,6 +304,7 @@ def run(engine: Engine, call: Call) -> RunDetails:
     """Everything about a run. Raises ``unknown-run``."""
     desk = engine.desk
     found = desk.run(call.path["run"])
+    _tell(engine)
     curves = desk.runs.curves(found.id)
     curve: list[tuple[int, float]] = next((curves[tag] for tag in _LOSSES if tag in curves), [])
     segments = desk.runs.ledger.segments(found.id)
@@ -321,7 +325,7 @@ def _samples(found: Run) -> dict[str, Path]:
     inside = Path(os.path.realpath(found.job.folder))
     paths = [Path(one) for one in found.samples]
     with contextlib.suppress(OSError):
-        paths += sorted(found.job.samples.rglob("*"))
+        paths += sorted(found.job.samples.rglob("*"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     out = {}
     for path in paths:
         real = Path(os.path.realpath(path))
@@ -371,6 +375,60 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+# ---- improvements ------------------------------------------------------------------------------------------------------------
+
+
+def improvements(engine: Engine, call: Call) -> Improvements:
+    """What became of values that were to be improved, the newest first; what cannot be read is passed over."""
+    found = []
+    for path in engine.desk.loops():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            found += _cycles(path)
+    return Improvements(
+        improvements=sorted(found, key=lambda one: (-one.at, -one.number)), version=version(engine, call)
+    )
+
+
+def _cycles(path: Path) -> list[Improvement]:
+    """The cycles of a loop, by its state file (see ``training.improve.loop``). Raises what a damaged one raises."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    at, report = round(path.stat().st_mtime * 1000), (path.parent / REPORT).is_file()
+    out = []
+    for cycle in data["cycles"]:
+        done = cycle["done"]
+        if "aim" not in done:
+            continue
+        end = done.get("end", {})
+        verdict: dict[str, Any] = next((said for step, said in reversed(done.items()) if step.startswith("judge ")), {})
+        risen = verdict.get("target") or {}
+        out.append(
+            Improvement(
+                loop=path.parent.name,
+                name=str(data["name"]),
+                number=cycle["number"],
+                **{name: str(done["aim"][name]) for name in ("placeholder", "key", "text")},
+                outcome=str(end.get("outcome", "")),
+                **{name: risen.get(name) for name in ("before", "after", "low", "high")},
+                reasons=[plain(str(one)) for one in verdict.get("reasons", ())],
+                lora=_name(str(end.get("lora") or "")),
+                strength=end.get("strength"),
+                run=str(done.get("train", {}).get("run", "")),
+                report=report,
+                at=at,
+            )
+        )
+    return out
+
+
+def report(engine: Engine, call: Call) -> File:
+    """The report of a loop, with its pictures. Raises ``unknown-item``."""
+    known = {path.parent.name: path.parent / REPORT for path in engine.desk.loops()}
+    found = known.get(call.path["loop"])
+    if found is None or not found.is_file():
+        raise SDGenError("unknown-item", f"there is no report {call.path['loop']!r}", hint="`sdgen improve` writes it.")
+    return File(found, "text/html", page=True)
 
 
 # ---- doing -------------------------------------------------------------------------------------------------------------------
@@ -500,6 +558,15 @@ ROUTES: tuple[Route, ...] = (
         slow=True,
     ),
     Route("POST", "/sdgen/training/datasets", make, "Make a data set", body=RecipeBody, answer=DatasetCard, slow=True),
+    Route(
+        "GET",
+        "/sdgen/training/improvements",
+        improvements,
+        "What became of values that were to be improved",
+        answer=Improvements,
+        version=version,
+    ),
+    Route("GET", "/sdgen/training/improvements/{loop}/report", report, "The report of one", types=("text/html",)),
     Route("GET", "/sdgen/training/runs", runs, "The runs", answer=Runs, version=version),
     Route("POST", "/sdgen/training/runs", start, "Put a training in line", body=TrainBody, answer=RunCard, slow=True),
     Route(

@@ -190,6 +190,37 @@ class Runs(Answer):
     version: Version
 
 
+class Improvement(Answer):
+    """What became of a value that was to be improved, see `sdgen improve`."""
+
+    loop: str
+    name: str = Field(description="Of the session.")
+    number: int = Field(description="Of the cycle, from 1.")
+    placeholder: str
+    key: str
+    text: str
+    outcome: str = Field(description="promote, roll back, undecided, no material; empty: it is not over.")
+    before: float | None = Field(
+        description="The value's success rate without the LoRA, in a benchmark that it was not trained on."
+    )
+    after: float | None = Field(description="With it.")
+    low: float | None = Field(description="The 95 % interval of the change.")
+    high: float | None
+    reasons: list[str]
+    lora: str = Field(description="Name of the file that was promoted; empty: none was.")
+    strength: float | None = Field(description="At which it is best.")
+    run: str = Field(description="id of its training; empty while there is none.")
+    report: bool = Field(description="There is a page with its pictures.")
+    at: Moment
+
+
+class Improvements(Answer):
+    """The improvements, the newest first."""
+
+    improvements: list[Improvement]
+    version: Version
+
+
 class RunPoint(Answer):
     """A place on the curve of losses."""
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Seconds between two looks whether a run has changed.
 LOOK = 0.5
 
+#: Where improvement loops are, see ``improve.loop``, which is too much to import for their names.
+_IMPROVE, _STATE, REPORT = "improve", "state.json", "report.html"
+
 #: Options of trainers that name a file, and the kind of ComfyUI's files that they can name here; others cannot be said over HTTP.
 FILES = {
     "vae": "vae",
@@ -44,7 +47,7 @@ class Desk:
     unless another program does, from the first call of :meth:`tell` on; else whoever made ``runs`` sees to that.
 
     From then on ``library`` tells (kind "training") ``{"id", "run"}`` of each run that has changed, whichever
-    program follows it: ``run`` as ``card`` makes it, None when it is gone. An empty id stands for the data sets.
+    program follows it: ``run`` as ``card`` makes it, None when it is gone. An empty id stands for data sets and improvements.
     """
 
     def __init__(
@@ -66,10 +69,10 @@ class Desk:
         self._thread: threading.Thread | None = None
 
     def version(self) -> str:
-        """Another text after every change of a run or the list of data sets."""
+        """Another text after every change of a run, of the list of data sets or of improvements."""
         folder = self.runs.folder
         marks = [_mark(folder / name) for name in ("runs.db", "runs.db-wal")]
-        return f"{marks}{[(path.parent.name, _mark(path)) for path in _records(folder)]}"
+        return f"{marks}{[(path.parent.name, _mark(path)) for path in [*_records(folder), *self.loops()]]}"
 
     def run(self, key: str) -> Run:
         """The run with this id. Raises ``unknown-run``."""
@@ -124,6 +127,10 @@ class Desk:
         found = [(path.parent, path.stat().st_mtime) for path in _records(self.runs.folder)]
         return sorted(found, key=lambda one: -one[1])
 
+    def loops(self) -> list[Path]:
+        """The state files of improvement loops."""
+        return sorted((self.runs.folder / _IMPROVE).glob(f"*/{_STATE}"))
+
     # ---- what is told ------------------------------------------------------------------------------------------------------
 
     def tell(self, card: Callable[[Run], dict[str, Any]]) -> None:
@@ -146,12 +153,15 @@ class Desk:
         if self.follows:
             self.runs.close()
 
+    def _others(self) -> list[tuple[int, int]]:
+        return [_mark(path) for path in [*_records(self.runs.folder), *self.loops()]]
+
     def _cards(self, card: Callable[[Run], dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return {run.id: card(run) for run in self.runs.ledger.runs()} if self.runs.there else {}
 
     def _watch(self, card: Callable[[Run], dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
         """What other programs write is seen by the ledger's files, which costs nothing while nothing is written."""
-        before, sets = "", [_mark(path) for path in _records(self.runs.folder)]
+        before, sets = "", self._others()
         while not self._ending.wait(LOOK):
             now = self.version()
             if now == before:
@@ -165,7 +175,7 @@ class Desk:
                 if cards.get(key) != known.get(key):
                     self.library.tell("training", id=key, run=cards.get(key))
             known = cards
-            if (seen := [_mark(path) for path in _records(self.runs.folder)]) != sets:
+            if (seen := self._others()) != sets:
                 sets = seen
                 self.library.tell("training", id="", run=None)
 

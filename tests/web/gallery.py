@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -25,6 +25,7 @@ from sdgen_core.catalog.scan.importer import Importer
 from sdgen_core.server import page as served_page
 from sdgen_core.server.app import create_app, listen
 from sdgen_core.sessions.metadata import encode_png, sdgen_chunk, sdgen_record
+from sdgen_core.training.desk import Desk
 
 PATIENCE_MS = 20_000
 #: What a scorer needs at most: it is loaded first.
@@ -220,11 +221,18 @@ def demo_session(root: Path, count: int) -> None:
 class Served:
     """The server of a library, as ``sdgen gallery`` runs it."""
 
-    def __init__(self, folder: Path, *, watch: bool = False, scorers: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        watch: bool = False,
+        scorers: Sequence[Path] = (),
+        training: Callable[[Library], Desk] | None = None,
+    ) -> None:
         self.root = folder / "sessions"
         self.root.mkdir()
         self.library = Library(folder / "catalog", [self.root])
-        self.watch, self.scorers = watch, scorers
+        self.watch, self.scorers, self.training = watch, scorers, training
         self._began = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
 
@@ -257,7 +265,8 @@ class Served:
         self._ended, self._loop = asyncio.Event(), asyncio.get_running_loop()
         listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        runner = web.AppRunner(create_app(self.library, scorers=self.scorers), access_log=None, shutdown_timeout=1.0)
+        app = create_app(self.library, scorers=self.scorers, training=self.training)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.SockSite(runner, listener).start()
         self._began.set()

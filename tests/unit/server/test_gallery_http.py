@@ -96,6 +96,7 @@ TRAINING = [
     ("GET", "/sdgen/training/datasets", None),
     ("POST", "/sdgen/training/datasets/preview", {"recipe": {"name": "red", "value": "Hair=Red"}}),
     ("GET", "/sdgen/training/runs", None),
+    ("GET", "/sdgen/training/improvements", None),
 ]
 TABLES = sorted(gallery.library.TABLES)
 #: Routes that answer with files alone. Those of exports, which need tickets, of comparing, which need more than one image of a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from pathlib import Path
@@ -20,29 +21,11 @@ from sdgen_core.training.desk import Desk, model_file, model_files, plain
 from sdgen_core.training.runs.service import Refused, Runs
 
 from ..training.runs.conftest import until
-from ..training.runs.fakes import FakeTrainer
+from .formed import Formed
 from .gallery import Gallery
 
 RECIPE = {"name": "red hair", "value": "Hair=Red", "duplicates": None, "apart": {"seeds": 0, "prompts": 0}, "best": 1.0}
 ENDED = ("stopped", "failed", "done")
-
-
-class Formed(FakeTrainer):
-    """The trainer that is a real process, with a form."""
-
-    def form(self, base):
-        def field(name, kind="int", **more):
-            return {"name": name, "label": name, "help": "", "kind": kind, "default": None, "choices": None, **more}
-
-        options = [
-            field("every"),
-            field("pace", "float", default=0.02),
-            field("vae", "text"),
-            field("output_dir", "text"),
-            field("program", "text", default=str(base.parent / "python")),
-        ]
-        preset = {"name": "small", "title": "Small", "note": "for few", "options": {"every": 2}, "memory_gb": 8}
-        return {"groups": [{"name": "All", "options": options}], "presets": [preset]}
 
 
 @pytest.fixture
@@ -216,6 +199,60 @@ def test_nothing_good_enough_says_what_helps(gallery):
     assert gallery.ask("POST", "/sdgen/training/datasets/preview", {"recipe": RECIPE})["images"] == 0
     error = refused(gallery, "POST", "/sdgen/training/datasets", {"recipe": RECIPE})
     assert error.code == "no-images"
+
+
+# ---- improvements ----------------------------------------------------------------------------------------------------------
+
+
+def loop(folder, name="mine Hair Red", **more):
+    """A loop's state as `sdgen improve` leaves it."""
+    change = {"before": 0.25, "after": 0.75, "low": 0.3, "high": 0.65}
+    done = {
+        "aim": {"placeholder": "Hair", "key": "Red", "text": "red hair"},
+        "train": {"run": "abcdefgh", "file": str(folder / "red.safetensors")},
+        "judge 1": {"outcome": "undecided", "target": {**change, "after": 0.5}, "reasons": ["few"]},
+        "judge 2": {"outcome": "promote", "target": change, "reasons": [f"see {folder / 'x.png'}"]},
+        "end": {"outcome": "promote", "lora": "sdgen/mine 1.safetensors", "file": str(folder), "strength": 0.7},
+        **more,
+    }
+    home = folder / "training" / "improve" / name
+    home.mkdir(parents=True)
+    cycles = [{"number": 1, "done": done, "seconds": {}}, {"number": 2, "done": {}, "seconds": {}}]
+    (home / "state.json").write_text(json.dumps({"form": 1, "session": "mine", "name": "Mine", "cycles": cycles}))
+    return home
+
+
+def test_what_became_of_improvements(gallery, tmp_path):
+    assert gallery.ask("GET", "/sdgen/training/improvements")["improvements"] == []
+    before = gallery.version("/sdgen/training/improvements")
+    home = loop(tmp_path)
+    assert gallery.version("/sdgen/training/improvements") != before
+    [one] = gallery.ask("GET", "/sdgen/training/improvements")["improvements"]
+    assert (one["outcome"], one["before"], one["after"], one["low"]) == ("promote", 0.25, 0.75, 0.3)
+    assert (one["lora"], one["strength"], one["run"], one["text"]) == (
+        "mine 1.safetensors",
+        0.7,
+        "abcdefgh",
+        "red hair",
+    )
+    assert one["reasons"] == ["see x.png"] and not one["report"] and str(tmp_path) not in str(one)
+    path = "/sdgen/training/improvements/mine Hair Red/report"
+    assert refused(gallery, "GET", path).code == "unknown-item"
+    (home / "report.html").write_text("<h1>Mine</h1>")
+    assert gallery.ask("GET", "/sdgen/training/improvements")["improvements"][0]["report"]
+    file = gallery.ask("GET", path)
+    assert file.page and file.content.read_text() == "<h1>Mine</h1>"
+
+
+def test_a_damaged_improvement_hides_no_other(gallery, tmp_path):
+    loop(tmp_path)
+    for n, text in enumerate(
+        ("{", "[]", '{"name": 1, "cycles": [{"number": 1, "done": {"aim": 3}}]}', '{"cycles": 5}')
+    ):
+        broken = tmp_path / "training" / "improve" / f"broken {n}"
+        broken.mkdir()
+        (broken / "state.json").write_text(text)
+    assert len(gallery.ask("GET", "/sdgen/training/improvements")["improvements"]) == 1
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_answers_are_what_the_document_says(shared, document):
     card = shared.ask("GET", "/sdgen/images?limit=1").json["images"][0]
     key = card["thumb"]
     parts = {"id": card["id"], "key": key, "size": 256, "session": "one", "other": "two"}
-    parts |= {"slug": card["session"], "ticket": "none", "run": "abcdefgh", "dataset": "mine"}
+    parts |= {"slug": card["session"], "ticket": "none", "run": "abcdefgh", "dataset": "mine", "loop": "mine"}
     bodies = {
         "/sdgen/images/find": {"query": {}},
         "/sdgen/images/cards": {"ids": [card["id"], 999]},

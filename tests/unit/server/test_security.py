@@ -219,6 +219,7 @@ def test_reading_changes_nothing(start):
         "ticket": "x" * 22,
         "run": "abcdefgh",
         "dataset": "mine",
+        "loop": "mine",
     }
     asked = []
     for route in table.TABLE:

@@ -1098,6 +1098,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/training/improvements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What became of values that were to be improved */
+        get: operations["get_training_improvements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sdgen/training/improvements/{loop}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report of one */
+        get: operations["get_training_improvements_loop_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/training/runs": {
         parameters: {
             query?: never;
@@ -2745,6 +2779,92 @@ export interface components {
             cancelled: boolean;
             /** Errors */
             errors: components["schemas"]["ImportError_"][];
+        };
+        /**
+         * Improvement
+         * @description What became of a value that was to be improved, see `sdgen improve`.
+         */
+        Improvement: {
+            /** Loop */
+            loop: string;
+            /**
+             * Name
+             * @description Of the session.
+             */
+            name: string;
+            /**
+             * Number
+             * @description Of the cycle, from 1.
+             */
+            number: number;
+            /** Placeholder */
+            placeholder: string;
+            /** Key */
+            key: string;
+            /** Text */
+            text: string;
+            /**
+             * Outcome
+             * @description promote, roll back, undecided, no material; empty: it is not over.
+             */
+            outcome: string;
+            /**
+             * Before
+             * @description The value's success rate without the LoRA, in a benchmark that it was not trained on.
+             */
+            before: number | null;
+            /**
+             * After
+             * @description With it.
+             */
+            after: number | null;
+            /**
+             * Low
+             * @description The 95 % interval of the change.
+             */
+            low: number | null;
+            /** High */
+            high: number | null;
+            /** Reasons */
+            reasons: string[];
+            /**
+             * Lora
+             * @description Name of the file that was promoted; empty: none was.
+             */
+            lora: string;
+            /**
+             * Strength
+             * @description At which it is best.
+             */
+            strength: number | null;
+            /**
+             * Run
+             * @description id of its training; empty while there is none.
+             */
+            run: string;
+            /**
+             * Report
+             * @description There is a page with its pictures.
+             */
+            report: boolean;
+            /**
+             * At
+             * @description Unix time in milliseconds
+             */
+            at: number;
+        };
+        /**
+         * Improvements
+         * @description The improvements, the newest first.
+         */
+        Improvements: {
+            /** Improvements */
+            improvements: components["schemas"]["Improvement"][];
+            /**
+             * Version
+             * @description Another text after every change of the catalog; compare it, do not read it.
+             */
+            version: string;
         };
         /**
          * Item
@@ -7952,6 +8072,76 @@ export interface operations {
             403: components["responses"]["Error403"];
             404: components["responses"]["Error404"];
             413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_improvements: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Improvements"];
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    get_training_improvements_loop_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                loop: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Found */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description What the ETag names has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
             500: components["responses"]["Error500"];
             503: components["responses"]["Error503"];
         };

@@ -16,6 +16,8 @@ export type Problem = Schemas['TrainingProblem']
 export type Dataset = Schemas['DatasetCard']
 export type Datasets = Schemas['Datasets']
 export type Preview = Schemas['DatasetPreview']
+export type Improvement = Schemas['Improvement']
+export type Improvements = Schemas['Improvements']
 export type Audit = Schemas['DatasetAudit']
 export type TrainCheck = Schemas['TrainCheck']
 

@@ -1,10 +1,10 @@
-/** The runs and the data sets: asked for when they are looked at, and followed by what the server tells. */
+/** The runs, the data sets and the improvements: asked for when they are looked at, and followed by what the server tells. */
 
 import { onScopeDispose, ref, shallowRef } from 'vue'
 
 import { ApiError } from '../api'
 import { useApi, usePlatform, useTexts } from '../provided'
-import { type Act, complaint, type Dataset, type Datasets, type RunCard, type Runs, withRun } from './model'
+import { type Act, complaint, type Dataset, type Datasets, type Improvement, type Improvements, type RunCard, type Runs, withRun } from './model'
 
 /** How long (ms) news are collected before all is asked for anew. */
 const PATIENCE = 400
@@ -15,6 +15,7 @@ export function useTraining() {
   const texts = useTexts()
   const runs = shallowRef<RunCard[] | null>(null)
   const datasets = shallowRef<Dataset[]>([])
+  const improvements = shallowRef<Improvement[]>([])
   /** Why nothing can be trained here. */
   const problem = ref('')
   const error = shallowRef<ApiError | null>(null)
@@ -27,11 +28,16 @@ export function useTraining() {
     asking.abort()
     const { signal } = (asking = new AbortController())
     try {
-      const [told, sets] = await Promise.all([api.get<Runs>('/sdgen/training/runs', {}, signal), api.get<Datasets>('/sdgen/training/datasets', {}, signal)])
+      const [told, sets, better] = await Promise.all([
+        api.get<Runs>('/sdgen/training/runs', {}, signal),
+        api.get<Datasets>('/sdgen/training/datasets', {}, signal),
+        api.get<Improvements>('/sdgen/training/improvements', {}, signal)
+      ])
       if (signal.aborted) return
       runs.value = told.runs
       problem.value = told.problem
       datasets.value = sets.datasets
+      improvements.value = better.improvements
       error.value = null
     } catch (failure) {
       if (!signal.aborted) error.value = failure instanceof ApiError ? failure : new ApiError('no-answer', texts.noServer, '')
@@ -41,7 +47,7 @@ export function useTraining() {
 
   const stops = [
     platform.on('training', ({ id, run }) => {
-      if (!id) soon() // a data set
+      if (!id) soon() // a data set, or an improvement
       else if (runs.value) runs.value = withRun(runs.value, id, run)
     }),
     platform.on('reload', soon)
@@ -64,5 +70,5 @@ export function useTraining() {
     }
   }
 
-  return { runs, datasets, problem, error, load, act }
+  return { runs, datasets, improvements, problem, error, load, act }
 }

@@ -7,6 +7,7 @@ const PHASES = { loading: 'loading the model', caching: 'preparing the images', 
 const ACTS = { stop: 'Stop', save: 'Save and stop', resume: 'Go on', forget: 'Remove from the list' }
 const SURE = { stop: 'Stop: what is not saved is lost', forget: 'Remove it, with its folder' }
 const TRAINERS = { native: 'ComfyUI’s own trainer', kohya: 'kohya sd-scripts' }
+const OUTCOMES = { promote: 'Promoted', 'roll back': 'Rolled back', undecided: 'Not promoted', 'no material': 'No good images to learn from', '': 'Not finished' }
 const SHARES = { none: 'start at once', wait: 'wait until it has nothing to do', pause: 'pause its sessions', both: 'pause its sessions, and wait for what it has begun' }
 const LEARNED = { keep: 'stays in the captions', replace: 'the trigger word stands for it', drop: 'nothing stands for it' }
 
@@ -51,6 +52,15 @@ export const training = {
   noLog: 'The log is empty.',
   earlier: 'Show what came before',
   follow: 'Follow',
+  // ---- improvements ----
+  improvements: 'Improvements',
+  improved: (placeholder: string, value: string) => `${placeholder}: ${value}`,
+  cycle: (number: number) => `cycle ${n(number)}`,
+  outcome: (name: string) => pick(OUTCOMES, name),
+  rose: (before: string, after: string, low: string, high: string) => `${before} → ${after} of new images show it (the change is surely ${low} to ${high} points)`,
+  promoted: (lora: string, strength: string) => `${lora}, best at strength ${strength}`,
+  toRun: 'Its training',
+  report: 'Report with pictures',
   // ---- data sets ----
   datasets: 'Data sets',
   noDatasets: 'There is no data set yet.',

@@ -10,6 +10,7 @@ const PHASES = { loading: 'chargement du modèle', caching: 'préparation des im
 const ACTS = { stop: 'Arrêter', save: 'Enregistrer puis arrêter', resume: 'Continuer', forget: 'Retirer de la liste' }
 const SURE = { stop: 'Arrêter : ce qui n’est pas enregistré est perdu', forget: 'Retirer, avec son dossier' }
 const TRAINERS = { native: 'Entraîneur de ComfyUI', kohya: 'kohya sd-scripts' }
+const OUTCOMES = { promote: 'Adopté', 'roll back': 'Abandonné', undecided: 'Pas adopté', 'no material': 'Pas de bonnes images pour apprendre', '': 'Pas fini' }
 const SHARES = { none: 'commencer tout de suite', wait: 'attendre qu’il n’ait rien à faire', pause: 'mettre ses sessions en pause', both: 'mettre ses sessions en pause, et attendre ce qu’il a commencé' }
 const LEARNED = { keep: 'reste dans les légendes', replace: 'le mot déclencheur le remplace', drop: 'rien ne le remplace' }
 const REASONS = {
@@ -64,6 +65,14 @@ export const training: Same<typeof english> = {
   noLog: 'Le journal est vide.',
   earlier: 'Montrer ce qui précède',
   follow: 'Suivre',
+  improvements: 'Améliorations',
+  improved: (placeholder, value) => `${placeholder} : ${value}`,
+  cycle: (number) => `cycle ${n(number)}`,
+  outcome: (name) => pick(OUTCOMES, name),
+  rose: (before, after, low, high) => `${before} → ${after} des nouvelles images la montrent (le changement est sûrement de ${low} à ${high} points)`,
+  promoted: (lora, strength) => `${lora}, le mieux à la force ${strength}`,
+  toRun: 'Son entraînement',
+  report: 'Rapport avec images',
   datasets: 'Jeux d’images',
   noDatasets: 'Il n’y a pas encore de jeu d’images.',
   datasetOf: (count) => images(count),
