@@ -20,6 +20,9 @@ from safetensors.torch import save_file
 
 from sdgen_core.comfy.client import failure
 from sdgen_core.comfy.runtime import ComfyServer
+from sdgen_core.errors import SDGenError
+from sdgen_core.training.lora.arithmetic import Applied
+from sdgen_core.training.lora.child import find_comfyui, merge_beside
 
 Graph = dict[str, Any]
 DEMO = "sdgen-demo.safetensors"
@@ -216,6 +219,50 @@ def test_a_lora_of_another_model_is_refused_with_both_families(
     assert (made["modules"], made["left_out"], made["changed"]) == (24, 2, 24)
     said = sdgen("merge", checkpoint, loras / "t" / "one.safetensors", *options, expect=1)
     assert said["error"] == "file-exists" and list(tmp_path.glob("*.tmp")) == []
+
+
+def test_a_merge_that_is_broken_off_leaves_nothing(
+    places: tuple[Path, Path, Path], comfyui_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint, _, loras = places
+
+    def interrupt(done: int, total: int) -> None:
+        assert total == 387 and list(tmp_path.glob("*.tmp")), "it is being written"
+        raise KeyboardInterrupt
+
+    wanted = [Applied(loras / "t" / "one.safetensors")]
+    with pytest.raises(KeyboardInterrupt):
+        merge_beside(comfyui_folder, checkpoint, wanted, tmp_path / "out.safetensors", progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+    # a folder that is no ComfyUI, and one whose code does not run
+    with pytest.raises(SDGenError) as caught:
+        find_comfyui(tmp_path)
+    assert caught.value.code == "comfyui-not-found"
+    (tmp_path / "comfy").mkdir()
+    (tmp_path / "comfy" / "cli_args.py").write_text("raise ImportError('no torch here')", encoding="utf-8")
+    with pytest.raises(SDGenError, match="no torch here") as caught:
+        merge_beside(tmp_path, checkpoint, wanted, tmp_path / "out.safetensors")
+    assert caught.value.code == "comfyui-not-usable"
+
+
+def test_a_diffusion_model_alone_and_a_quantised_one(
+    places: tuple[Path, Path, Path], comfyui_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint, _, loras = places
+    prefix = "model.diffusion_model."
+    with safe_open(checkpoint, "pt") as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+        alone = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    save_file(alone, tmp_path / "unet.safetensors")
+    two, options = loras / "t" / "two.safetensors", ("--comfyui", comfyui_folder)
+    made = sdgen("merge", tmp_path / "unet.safetensors", two, "-o", tmp_path / "a.safetensors", *options)
+    assert made["changed"] == 23 and made["left_out"] == 0
+    one = loras / "t" / "one.safetensors"  # it changes the text encoder, too
+    said = sdgen("merge", tmp_path / "unet.safetensors", one, "-o", tmp_path / "b.safetensors", *options, expect=1)
+    assert said["error"] == "lora-does-not-fit" and "23 of its 25 modules" in said["message"]
+    save_file({**alone, "scaled_fp8": torch.zeros(2)}, tmp_path / "scaled.safetensors")
+    said = sdgen("merge", tmp_path / "scaled.safetensors", two, "-o", tmp_path / "b.safetensors", *options, expect=1)
+    assert said["error"] == "not-mergeable" and "quantised" in said["message"]
 
 
 def test_names_and_places_of_the_great_families(comfyui_folder: Path, tmp_path: Path, root: Path) -> None:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from ...comfy.processes import kill_tree, process_options
 from ...errors import CODES, SDGenError, shown
+from ...sessions.files import leftovers
 from .arithmetic import Applied
 from .merge import Merged, Progress, check_merge, merge
 
@@ -76,6 +77,9 @@ def merge_beside(
         return _followed(process, json.dumps(job).encode(), progress, comfyui)
     finally:
         kill_tree(process)
+        for left in leftovers(output.parent):  # of a process that had no time to tidy up
+            if left.name.startswith(f"{output.name}."):
+                left.unlink(missing_ok=True)
 
 
 def _followed(process: subprocess.Popen[bytes], job: bytes, progress: Progress, comfyui: Path) -> Merged:

@@ -7,7 +7,7 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ _TRIGGERS = 10
 
 @dataclass(frozen=True)
 class LoraInfo:
-    """``ranks`` and ``alphas`` by module; ``kinds`` counts modules; ``triggers`` are (word, captions that have it), ``captions`` of how
-    many. ``checked`` is None until the numbers were looked at, then what is wrong with them."""
+    """``ranks`` and ``alphas`` by module; ``kinds`` counts modules; ``triggers`` are (word, captions that have it). ``checked`` is None
+    until the numbers were looked at, then what is wrong with them."""
 
     header: Header
     modules: Mapping[str, Module]
@@ -32,9 +32,7 @@ class LoraInfo:
     family: str
     form: str
     triggers: tuple[tuple[str, int], ...] = ()
-    captions: int = 0
     checked: tuple[str, ...] | None = None
-    training: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -63,7 +61,6 @@ class LoraInfo:
             "unknown_tensors": list(self.unknown),
             "dtypes": self.dtypes,
             "triggers": [{"word": word, "captions": count} for word, count in self.triggers],
-            "captions": self.captions,
             "metadata": dict(self.header.metadata),
             **({} if self.checked is None else {"problems": list(self.checked)}),
         }
@@ -79,7 +76,6 @@ def lora_info(path: Path, *, check: bool = False) -> LoraInfo:
     if not modules:
         raise SDGenError("not-a-lora", f"{shown(path)} holds {len(header.tensors):,} tensors, and none of a LoRA")
     ranks = {name: rank for name, module in modules.items() if (rank := module.rank(header.tensors))}
-    triggers, captions = _triggers(header.metadata)
     return LoraInfo(
         header,
         modules,
@@ -88,8 +84,7 @@ def lora_info(path: Path, *, check: bool = False) -> LoraInfo:
         _alphas(header, modules),
         family_of(header.metadata, modules, header.tensors),
         form_of(modules),
-        triggers,
-        captions,
+        _triggers(header.metadata),
         tuple(_problems(path)) if check else None,
     )
 
@@ -120,9 +115,8 @@ def _alphas(header: Header, modules: Mapping[str, Module]) -> dict[str, float]:
     return out
 
 
-def _triggers(metadata: Mapping[str, str]) -> tuple[tuple[tuple[str, int], ...], int]:
-    """The commonest words of the captions, by kohya's ``ss_tag_frequency`` ({folder: {tag: count}}), behind a noted trigger phrase;
-    and how many captions there were, as far as one tag can tell."""
+def _triggers(metadata: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """The commonest words of the captions, by kohya's ``ss_tag_frequency`` ({folder: {tag: count}}), behind a noted trigger phrase."""
     counted: Counter[str] = Counter()
     try:
         folders = json.loads(metadata.get("ss_tag_frequency", "{}"))
@@ -132,11 +126,10 @@ def _triggers(metadata: Mapping[str, str]) -> tuple[tuple[tuple[str, int], ...],
     except (ValueError, TypeError, AttributeError):
         counted.clear()
     most = counted.most_common(_TRIGGERS)
-    captions = most[0][1] if most else 0
     phrase = metadata.get("modelspec.trigger_phrase", "").strip()
     if phrase:
         most = [(phrase, counted.get(phrase, 0)), *((word, count) for word, count in most if word != phrase)]
-    return tuple(most[:_TRIGGERS]), captions
+    return tuple(most[:_TRIGGERS])
 
 
 def _problems(path: Path) -> Iterator[str]:

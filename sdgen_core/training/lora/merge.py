@@ -13,7 +13,7 @@ from ...sessions.files import sha256_file
 from ...templates.run import few
 from .arithmetic import Applied
 from .info import lora_info
-from .weights import WeightFile, check_room, check_target, raw_of, write_weights
+from .weights import WeightFile, check_room, check_target, raw_of, read_header, write_weights
 
 if TYPE_CHECKING:
     from .patches import Fit
@@ -50,7 +50,7 @@ def check_merge(checkpoint: Path, loras: Sequence[Applied], output: Path, *, rep
     ``disk-full``, ``unwritable-folder``."""
     if not loras:
         raise SDGenError("bad-option", "no LoRA was named")
-    size = WeightFile(checkpoint).header.size
+    size = read_header(checkpoint).size
     for applied in loras:
         lora_info(applied.path)
     check_target(output, replace=replace, sources=[checkpoint, *(applied.path for applied in loras)])

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import copy
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,10 @@ FAMILIES = {
     "SD15": "SD 1", "SD15_instructpix2pix": "SD 1", "SD20": "SD 2", "SD21UnclipL": "SD 2", "SD21UnclipH": "SD 2", "SDXL": "SDXL",
     "SDXLRefiner": "SDXL Refiner", "SSD1B": "SDXL", "SD3": "SD 3", "Flux": "FLUX", "FluxSchnell": "FLUX", "FluxInpaint": "FLUX",
 }  # fmt: skip
+
+
+#: Endings of tensors that a quantised model has beside its weights.
+_SCALES = ("scaled_fp8", ".scale_weight", ".weight_scale", ".comfy_quant", ".quant_state.bitsandbytes__nf4")
 
 
 @dataclass(frozen=True)
@@ -102,31 +106,30 @@ def patched(file: WeightFile, loras: Sequence[Applied]) -> Patched:
     import comfy.lora
     import comfy.lora_convert
 
-    with _quiet():
-        model, clip, config, views = _weights(file)
-        out = Patched(file, FAMILIES.get(type(config).__name__, type(config).__name__))
-        names: dict[str, Any] = comfy.lora.model_lora_keys_unet(model, {})
-        if clip is not None:
-            names = comfy.lora.model_lora_keys_clip(clip, names)
-        for applied in loras:
-            lora = WeightFile(applied.path)
-            own = {name: tensor.clone() for name, tensor in lora.all().items()}  # some sums may be made in place
-            read = _Read(comfy.lora_convert.convert_lora(own))
-            found = comfy.lora.load_lora(read, names, log_missing=False)
-            misses = dict.fromkeys(split(name)[0] for name in read if name not in read.seen)
-            for target, patch in found.items():
-                key, offset, function = (*target, None, None)[:3] if isinstance(target, tuple) else (target, None, None)
-                strength = applied.strength
-                if applied.text_encoder is not None and not key.startswith("diffusion_model."):
-                    strength = applied.text_encoder
-                entry = (strength, patch, 1.0, offset, function)
-                if key not in views or not _fits(entry, views[key], key):
-                    misses[key] = None
-                    continue
-                out.patches.setdefault(key, []).append(entry)
-            modules, _ = modules_of(read)
-            family = family_of(lora.header.metadata, modules, lora.header.tensors)
-            out.fits.append(Fit(applied.path, family, max(len(modules), len(misses)), tuple(misses)))
+    model, clip, config, views = _weights(file)
+    out = Patched(file, FAMILIES.get(type(config).__name__, type(config).__name__))
+    names: dict[str, Any] = comfy.lora.model_lora_keys_unet(model, {})
+    if clip is not None:
+        names = comfy.lora.model_lora_keys_clip(clip, names)
+    for applied in loras:
+        lora = WeightFile(applied.path)
+        own = {name: tensor.clone() for name, tensor in lora.all().items()}  # some sums may be made in place
+        read = _Read(comfy.lora_convert.convert_lora(own))
+        found = comfy.lora.load_lora(read, names, log_missing=False)
+        misses = dict.fromkeys(split(name)[0] for name in read if name not in read.seen)
+        for target, patch in found.items():
+            key, offset, function = (*target, None, None)[:3] if isinstance(target, tuple) else (target, None, None)
+            strength = applied.strength
+            if applied.text_encoder is not None and not key.startswith("diffusion_model."):
+                strength = applied.text_encoder
+            entry = (strength, patch, 1.0, offset, function)
+            if key not in views or not _fits(entry, views[key], key):
+                misses[key] = None
+                continue
+            out.patches.setdefault(key, []).append(entry)
+        modules, _ = modules_of(read)
+        family = family_of(lora.header.metadata, modules, lora.header.tensors)
+        out.fits.append(Fit(applied.path, family, max(len(modules), len(misses)), tuple(misses)))
     places = _Places(file)
     for key in out.patches:
         name, piece = places.find(key, views[key])
@@ -175,6 +178,8 @@ def _weights(file: WeightFile) -> tuple[Any, Any, Any, dict[str, torch.Tensor]]:
         return dict(tensors)  # ComfyUI takes entries out
 
     tensors = file.all()
+    if any(name.endswith(_SCALES) for name in tensors):
+        raise SDGenError("not-mergeable", f"{shown(file.path)} is quantised: its weights are numbers and scales")
     metadata = dict(file.header.metadata)
     prefix = detection.unet_prefix_from_state_dict(tensors)
     config = detection.model_config_from_unet(whole(), prefix, metadata=metadata)
@@ -184,8 +189,6 @@ def _weights(file: WeightFile) -> tuple[Any, Any, Any, dict[str, torch.Tensor]]:
         config = detection.model_config_from_unet(whole(), prefix, metadata=metadata)
     if config is None:
         raise SDGenError("not-mergeable", f"ComfyUI knows no model of the form of {shown(file.path)}")
-    if getattr(config, "scaled_fp8", None) is not None or getattr(config, "layer_quant_config", None):
-        raise SDGenError("not-mergeable", f"{shown(file.path)} is quantised: its weights are numbers and scales")
     config.set_inference_dtype(torch.float32, None)
     config.custom_operations = None
     meta = torch.device("meta")
@@ -198,7 +201,7 @@ def _weights(file: WeightFile) -> tuple[Any, Any, Any, dict[str, torch.Tensor]]:
     target = config.clip_target(state_dict=whole())
     encoders = config.process_clip_state_dict(whole()) if target is not None else {}
     if encoders:
-        clip = target.clip(**copy.copy(target.params), dtype=torch.float32, device=meta, model_options={})
+        clip = target.clip(**target.params, dtype=torch.float32, device=meta, model_options={})
         known = set(clip.state_dict())
         views |= {k: v for k, v in encoders.items() if k in known}
     return model, clip, config, views
@@ -230,28 +233,18 @@ class _Places:
 
 @contextlib.contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What ComfyUI only logs when a sum cannot be made, instead of raising it."""
+    """What ComfyUI only logs, in this thread, when a sum cannot be made, instead of raising it."""
     said: list[str] = []
+    thread = threading.get_ident()
 
     class Ears(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            said.append(record.getMessage())
+            if record.thread == thread:
+                said.append(record.getMessage())
 
-    ears, root = Ears(logging.WARNING), logging.getLogger()
-    others, root.handlers = root.handlers, [ears]
+    ears = Ears(logging.WARNING)
+    logging.getLogger().addHandler(ears)
     try:
         yield said
     finally:
-        root.handlers = others
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the remarks that ComfyUI logs about every model it builds."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
+        logging.getLogger().removeHandler(ears)
