@@ -288,6 +288,7 @@ class Runs:
         """Look after the runs in a thread of this process, until ``close``."""
         with self._made:
             if self._thread is None:
+                self._ending.clear()
                 self._thread = threading.Thread(target=self._run, name="sdgen-training", daemon=True)
                 self._thread.start()
 
@@ -296,6 +297,7 @@ class Runs:
         self._ending.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
+            self._thread = None
         if self._supervisor is not None:
             self._supervisor.release()
 

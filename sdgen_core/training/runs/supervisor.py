@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -42,6 +43,11 @@ class Hold:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db: sqlite3.Connection | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this program has it."""
+        return self._db is not None
 
     def take(self) -> bool:
         """Whether this program follows the runs now. Raises ``ledger-unusable`` when the file cannot be written."""
@@ -111,6 +117,7 @@ class Supervisor:
         self._hold = Hold(folder / "follower.lock")
         self._followed: dict[str, Followed] = {}
         self._handles: list[subprocess.Popen[bytes]] = []
+        self._said: dict[str, str] = {}
         self._one = threading.Lock()
         self.changed: list[Callable[[str], None]] = []
 
@@ -123,12 +130,12 @@ class Supervisor:
             self._handles = [one for one in self._handles if one.poll() is None]
             for run in self._ledger.runs(*ACTIVE):
                 self._guarded(run, self._see)
-            waits = False
-            if begin and not self._ledger.runs(*ACTIVE):
-                waits = self._next()
+            waiting = self._ledger.next_in_line() if begin and not self._ledger.runs(*ACTIVE) else None
+            if waiting is not None:
+                self._guarded(waiting, self._begin)
             for run in self._ledger.owing():
                 self._guarded(run, self._give_back)
-            return waits or bool(self._ledger.runs(*ACTIVE))
+            return waiting is not None or bool(self._ledger.runs(*ACTIVE))
 
     def release(self) -> None:
         """Let others follow; runs go on."""
@@ -146,8 +153,9 @@ class Supervisor:
         if not self._first and self._ledger.claimed(_CLAIM):
             self._let_go()
             return False
+        held = self._hold.held
         if self._hold.take():
-            if self._first:
+            if self._first and not held:
                 self._ledger.unclaim(self._pid)
             return True
         if self._first:
@@ -158,10 +166,11 @@ class Supervisor:
         """One run's trouble is not that of the others."""
         try:
             work(run)
-        except SDGenError as error:
-            log.warning("SDGen: run %s: %s", run.name, error)
-        except Exception:
-            log.exception("SDGen: run %s could not be looked after", run.name)
+            self._said.pop(run.id, None)
+        except Exception as error:  # it is tried again, but told once
+            if self._said.get(run.id) != str(error):
+                self._said[run.id] = str(error)
+                log.warning("SDGen: run %s: %s", run.name, error, exc_info=not isinstance(error, SDGenError))
 
     def _tell(self, run: str) -> None:
         for told in self.changed:
@@ -169,17 +178,14 @@ class Supervisor:
 
     # ---- starting ----------------------------------------------------------------------------------------------------------
 
-    def _next(self) -> bool:
-        """Start the run that is next in line, if it may start. True while one waits."""
-        run = self._ledger.next_in_line()
-        if run is None:
-            return False
+    def _begin(self, run: Run) -> None:
+        """Start the run that is next in line, if it may start."""
         why = sharing.make_room(self._host, run.share, run.name, lambda ids: self._remember(run, [*run.paused, *ids]))
         if why:
             if why != run.reason:
                 self._ledger.update(run.id, ("waiting",), reason=why)
                 self._tell(run.id)
-            return True
+            return
         try:
             self._start(run)
         except SDGenError as error:
@@ -188,7 +194,6 @@ class Supervisor:
             log.exception("SDGen: run %s could not be started", run.name)
             self._fail(run, Cause("internal-error", f"the run could not be started: {type(error).__name__}: {error}"))
         self._tell(run.id)
-        return True
 
     def _remember(self, run: Run, sessions: list[str]) -> None:
         self._ledger.update(run.id, paused=list(dict.fromkeys(sessions)))
@@ -379,8 +384,6 @@ def _exit_text(code: int | None) -> str:
     if code is None:
         return "the trainer was killed, or the machine went down"
     if code < 0:
-        import signal
-
         with contextlib.suppress(ValueError):
             return f"the trainer was killed by {signal.Signals(-code).name}"
         return f"the trainer was killed by signal {-code}"

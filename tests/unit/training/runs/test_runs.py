@@ -14,6 +14,7 @@ import pytest
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.training.runs import supervisor
+from sdgen_core.training.runs.service import Runs
 from sdgen_core.training.runs.sharing import Host
 from sdgen_core.training.runs.supervisor import Hold
 
@@ -339,6 +340,33 @@ def test_comfyui_takes_over_from_a_command(room: Room) -> None:
     assert command.round() is None
     comfy.stop(run)
     assert command.wait(run, lambda _: comfy.round() is not None)["state"] == "stopped"
+
+
+def test_looking_writes_nothing(room: Room) -> None:
+    runs = room.runs(first=True)
+    runs.wait(room.start(runs, 2))
+    runs.round()
+    before = runs.ledger._db.total_changes
+    for _ in range(5):
+        assert runs.round() is False
+    assert runs.ledger._db.total_changes == before
+
+
+def test_trouble_with_one_run_is_told_once(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    first = room.runs()
+    run = room.start(first, 100, mode="hang")
+    reached(first, run, 1)
+    segment = first.ledger.segment(run)
+    first.close()
+
+    def gone(name: str) -> object:
+        raise SDGenError("unknown-trainer", f"there is no trainer {name!r}")
+
+    other = Runs(room.folder, gone)
+    assert [other.round() for _ in range(3)] == [True] * 3
+    assert sum("no trainer 'fake'" in record.message for record in caplog.records) == 1
+    other.close()
+    supervisor.process.end(segment.keeper, segment.child)
 
 
 def test_the_lock_is_let_go(tmp_path: Path) -> None:
