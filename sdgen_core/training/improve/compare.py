@@ -25,9 +25,14 @@ def hold(without: Path, with_lora: Path, value: str, judge: Judge, margin: float
     if not first:
         message = f"{without.name} and {with_lora.name} have no images of the same seed and values"
         raise SDGenError("not-comparable", message, hint="Make both from one template with the same seeds.")
+    values = source.values()
+    name = target[0]
+    if len(values[name]) > 1 and len({shot.values.get(name) for shot in first}) < 2:
+        message = f"all of these images were asked for the same {name}: what a scorer says of them has nothing to be measured by"
+        raise SDGenError("not-comparable", message, hint=f"Make both sessions with some other values of {name} too.")
     check_model(first, second)
-    judged = judge({"without": first, "with": second}, source.values(), source.template)
-    names = decide.names_of(source.values())
+    judged = judge({"without": first, "with": second}, values, source.template)
+    names = decide.names_of(values)
     return decide.decide(target, [(judged["without"], judged["with"])], 1.0, looks=1, margin=margin, names=names)
 
 
