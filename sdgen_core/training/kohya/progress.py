@@ -20,7 +20,7 @@ _TOTAL = re.compile(r"^\s*total optimization steps\b.*:\s*(?P<steps>\d+)\s*$")
 _PHASES = tuple(
     (re.compile(rf"^\s*(?:{pattern})"), phase)
     for pattern, phase in (
-        (r"caching (?:latents|Text Encoder)|cache Text Encoder", "caching"),
+        (r"caching (?:latents|[Tt]ext [Ee]ncoder)|cache Text Encoder", "caching"),
         (r"running training|epoch \d+/\d+\s*$|epoch is incremented", "training"),
         (r"generating sample images", "sampling"),
         (r"saving state at|saving last state|Saving current state|model saved", "saving"),

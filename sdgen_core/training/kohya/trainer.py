@@ -120,6 +120,9 @@ class KohyaTrainer:
         events = job.events / _own(begin)
         for folder in (output, events):
             make_folder(folder)
+        with suppress(OSError):  # Windows without the right to make links: then samples stay where sd-scripts puts them
+            job.samples.mkdir(exist_ok=True)
+            (output / "sample").symlink_to(job.samples, target_is_directory=True)
         tokenizers.seed(plan.family, self._comfyui, job.folder / "tokenizers")
         config = job.folder / "kohya_dataset.toml"
         write_atomic(config, _dataset_toml(job.dataset).encode("utf-8"))

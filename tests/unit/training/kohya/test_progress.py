@@ -83,6 +83,7 @@ def test_cuts_anywhere_change_nothing(cuts: list[int]) -> None:
         ("generating sample images at step / サンプル画像生成 ステップ: 20", Seen(phase="sampling")),
         ("caching latents...", Seen(phase="caching")),
         ("caching Text Encoder outputs...", Seen(phase="caching")),
+        ("caching text encoder outputs.", Seen(phase="caching")),
         ("running training / 学習開始", Seen(phase="training")),
         ("", None),
         ("anything else", None),

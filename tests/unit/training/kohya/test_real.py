@@ -38,7 +38,10 @@ def test_a_failure_ends_with_its_cause(tmp_path: Path, name: str) -> None:
 
 
 def test_a_job_is_checked_and_trains_what_was_asked(tmp_path: Path) -> None:
-    job = real.job(tmp_path, 3, {"save_every_n_steps": 2}, name="é x")
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a cat --w 64 --h 64 --s 2 --d 1", encoding="utf-8")
+    sampling = {"sample_prompts": str(prompts), "sample_every_n_steps": 2, "sample_sampler": "euler"}
+    job = real.job(tmp_path, 3, {"save_every_n_steps": 2, **sampling}, name="é x")
     trainer = real.trainer()
     assert [one.code for one in trainer.check(job) if one.fatal] == []
     launch = trainer.launch(job, None)
@@ -48,6 +51,7 @@ def test_a_job_is_checked_and_trains_what_was_asked(tmp_path: Path) -> None:
     said = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     assert (said["ss_steps"], said["ss_training_comment"], said["ss_output_name"]) == ("3", "SDGen run run1", "é x")
     assert [state.step for state in trainer.states(job)] == [2, 3]
+    assert [path.suffix for path in job.samples.iterdir()] == [".png"]
 
 
 def test_three_stops_and_resumes_train_exactly_the_steps_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
