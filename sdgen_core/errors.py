@@ -313,7 +313,8 @@ CODES: dict[str, ErrorCode] = _registry(
         "Name a folder that `sdgen dataset make` has written, or one with folders like 10_name of images.",
     ),
     ErrorCode(
-        "inside-gallery", "Choose a folder outside those with sessions: what lies in them is shown in the gallery."
+        "inside-gallery",
+        "Choose a folder outside (setting `training_folder`): what lies in folders with sessions is shown in the gallery.",
     ),
     ErrorCode("no-links", "Set `files` to auto or copy: links work within one drive only, and not on every one."),
     # command line

@@ -96,6 +96,8 @@ def data_sets(training: Path) -> list[DataSet]:
     """The data sets of a training folder, by folder; what is none is passed over."""
     found = []
     for path in sorted((training / SETS).glob(f"*/{RECORD}")):
+        if path.parent.suffix == ".tmp":  # being written, or what a killed process left
+            continue
         with contextlib.suppress(SDGenError):
             found.append(DataSet.read(path.parent))
     return found

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _SPARE = 256 << 20  # bytes that a disk keeps free
 _AROUND = 16 << 10  # bytes of captions and records that an image takes, generously
 _MOST_REPEATS = 50  # of a folder of few images, times the recipe's own
+_ROOM = "Choose fewer images, free some space, or choose a folder on another drive."
 _STALE = 3600.0  # s after which what an interrupted write left is nobody's any more
 
 #: Told how many images of how many are there.
@@ -78,10 +79,22 @@ def write(
         temporary.rename(folder)
         sync_folder(folder.parent)
     except OSError as error:
-        raise_write_error(error, folder)
+        with _hinting():
+            raise_write_error(error, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return dataset
+
+
+@contextlib.contextmanager
+def _hinting() -> Iterator[None]:
+    """The advice about a full disk is elsewhere about sessions."""
+    try:
+        yield
+    except SDGenError as error:
+        if error.code == "disk-full":
+            error.hint = _ROOM
+        raise
 
 
 def unused(selection: Selection, folder: Path) -> Path:
@@ -146,9 +159,7 @@ def _placing(how: str, sources: Sequence[Path], folder: Path) -> Callable[[Path,
     free = shutil.disk_usage(folder).free
     if needed + _SPARE > free:
         message = f"the data set takes {needed >> 20:,} MiB, and {free >> 20:,} MiB are free in {shown(folder.parent)}"
-        raise SDGenError(
-            "disk-full", message, hint="Choose fewer images, free some space, or choose a folder on another drive."
-        )
+        raise SDGenError("disk-full", message, hint=_ROOM)
 
     def place(source: Path, target: Path) -> None:
         if linked[source.stat().st_dev]:

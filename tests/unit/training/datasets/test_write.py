@@ -168,6 +168,7 @@ def test_a_write_that_fails_leaves_nothing(coats, tmp_path, monkeypatch):
     with pytest.raises(SDGenError) as error:
         write(coats.library, selection, tmp_path / "sets" / "set")
     assert error.value.code == "disk-full" and tree(tmp_path / "sets") == []
+    assert error.value.hint.startswith("Choose fewer images")
 
     def stopped(done, total):
         raise KeyboardInterrupt
@@ -185,6 +186,16 @@ def test_what_a_killed_write_left_goes_with_the_next(coats, tmp_path):
     os.utime(old, (time.time() - 7200,) * 2)
     write(coats.library, chosen(coats), tmp_path / "set [a]")
     assert not old.exists() and new.exists()  # the younger one may be somebody's who writes just now
+
+
+def test_what_is_being_written_is_not_listed(coats, tmp_path):
+    write(coats.library, chosen(coats), folder_of(tmp_path, "one"))
+    write(coats.library, chosen(coats), folder_of(tmp_path, "two")).folder.rename(
+        folder_of(tmp_path, "two").with_name("two.1-2.tmp")
+    )
+    (tmp_path / "datasets" / "three").mkdir()
+    (tmp_path / "datasets" / "three" / "dataset.json").write_text("{", encoding="utf-8")
+    assert [one.folder.name for one in data_sets(tmp_path)] == ["one"]
 
 
 def test_a_disk_with_no_room_is_told_before_anything_is_copied(coats, tmp_path, monkeypatch):
