@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +79,7 @@ def train(
         raise SDGenError("bad-option", f"--features {features!r}", nearest=nearest_names(features, KINDS))
     tuning = Tuning(epochs=epochs, batch=batch, cpu=cpu) if full else None
     if tuning is not None:
-        tuning.check()
+        tuning.device()  # before anything is read
     with opened_library(catalog) as library:
         said = settings_of(library.folder, settings)
         wanted = ScoringSettings.given(said.scoring, change or [])
@@ -165,8 +166,6 @@ def _store(library: Library) -> HeadStore:
 
 
 def _known(heads: HeadStore) -> list[str]:
-    import contextlib
-
     from ..scoring.cascade.heads import read
 
     out = []

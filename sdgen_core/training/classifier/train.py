@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SDGenError
+from ...scoring.backends.encoders import digest_of
 from ...scoring.backends.interface import Backend
 from ...scoring.cascade.heads import FORM, Facts, Features, Head, HeadStore, Measures, ValueFacts, verdicts_about
 from ...scoring.cascade.own import told, why_not
@@ -15,6 +16,7 @@ from ...scoring.embedding.files import EmbeddingStore
 from ...scoring.embedding.pipeline import embed
 from ...scoring.estimates.calibration import calibration_error
 from ...scoring.service import Scoring
+from ...sessions.files import make_folder, write_atomic
 from .fit import fit, folds_of, groups_of
 from .labels import Labels, collect, judged_sessions, placeholders_of
 from .tune import Tuning, tune
@@ -85,7 +87,7 @@ class Training:
         raises; ``needs-accelerator``.
         """
         if tuning is not None:
-            tuning.check()
+            tuning.device()
         encoder = self._scoring.efficientnet(getattr(self._backend, "device", "auto")) if kind != "scorer" else None
         catalog, report = self._library.catalog, Report()
         names = placeholders_of(catalog, placeholders)
@@ -197,9 +199,6 @@ class Training:
 
     def _kept(self, data: bytes, features: Features, placeholder: str) -> Features:
         """Write a tuned network beside its head."""
-        from ...scoring.backends.encoders import digest_of
-        from ...sessions.files import make_folder, write_atomic
-
         path = self.heads.network(self._backend.identity, placeholder)
         make_folder(path.parent)
         write_atomic(path, data)

@@ -57,10 +57,6 @@ class Tuning:
             return "mps"
         raise SDGenError("needs-accelerator", "torch finds no accelerator, and a whole network takes hours without one")
 
-    def check(self) -> None:
-        """Raises ``needs-accelerator``."""
-        self.device()
-
 
 @dataclass(frozen=True, eq=False)
 class Tuned:

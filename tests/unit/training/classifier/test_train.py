@@ -138,6 +138,18 @@ def test_what_it_is_better_than_stays_the_scorer(misnamed):
     assert again.facts.theirs == first.facts.theirs and again.better
 
 
+def test_what_a_closer_look_said_counts_as_said_without_it():
+    from sdgen_core.training.classifier.labels import _later
+
+    def of(method, probability=0.9, identity="a"):
+        return {"identity": identity, "values": {"Hair": {"probability": probability, "method": method}}}
+
+    assert _later(of("vlm:tiny"), "a", "Hair", 0.3) == _later(of("crop:face"), "a", "Hair", 0.3) == 0.9
+    for first in (of("clip"), of("classifier"), of("vlm:tiny", identity="b"), of("vlm:tiny", None), {}):
+        assert _later(first, "a", "Hair", 0.3) == 0.3
+    assert _later(of("vlm:tiny"), "a", "Hat", 0.3) == 0.3
+
+
 # ---- what cannot be done ---------------------------------------------------------------------------------------------------------
 
 

@@ -149,8 +149,8 @@ def test_what_is_refused(library, monkeypatch):
     assert fails(lambda: tune(Fake(), lambda at: files[at], *parts, QUICK)).code == "bad-classifier"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert fails(Tuning().check).code == "needs-accelerator"
-    Tuning(cpu=True).check()
+    assert fails(Tuning().device).code == "needs-accelerator"
+    assert Tuning(cpu=True).device() == "cpu"
 
     def full(*_):
         raise RuntimeError("CUDA out of memory")
