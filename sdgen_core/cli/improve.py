@@ -43,7 +43,7 @@ def improve(
         typer.Option(
             "--images", help="Images of each value in the benchmark; doubtful ones get up to 4 times as many."
         ),
-    ] = 48,
+    ] = 72,
     strengths: Annotated[str, typer.Option("--strengths", help="Strengths of the LoRA to choose from.")] = "0.7,1",
     margin: Annotated[float, typer.Option("--margin", help="Points (of 100) by which no other value may fall.")] = 5,
     steps: Annotated[int | None, typer.Option("--steps", help="Training steps; else what suits the model.")] = None,

@@ -31,8 +31,8 @@ FORM = 1
 FILE = "benchmark.json"
 #: How often the judging part is looked at: once, and twice more with more images.
 LOOKS = 3
-#: Images of a value in the judging part's first look.
-IMAGES = 48
+#: Images of a value in the judging part's first look: as many as can show that a value which is never worse falls by less than 5 points.
+IMAGES = 72
 CHOOSING, JUDGING = "choosing", "judging"
 _MODEL_HASH = re.compile(r"\bModel hash: ([0-9a-f]+)")
 
@@ -176,7 +176,7 @@ class Benchmark:
                 label = safe_name(f"{look} {name} {one}") if one else f"{look} others"
                 out[label] = wish(label, values, count if one else count * max(1, len(others)))
             return list(out.values())
-        count = max(8, self.images // 2) if part == CHOOSING else self.images
+        count = max(8, self.images // 3) if part == CHOOSING else self.images
         found = [wish("target", {placeholder: [key]}, count)]
         if others:
             found.append(wish("others", {placeholder: others}, count * len(others)))

@@ -79,11 +79,6 @@ class Verdict:
     needs: Mapping[Value, int] = field(default_factory=dict)
     remarks: Sequence[str] = ()
 
-    @property
-    def doubtful(self) -> list[Value]:
-        """The values that more images would help with."""
-        return list(self.needs)
-
     def to_dict(self) -> dict[str, Any]:
         return {
             "outcome": self.outcome,

@@ -226,7 +226,7 @@ class Loop:
             made = self._step(
                 cycle,
                 f"focus {number}",
-                lambda: self._focus(cycle, target, name, number, before),  # noqa: B023
+                lambda: self._focus(cycle, target, number, before),  # noqa: B023
             )
             sessions.append(made["slug"])
             chosen = self._step(
@@ -252,16 +252,17 @@ class Loop:
                 return self._candidate(one.done["train"]), float(verdict["strength"])
         return "", 0.0
 
-    def _focus(self, cycle: Cycle, target: Value, name: str, number: int, before: tuple[str, float]) -> dict[str, Any]:
+    def _focus(self, cycle: Cycle, target: Value, number: int, before: tuple[str, float]) -> dict[str, Any]:
         """Images of the value to choose from, scored beside some of the other values: by itself a value that never comes out would be
         taken for one that always does."""
         placeholder, key = target
         others = [one for one in self.source.values()[placeholder] if one != key]
         seed = self.source.fresh(10 + 10 * cycle.number + number)
         count = self.wanted.focus * 2 ** (number - 1)
-        wishes = [Wish(f"improve {name} {cycle.number}.{number}", {placeholder: [key]}, count, seed)]
+        label = f"improve {safe_name(self.folder.name, 60)} {cycle.number}.{number} {safe_name(key, 30)}"
+        wishes = [Wish(label, {placeholder: [key]}, count, seed)]
         if others:
-            wishes.append(Wish(wishes[0].name, {placeholder: others}, max(count // 2, len(others)), seed))
+            wishes.append(Wish(label, {placeholder: others}, max(count // 2, len(others)), seed))
         self._say(f"making {count} images of {placeholder} {key} to choose from")
         folder = make(
             self.tools.client,
@@ -296,7 +297,14 @@ class Loop:
         if len(selection.images) < self.wanted.least:
             return {"folder": "", "images": len(selection.images), "why": selection.text().replace("\n", "; ")}
         folder = folder_of(self.tools.runs.folder, f"{recipe.name} {len(sessions)}")
-        write(self.tools.library, selection, folder)
+        try:
+            write(self.tools.library, selection, folder)
+        except SDGenError as error:
+            if error.code != "dataset-exists":
+                raise
+            # a killed loop has written it, and verdicts or scores are others since
+            folder = folder.with_name(f"{folder.name} {int(time.time())}")
+            write(self.tools.library, selection, folder)
         return {"folder": str(folder), "images": len(selection.images), "why": ""}
 
     def _train(self, name: str, dataset: Path) -> dict[str, Any]:

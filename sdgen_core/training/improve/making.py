@@ -19,6 +19,7 @@ from ...comfy.client import ComfyClient
 from ...comfy.press import Order, place
 from ...errors import SDGenError, nearest_names, shown
 from ...sessions.compile import Prompt
+from ...sessions.naming import safe_name
 from ...sessions.plan import Plan
 from ...sessions.reading import load_manifest
 from ...sessions.session_file import read_session_file
@@ -166,20 +167,20 @@ def make(
     batch: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
-    """Have a session made, or made to its end, and give its folder. ``more`` wishes go into the same session. ``lora``: a file of
-    ComfyUI's LoRA folders.
+    """Have a session made, or made to its end, and give its folder. ``more`` wishes go into the same session, which has a name that no
+    other has. ``lora``: a file of ComfyUI's LoRA folders.
 
     Raises ``no-server``, ``improve-not-made`` when images could not be made, and what ComfyUI has against the order.
     """
-    session = ""
+    session, name = "", safe_name(wish.name)
     for one in (wish, *more):
         template, seeds = narrowed(source.template, one)
         if lora:
             template = replace(template, loras=(*template.loras, Lora(lora, strength)))
         order = Order(
             ChosenTemplate((template,)),
-            name=session or wish.name,
-            on_existing="extend" if session else "resume",
+            name=name,
+            on_existing="extend" if more else "resume",  # extending what has it all adds nothing
             seeds=seeds or None,
             batch=batch or source.batch,
         )

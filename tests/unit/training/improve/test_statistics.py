@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdgen_core.training.improve import statistics
+from sdgen_core.training.improve.benchmark import IMAGES, LOOKS
+from sdgen_core.training.improve.decide import MARGIN
 from sdgen_core.training.improve.statistics import (
     FELL,
     HOLDS,
     LEAST_SEEDS,
+    LEVEL,
     UNDECIDED,
     change,
     diversity,
@@ -64,6 +67,14 @@ def test_few_pairs_without_a_difference_prove_nothing_and_many_do(n: int) -> Non
         assert found.state == UNDECIDED and found.needs
     if n >= 70:
         assert found.state == HOLDS
+
+
+@pytest.mark.parametrize("each", [1, 3])
+def test_the_first_look_can_show_that_a_value_does_not_fall(each: int) -> None:
+    seeds = [n // each for n in range(IMAGES)]
+    for rng in range(5):
+        found = guard([1.0] * IMAGES, [1.0] * IMAGES, seeds, MARGIN, level=LEVEL / LOOKS, rng=rng)
+        assert found.state == HOLDS, found
 
 
 def test_no_pairs_say_nothing() -> None:
