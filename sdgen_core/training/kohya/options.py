@@ -241,18 +241,21 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def completed(script: Script, family: Family, given: Mapping[str, Any], device: str) -> dict[str, Any]:
+def completed(
+    script: Script, family: Family, given: Mapping[str, Any], device: str, *, bf16: bool = True
+) -> dict[str, Any]:
     """``given`` with our defaults where sd-scripts' own are for fine-tuning or not for every machine; only options that the script has.
 
-    ``device`` is "cuda", "mps" or "cpu". Sources: docs/train_network.md and the pages of the other families (see the presets); no worker
-    processes, since they cost memory and time at the start of each epoch; a fixed seed, so that a resumed run shuffles as the first did.
+    ``device`` is "cuda", "mps" or "cpu"; ``bf16``: whether it has that. Sources: docs/train_network.md and the pages of the other families
+    (see the presets); no worker processes, since they cost memory and time at the start of each epoch; a fixed seed, so that a resumed run
+    shuffles as the first did.
     """
     values: dict[str, Any] = {
         "network_module": family.network_module,
         "network_dim": 16,
         "network_alpha": 8.0,
         "learning_rate": 1e-4,
-        "mixed_precision": "bf16" if device == "cuda" else "no",
+        "mixed_precision": ("bf16" if bf16 else "fp16") if device == "cuda" else "no",
         "save_precision": "fp16",
         "sdpa": not any(given.get(name) for name in ("xformers", "mem_eff_attn")),
         "gradient_checkpointing": device == "cuda",

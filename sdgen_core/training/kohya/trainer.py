@@ -80,14 +80,8 @@ class KohyaTrainer:
             found.append(_problem(error, file=shown(job.dataset)))
         if plan is None:
             return found
-        wanted = options.packages(plan.values)
-        found += preflight.problems(plan.where, plan.facts, wanted)
-        if plan.facts.device == "cpu" and "bitsandbytes" in wanted:
-            text = f"{wanted['bitsandbytes']} needs a graphics card, and {shown(plan.where.python)} sees none"
-            found.append(Problem("bad-training-option", text, "Choose AdamW.", option="optimizer_type"))
-        if plan.facts.device == "cuda" and not plan.facts.bf16 and plan.values.get("mixed_precision") == "bf16":
-            text = f"the card ({plan.facts.card}) has no bf16"
-            found.append(Problem("bad-training-option", text, "Set mixed_precision to fp16.", option="mixed_precision"))
+        found += preflight.problems(plan.where, plan.facts, options.packages(plan.values))
+        found += _card(job, plan)
         if not plan.exact:
             text = (
                 f"lr_scheduler {plan.values.get('lr_scheduler')} cannot go on exactly after a stop: no states are saved"
@@ -203,7 +197,7 @@ class KohyaTrainer:
         except SDGenError as error:
             found.append(_problem(error))
             return None
-        values = options.completed(script, family, {**sizes, **right}, facts.device)
+        values = options.completed(script, family, {**sizes, **right}, facts.device, bf16=facts.bf16)
         values, exact = options.scheduled(values, job.steps)
         exact = exact and {"initial_step", "save_state", "resume", "save_every_n_steps"} <= script.options.keys()
         if exact:
@@ -285,6 +279,26 @@ def _dataset_toml(dataset: Path) -> str:
     if len(lines) == 1:
         raise SDGenError("not-a-dataset", f"{shown(dataset)} has no folder of images such as 10_name")
     return "\n".join(lines) + "\n"
+
+
+def _card(job: Job, plan: _Plan) -> list[Problem]:
+    """What the graphics card cannot do."""
+    facts, found = plan.facts, []
+
+    def wrong(option: str, message: str, hint: str, *, fatal: bool = True) -> None:
+        found.append(Problem("bad-training-option", message, hint, option=option, fatal=fatal))
+
+    eight_bit = options.packages(plan.values).get("bitsandbytes")
+    if facts.device == "cpu" and eight_bit:
+        text = f"{eight_bit} needs a graphics card, and {shown(plan.where.python)} sees none"
+        wrong("optimizer_type", text, "Choose AdamW.")
+    if facts.device == "cuda" and not facts.bf16 and plan.values.get("mixed_precision") == "bf16":
+        wrong("mixed_precision", f"the card ({facts.card}) has no bf16", "Set mixed_precision to fp16.")
+    name = str(job.options.get("preset") or "")
+    if name and facts.memory and preset(name).memory > facts.memory / 2**30 + 1:
+        text = f"preset {name} is for {preset(name).memory} GB; {facts.card} has {facts.memory / 2**30:.1f} GB"
+        wrong("preset", text, "Choose one for less.", fatal=False)
+    return found
 
 
 def _room(job: Job, plan: _Plan) -> list[Problem]:

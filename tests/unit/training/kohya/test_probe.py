@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.training.kohya.probe import probe, training_scripts
 
-from .recorded_options import COUNTS, recorded
+from .recorded_options import BASE, COUNTS, recorded
 
 SCRIPT = """
 import argparse
@@ -151,6 +154,57 @@ def test_a_script_that_is_missing_or_no_python_is_refused(tmp_path: Path, text: 
     with pytest.raises(SDGenError) as caught:
         probe(tmp_path, "train_network.py")
     assert caught.value.code == "kohya-not-found"
+
+
+_PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-99, 99), st.text(max_size=8))
+_CALLS = st.lists(
+    st.tuples(
+        st.from_regex(r"[a-z][a-z_]{0,8}[a-z]", fullmatch=True),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "type": st.sampled_from(["int", "float", "str", "Path"]),
+                "default": _PLAIN,
+                "choices": st.lists(_PLAIN, min_size=1, max_size=3),
+                "nargs": st.sampled_from(["*", "+", "?", 2]),
+                "help": st.text(st.characters(exclude_characters="%", exclude_categories=["Cs"]), max_size=20),
+                "required": st.booleans(),
+            },
+        ),
+        st.booleans(),
+    ),
+    max_size=6,
+    unique_by=lambda one: one[0],
+).filter(lambda calls: all(name not in ("help", "h") for name, _, _ in calls))
+
+
+@given(calls=_CALLS)
+@settings(max_examples=60, deadline=None)
+def test_options_are_found_as_argparse_takes_them(tmp_path_factory: pytest.TempPathFactory, calls: list[Any]) -> None:
+    lines = [
+        "import argparse",
+        "from pathlib import Path",
+        "def setup_parser():",
+        "    parser = argparse.ArgumentParser()",
+    ]
+    for name, said, flag in calls:
+        words = [f"{key}={value if key == 'type' else repr(value)}" for key, value in said.items()]
+        words = ["action='store_true'"] if flag else words
+        lines.append(f"    parser.add_argument({', '.join([repr('--' + name), *words])})")
+    source = "\n".join([*lines, "    return parser", ""])
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / BASE).write_text(source, encoding="utf-8", errors="surrogatepass")
+    space: dict[str, Any] = {}
+    exec(source, space)
+    found = probe(folder, BASE)
+    wanted = {one.dest: one for one in space["setup_parser"]()._actions if one.dest != "help"}
+    assert list(found.options) == list(wanted) and not found.notes
+    for name, one in found.options.items():
+        real = wanted[name]
+        assert one.flags == tuple(real.option_strings) and one.is_flag == (real.nargs == 0)
+        assert (one.default, one.required, one.help) == (real.default, real.required, real.help or "")
+        assert one.is_flag or (one.nargs, one.choices and list(one.choices)) == (real.nargs, real.choices)
+        assert one.type == (real.type.__name__ if real.type else "")
 
 
 def _compare(checkout: Path, script: str) -> None:

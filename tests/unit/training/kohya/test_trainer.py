@@ -223,7 +223,12 @@ def test_a_card_and_packages_that_do_not_do(kohya: KohyaTrainer, job: Job, facts
     found = _fatal(kohya, _with(job, optimizer_type="AdamW8bit"))
     assert [one.option for one in found] == ["optimizer_type", "optimizer_type"]
     assert "lacks the package bitsandbytes" in found[0].message and "sees none" in found[1].message
+    facts(memory=12 << 30)
+    said = [one.message for one in kohya.check(_with(job, preset="sd15-16")) if one.option == "preset"]
+    assert said == ["preset sd15-16 is for 16 GB; Card has 12.0 GB"]
+    assert not [one for one in kohya.check(_with(job, preset="sd15-12")) if one.option == "preset"]
     facts(bf16=False)
+    assert _read(kohya, job)["mixed_precision"] == "fp16"
     assert [one.option for one in _fatal(kohya, _with(job, mixed_precision="bf16"))] == ["mixed_precision"]
 
 
