@@ -121,7 +121,8 @@ class Training:
         remarks = [remark] if remark else []
         folds = folds_of(groups, asked, truth)
         features = Features(kind=kind, identity=encoder.identity, name=encoder.name, width=encoder.width)
-        tried = np.array([label.value in labels.known() for label in each])
+        known = labels.known()
+        tried = np.array([label.value in known for label in each])
         if tuning is None:
             texts = None
             if encoder is self._backend:
