@@ -104,12 +104,10 @@ def merge(
 def _check(fit: Fit, family: str, checkpoint: Path, *, partly: bool) -> None:
     if not fit.misses or (partly and fit.matched):
         return
-    found = f"{fit.matched} of its {fit.modules} modules" if fit.matched else f"none of its {fit.modules} modules"
+    some = f"{fit.matched} of its {fit.modules} modules match; not {few(fit.misses, 3)}"
+    found = some if fit.matched else f"none of its {fit.modules} modules match"
     of = "" if fit.family == "unknown" else f", a LoRA for {fit.family},"
-    message = (
-        f"{shown(fit.path)}{of} does not fit {shown(checkpoint)}, a model of the family {family}: {found} match; "
-        f"not {few(fit.misses, 3)}"
-    )
+    message = f"{shown(fit.path)}{of} does not fit {shown(checkpoint)}, a model of the family {family}: {found}"
     hint = "With --partly the others are merged, as ComfyUI applies them at run time." if fit.matched else None
     raise SDGenError("lora-does-not-fit", message, hint=hint)
 

@@ -68,7 +68,7 @@ def read_header(path: Path) -> Header:
     """The header of a safetensors file, checked against the file's size. Raises ``missing-file``, ``unreadable-file``,
     ``bad-weights``."""
     if not path.is_file():
-        raise SDGenError("missing-file", f"there is no file {shown(path)}")
+        raise SDGenError("missing-file", f"there is no file {shown(path)}", hint="Check the path.")
     if path.suffix.lower() not in ENDINGS:
         message = f"{shown(path)} is no safetensors file"
         raise SDGenError("bad-weights", message, hint="Convert it to .safetensors first; other forms may run code.")

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from sdgen_core.catalog.parsers.comfyui import parse_comfyui
 from sdgen_core.comfy.dispatch import on_prompt
 from sdgen_core.errors import SDGenError
-from sdgen_core.sessions.compile import PLANNER, compile_graph
+from sdgen_core.sessions.batching import batch_graph
+from sdgen_core.sessions.compile import PLANNER, compile_graph, standalone
 from sdgen_core.sessions.items import Host
 from sdgen_core.sessions.ledger import Ledger
 from sdgen_core.sessions.manifest import load_manifest
@@ -160,6 +162,19 @@ def test_a_graph_without_a_model_says_so():
     with pytest.raises(SDGenError, match="cannot be applied") as caught:
         with_loras(compile_graph(g, "2"), [Lora("a.safetensors")])
     assert caught.value.code == "bad-graph"
+
+
+def test_images_with_a_lora_are_made_together_like_others():
+    batch = batch_graph(with_loras(compile_graph(graph(), "2"), [Lora("a.safetensors")]))
+    prompt = batch.prompt([LITERALS, {**LITERALS, "positive": "a dog", "seed": 8}], "s/0,1/1,1")
+    assert prompt["7"]["inputs"]["model"] == ["theme-lora-1", 0]
+    assert [n["inputs"]["lora_name"] for n in prompt.values() if n["class_type"] == "LoraLoader"] == ["a.safetensors"]
+
+
+def test_the_catalog_finds_it_in_the_prompt_that_an_image_keeps():
+    child = with_loras(compile_graph(graph(), "2"), [Lora("sea/a.safetensors", 0.8)]).child(LITERALS, token="s/0/1")
+    found = parse_comfyui({"prompt": json.dumps(standalone(child))})
+    assert found is not None and found.loras == (("a", 0.8),)
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------------
