@@ -53,6 +53,9 @@ _GROUPS = {
     "network": ("rank", "algorithm"),
 }
 
+#: In place of what the node says of itself, which is not so.
+_HELP = {"seed": "Of noise, levels and which image comes when. The first weights are drawn at random all the same."}
+
 
 def form(installation: Installation, base: Path) -> dict[str, Any]:
     """See ``Trainer.form``; what a later ComfyUI adds comes with precision and memory. Raises as ``known``."""
@@ -66,7 +69,7 @@ def form(installation: Installation, base: Path) -> dict[str, Any]:
             {
                 "name": one.name,
                 "label": label[:1].upper() + label[1:],
-                "help": one.help,
+                "help": _HELP.get(one.name, one.help),
                 "kind": kind,
                 "default": ours[one.name],
                 "choices": list(one.choices) if kind == "choice" else None,

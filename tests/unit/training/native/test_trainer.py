@@ -18,6 +18,7 @@ from sdgen_core.training.native import worker
 from sdgen_core.training.native.causes import cause_of, told
 from sdgen_core.training.native.installation import Installation
 from sdgen_core.training.native.lines import line
+from sdgen_core.training.native.options import SMALL
 from sdgen_core.training.native.trainer import NativeTrainer
 from sdgen_core.training.native.worker import Plan
 from sdgen_core.training.runs.model import Job, State
@@ -142,6 +143,41 @@ def test_the_worker_says_why_it_cannot_begin(
     cause = trainer.cause(capsys.readouterr().out, 1)
     assert cause is not None
     assert cause.code == "not-a-dataset"
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "words"),
+    [
+        ("raise MemoryError", "out-of-memory", "memory"),
+        ("print('odd'); raise SystemExit(3)", "server-start-failed", "ended while it started with code 3"),
+        pytest.param(
+            "import os; os.kill(os.getpid(), 9)",
+            "killed",
+            "main memory",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="has no such signal"),
+        ),
+    ],
+)
+def test_a_comfyui_that_ends_is_told_in_one_sentence(
+    job: Job,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    trainer: NativeTrainer,
+    program: str,
+    code: str,
+    words: str,
+) -> None:
+    (tmp_path / "comfyui").mkdir()
+    (tmp_path / "comfyui" / "main.py").write_text(program, encoding="utf-8")
+    plan = Plan(job, Installation(tmp_path / "comfyui"), {**SMALL}, 0, tmp_path / "out.safetensors")
+    (tmp_path / "plan.json").write_text(json.dumps(plan.to_json()), encoding="utf-8")
+    assert worker.main([str(tmp_path / "plan.json")]) == 1
+    said = capsys.readouterr().out
+    cause = trainer.cause(said, 1)
+    assert cause is not None
+    assert cause.code == code
+    assert words in cause.sentence
+    assert list(job.folder.iterdir()) == []  # nothing of its ComfyUI is left
 
 
 def test_the_worker_starts_where_python_looks_for_modules_in_its_own_folders_only(
