@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from sdgen_core.errors import CODES, SDGenError
 from sdgen_core.training.kohya import preflight, trainer
@@ -20,45 +19,8 @@ from sdgen_core.training.kohya.preflight import Facts
 from sdgen_core.training.kohya.trainer import KohyaTrainer
 from sdgen_core.training.runs.model import Job, Problem, State
 
-from .test_families import FLUX, SD2, SD15, SDXL
-
-PACKAGES = dict.fromkeys(preflight.PACKAGES, "1.0")
-
-
-@pytest.fixture
-def facts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """What the checkout's Python says of itself; asking a real one is tested in test_preflight.py."""
-
-    def say(**changes: Any) -> None:
-        said = Facts(**{"version": (3, 11, 0), "packages": PACKAGES, "device": "cuda", "card": "Card", **changes})
-        monkeypatch.setattr(preflight, "ask", lambda where, wanted: said)
-
-    say()
-    return say
-
-
-@pytest.fixture
-def kohya(checkout: Path, tmp_path: Path, facts: Callable[..., None]) -> KohyaTrainer:
-    python = checkout / "venv" / "python"
-    python.parent.mkdir()
-    python.write_text("", encoding="utf-8")
-    comfyui = tmp_path / "comfyui"
-    for name in ("sd1_tokenizer", "text_encoders/t5_tokenizer"):
-        place = comfyui / "comfy" / name
-        place.mkdir(parents=True)
-        for file in ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"):
-            (place / file).write_text("{}", encoding="utf-8")
-    return KohyaTrainer(str(checkout), str(python), comfyui)
-
-
-@pytest.fixture
-def job(tmp_path: Path, model) -> Job:
-    data = tmp_path / "data é" / "3_cat"
-    data.mkdir(parents=True)
-    for number in range(10):
-        Image.new("RGB", (512, 512), (number, 0, 0)).save(data / f"{number}.png")
-        (data / f"{number}.txt").write_text("a cat", encoding="utf-8")
-    return Job("id7", "my cat", "kohya", model(SD15), data.parent, tmp_path / "run", 100)
+from .conftest import PACKAGES
+from .test_families import FLUX, SD2, SDXL
 
 
 def _with(job: Job, **options: Any) -> Job:
