@@ -36,6 +36,7 @@ def improve(
         list[Path] | None, typer.Option("--scorers", help="Folder with weights for scoring. May be repeated.")
     ] = None,
     focus: Annotated[int, typer.Option("--focus", help="Images of the value to choose from.")] = 192,
+    best: Annotated[float, typer.Option("--best", help="Share of them to learn from, the best by score.")] = 0.06,
     minimum: Annotated[float, typer.Option("--minimum", help="Score from which on they are good enough.")] = 0.9,
     least: Annotated[int, typer.Option("--least", help="So many good ones are needed.")] = 8,
     images: Annotated[
@@ -93,6 +94,7 @@ def improve(
         theme=theme,
         cycles=cycles,
         focus=focus,
+        best=best,
         minimum=minimum,
         least=least,
         images=images,

@@ -157,17 +157,23 @@ def decide(
         open_questions.append(f"that {what} rises is not shown")
         if wanted is not None:
             needs[target] = wanted
+    fallen, doubted, leaning = [], [], []
     for one in guards:
         name = _named(one, said)
         if one.guard.state == FELL:
-            against.append(f"{name} falls by more than {_points(margin)}")
+            fallen.append(name)
         elif one.guard.state == UNDECIDED:
-            worse = one.guard.needs is None
-            open_questions.append(
-                f"{name} may have fallen by more than {_points(margin)}" + (", and it looks like it" if worse else "")
-            )
+            (doubted if one.guard.needs else leaning).append(name)
             if one.guard.needs:
                 needs[one.placeholder, one.key] = one.guard.needs
+    if fallen:
+        against.append(f"{_listed(fallen)} {'fall' if len(fallen) > 1 else 'falls'} by more than {_points(margin)}")
+    if leaning:
+        open_questions.append(
+            f"{_listed(leaning)} may have fallen by more than {_points(margin)}, and it looks like it"
+        )
+    if doubted:
+        open_questions.append(f"{_listed(doubted)} may have fallen by more than {_points(margin)}")
     for found, whose in ((others, "images of other values"), (own, f"images of {what}")):
         if found.state == FELL:
             against.append(f"{whose} have become alike")
@@ -230,6 +236,13 @@ def _named(one: Guarded, names: Mapping[Value, str]) -> str:
     if one.key == REST:
         return f"{one.placeholder} (values with few images)"
     return names.get((one.placeholder, one.key), f"{one.placeholder}={one.key}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some of the names, and how many more there are."""
+    if len(names) <= 4:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _points(share: float) -> str:

@@ -67,7 +67,8 @@ SAME_JUDGE = (
 
 class Wanted(BaseModel):
     """What a loop is asked for. ``value``: Placeholder=Key, empty: the values that fail most, one a cycle. ``focus``: images made of a
-    value to choose from; ``minimum``: the score from which on they count; ``least``: good ones that are needed. ``images`` of each value in
+    value to choose from; of these the ``best`` share is learned from, by score, from the ``minimum`` on: where a value hardly ever comes
+    out, most of what a scorer takes for it is not. ``least``: good ones that are needed. ``images`` of each value in
     the benchmark; ``strengths`` that are tried; ``margin``: share by which another value may fall; ``diversity``: share of the distance
     between images that has to be left. ``steps`` and ``options`` of the ``trainer`` (steps None: its own choice)."""
 
@@ -77,6 +78,7 @@ class Wanted(BaseModel):
     theme: str = ""
     cycles: int = Field(default=1, ge=1, le=100)
     focus: int = Field(default=192, ge=8, le=100_000)
+    best: float = Field(default=0.06, gt=0, le=1)
     minimum: float = Field(default=0.9, ge=0, le=1)
     least: int = Field(default=8, ge=1, le=10_000)
     images: int = Field(default=benchmark.IMAGES, ge=8, le=10_000)
@@ -287,7 +289,8 @@ class Loop:
                 "name": f"{name} {cycle.number} {self.folder.name}",
                 "sessions": list(sessions),
                 "value": "=".join(target),
-                "best": 1.0,
+                "best": self.wanted.best,
+                "at_least": self.wanted.least,
                 "minimum": self.wanted.minimum,
                 "apart": {"seeds": 0, "prompts": 0},
             }

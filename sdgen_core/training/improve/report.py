@@ -46,7 +46,7 @@ def _summary(cycles: Sequence[Mapping[str, Any]]) -> str:
                 (duration(sum(cycle["seconds"].values())), True),
             ]
         )
-    return table(["cycle", "value", "success", "95 % interval", "outcome", "time"], rows) if rows else ""
+    return _wide(table(["cycle", "value", "success", "95 % interval", "outcome", "time"], rows)) if rows else ""
 
 
 def _cycle(cycle: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -77,7 +77,7 @@ def _cycle(cycle: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> 
         state = _STATES.get(guard["state"], "falls")
         rows.append(_row(f"{guard['placeholder']}: {text}", guard, state, guard["needs"]))
     headings = ["value", "pairs", "without", "with", "change", "interval", "", "more images"]
-    parts.append(table(headings, rows))
+    parts.append(_wide(table(headings, rows)))
     level, margin = f"{100 * (1 - risen['level']):.1f} %", round(100 * verdict["margin"])
     parts.append(
         f'<p class="dim">Pairs are of the same seed and prompt. The target\'s interval: {level}, so that all looks together have 95 %;'
@@ -90,6 +90,11 @@ def _cycle(cycle: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> 
                 f"<p>diversity of {whose}: {percent(found['ratio'])} of what is usual without it ({interval})</p>"
             )
     return parts + _pictures(verdict, aim, texts)
+
+
+def _wide(html: str) -> str:
+    """A table that scrolls by itself where the screen is narrow."""
+    return f'<div style="overflow-x:auto">{html}</div>'
 
 
 def _row(name: str, change: Mapping[str, Any], state: str, needs: int | None) -> list[tuple[str, bool]]:
@@ -132,14 +137,13 @@ def _pictures(verdict: Mapping[str, Any], aim: Mapping[str, Any], texts: Mapping
 
 
 def _figure(base: Shot, lora: Shot) -> str:
-    said = escape(f"seed {base.seed}: " + ", ".join(f"{name} {key}" for name, key in base.values.items()))
+    said = escape(f"seed {base.seed}: " + ", ".join(base.values.values()))
     images = "".join(
         f'<img style="display:inline-block;height:{_SIDE}px" alt="{which}, {said}" src="data:image/webp;base64,{_webp(shot.file)}">'
         for which, shot in (("without", base), ("with", lora))
     )
-    return (
-        f'<figure><div style="white-space:nowrap">{images}</div><figcaption title="{said}">{said}</figcaption></figure>'
-    )
+    caption = f'<figcaption style="max-width:{2 * _SIDE}px" title="{said}">{said}</figcaption>'
+    return f'<figure><div style="white-space:nowrap">{images}</div>{caption}</figure>'
 
 
 def _webp(file: Path) -> str:
