@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from ..runs.model import Cause
-from .options import english
+from .probe import english
 
 _Match = re.Match[str]
 

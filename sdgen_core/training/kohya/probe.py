@@ -55,6 +55,14 @@ class Script:
     notes: tuple[str, ...] = ()
 
 
+def english(text: str) -> str:
+    """The English half of a help text, which sd-scripts writes as "English / Japanese"."""
+    parts = text.split(" / ")
+    while len(parts) > 1 and not parts[-1].isascii():
+        parts.pop()
+    return " / ".join(parts).strip()
+
+
 def training_scripts(checkout: Path) -> list[str]:
     """The names of the scripts that train networks such as LoRAs: train_network.py and every *_train_network.py."""
     return sorted(path.name for path in checkout.glob("*train_network.py") if path.is_file())

@@ -28,6 +28,7 @@ from ..datasets.folder import CAPTION_ENDING, IMAGES, RECORD, DataSet, bucket_bo
 from ..runs.model import Cause, Job, Launch, Problem, Seen, State
 from . import causes, options, preflight, progress, tokenizers
 from .families import FAMILIES, Base, Family, read_base
+from .form import form as form_of
 from .presets import preset, presets
 from .probe import Script, probe
 
@@ -65,10 +66,10 @@ class KohyaTrainer:
         self._folder, self._python, self._comfyui = folder, python, comfyui
 
     def form(self, base: Path) -> dict[str, Any]:
-        """The form for a checkpoint (see ``options.form``). Raises ``kohya-not-found``, ``kohya-python`` and ``bad-base-model``."""
+        """The form for a checkpoint (see ``form``). Raises ``kohya-not-found``, ``kohya-python`` and ``bad-base-model``."""
         where = preflight.installation(self._folder, self._python)
         family, _ = _family(base)
-        return options.form(probe(where.folder, family.script), family)
+        return form_of(probe(where.folder, family.script), family)
 
     def check(self, job: Job) -> list[Problem]:
         """Everything that would make the run fail, and what may. Takes some seconds: the Python is started, all images are decoded."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sdgen_core.training.kohya import options
 from sdgen_core.training.kohya.families import FAMILIES, Base
+from sdgen_core.training.kohya.form import form
 from sdgen_core.training.kohya.presets import presets
 from sdgen_core.training.kohya.probe import Option, Script, probe
 
@@ -304,8 +305,8 @@ def test_there_is_a_preset_for_each_family_and_memory() -> None:
 @pytest.mark.parametrize("script", COUNTS)
 def test_the_form_shows_all_options_but_the_launchers_own(checkout: Path, script: str) -> None:
     family = next(one for one in FAMILIES.values() if one.script == script)
-    form = options.form(probe(checkout, script), family)
-    fields = {one["name"]: one for group in form["groups"] for one in group["options"]}
+    shown = form(probe(checkout, script), family)
+    fields = {one["name"]: one for group in shown["groups"] for one in group["options"]}
     assert set(fields) == set(recorded(script)) - set(options.OURS)
     assert fields["mixed_precision"]["kind"] == "choice" and fields["mixed_precision"]["choices"] == [
         "no",
@@ -314,20 +315,20 @@ def test_the_form_shows_all_options_but_the_launchers_own(checkout: Path, script
     ]
     assert fields["network_dim"]["kind"] == "int" and fields["network_args"]["kind"] == "list"
     assert fields["learning_rate"]["default"] == 1e-4
-    assert [one["memory_gb"] for one in form["presets"]] == [8, 12, 16, 24]
+    assert [one["memory_gb"] for one in shown["presets"]] == [8, 12, 16, 24]
 
 
 def test_the_form_begins_with_what_people_set_most() -> None:
     groups = ("model spec", "flux", "dataset", "network")
     made = {name: Option(name, (f"--{name}",), group=name, help="word " * 30) for name in groups}
-    form = options.form(Script(Path(BASE), made), SD15)
-    assert [one["name"] for one in form["groups"]] == ["network", "dataset", "flux", "model spec"]
-    assert form["groups"][0]["options"][0]["label"] == "Word" + " word" * 14 + " …"
+    shown = form(Script(Path(BASE), made), SD15)
+    assert [one["name"] for one in shown["groups"]] == ["network", "dataset", "flux", "model spec"]
+    assert shown["groups"][0]["options"][0]["label"] == "Word" + " word" * 14 + " …"
 
 
 def test_labels_and_help_are_the_english_half_of_the_text() -> None:
     option = Option(
         "save_every", ("--save_every",), help="save every N steps (0: never). Needs space / 保存 / する", type="int"
     )
-    (field,) = options.form(Script(Path(BASE), {"save_every": option}), SD15)["groups"][0]["options"]
+    (field,) = form(Script(Path(BASE), {"save_every": option}), SD15)["groups"][0]["options"]
     assert (field["label"], field["help"]) == ("Save every N steps", "save every N steps (0: never). Needs space")
