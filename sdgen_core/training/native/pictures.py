@@ -6,7 +6,6 @@ images at least (see the package). So images get plain names in a folder of the 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import shutil
@@ -78,9 +77,3 @@ def lay_out(found: Sequence[Picture], folder: Path) -> int:
         target.with_suffix(CAPTION_ENDING).write_text(one.caption, encoding="utf-8", newline="\n")
         count += repeats
     return count
-
-
-def remove(folder: Path) -> None:
-    """Remove what was laid out; quiet where something is still open."""
-    with contextlib.suppress(OSError):
-        shutil.rmtree(folder)

@@ -15,6 +15,7 @@ import math
 import os
 import queue
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -32,7 +33,7 @@ from .causes import KILLED, NAN, cause_of, told
 from .graph import Part, parts, training
 from .installation import Installation
 from .lines import Bar, line
-from .pictures import Picture, lay_out, pictures, remove
+from .pictures import Picture, lay_out, pictures
 
 GUARD = Path(__file__).with_name("guard.py")
 _START_SECONDS = 300.0
@@ -214,7 +215,7 @@ def run(plan: Plan) -> None:
     """Train all that is left, and write the LoRA. Raises ``Failed`` and ``SDGenError``."""
     began = time.time()
     base = plan.job.folder / "comfyui"
-    remove(base)
+    shutil.rmtree(base, ignore_errors=True)
     found = pictures(plan.job.dataset)
     say("phase", phase="loading")
     lay_out(found, base / "input" / "images")
@@ -230,7 +231,7 @@ def run(plan: Plan) -> None:
                 say("state", state=state.folder, step=end - plan.begin)
     finally:
         comfy.end()
-        remove(base)
+        shutil.rmtree(base, ignore_errors=True)
     say("phase", phase="saving")
     weights.write(plan.output, learned, metadata(plan, found, began))
     say("saved", file=plan.output, step=plan.job.steps - plan.begin)
