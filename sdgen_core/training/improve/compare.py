@@ -25,7 +25,7 @@ def hold(without: Path, with_lora: Path, value: str, judge: Judge, margin: float
     if not first:
         message = f"{without.name} and {with_lora.name} have no images of the same seed and values"
         raise SDGenError("not-comparable", message, hint="Make both from one template with the same seeds.")
-    values = source.values()
+    values = source.values(every=True)
     name = target[0]
     if len(values[name]) > 1 and len({shot.values.get(name) for shot in first}) < 2:
         message = f"all of these images were asked for the same {name}: what a scorer says of them has nothing to be measured by"

@@ -157,7 +157,9 @@ def decide(
         open_questions.append(f"that {what} rises is not shown")
         if wanted is not None:
             needs[target] = wanted
-    fallen, doubted, leaning = [], [], []
+    fallen: list[str] = []
+    doubted: list[str] = []
+    leaning: list[str] = []
     for one in guards:
         name = _named(one, said)
         if one.guard.state == FELL:

@@ -167,9 +167,17 @@ class Loop:
             if number > len(self.cycles):
                 self.cycles.append(Cycle(number))
             cycle = self.cycles[number - 1]
-            if not cycle.outcome:
+            if cycle.outcome:
+                continue
+            try:
                 self._cycle(cycle)
-                self._tidy()
+            except SDGenError as error:
+                if error.code != "improve-nothing-fails" or number == 1:
+                    raise
+                self._say(str(error))
+                del self.cycles[number - 1 :]
+                break
+            self._tidy()
         return self.cycles
 
     # ---- a cycle -----------------------------------------------------------------------------------------------------------

@@ -68,11 +68,12 @@ class Source:
         batch = int(part.defaults.get("batch", 1))
         return cls(ordered.id, ordered.name, plans[number].resolved, graph, part.planner, batch, seeds)
 
-    def values(self) -> dict[str, dict[str, str]]:
-        """Placeholder -> key -> text of the values that the session's template chooses from; what it leaves out is not among them."""
+    def values(self, *, every: bool = False) -> dict[str, dict[str, str]]:
+        """Placeholder -> key -> text of the values that the session was made from; with ``every`` also those that it left out."""
         pools = Plan.build(self.template, variation_seed=0).pools
+        known = self.template.values
         return {
-            name: {key: value_text(self.template.values[name][key]) for key in dict.fromkeys(pool)}
+            name: {key: value_text(known[name][key]) for key in (known[name] if every else dict.fromkeys(pool))}
             for name, pool in pools.items()
         }
 

@@ -102,9 +102,9 @@ def test_the_parts_are_on_seeds_of_their_own_that_the_session_has_not() -> None:
 
 def test_values_that_the_template_leaves_out_are_no_part_of_it() -> None:
     text = template().to_json() | {"prompt": "{Thing[Star,Ring]} on {Ground}"}
-    frozen = Benchmark.freeze(
-        Source("abc", "t", ResolvedTemplate.from_json(text), {}, "2", 1, frozenset()), ("Thing", "Star")
-    )
+    some = Source("abc", "t", ResolvedTemplate.from_json(text), {}, "2", 1, frozenset())
+    assert list(some.values(every=True)["Thing"]) == list(THINGS)
+    frozen = Benchmark.freeze(some, ("Thing", "Star"))
     assert list(frozen.values["Thing"]) == ["Star", "Ring"]
     assert frozen.wishes(JUDGING)[1].values == {"Thing": ["Ring"]}
 
