@@ -35,8 +35,9 @@ FILES = {
 _KINDS = {"checkpoints": ("checkpoints", "diffusion_models", "unet"), "text_encoders": ("text_encoders", "clip")}
 _MODELS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pth"})
 
-#: An absolute path's folders, up to its last name: of this system's kind or of Windows.
-_ABOVE = re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:[\\/]|\\\\|~?/)(?:[^\s\\/:*?\"'<>|,;()\[\]]+[\\/])+")
+#: An absolute path's folders, up to its last name: of this system's kind or of Windows. In quotes they may have spaces.
+_ABOVE = re.compile(r"(?<![\w.:/\\-])(?:[A-Za-z]:[\\/]+|\\\\|~[\\/]+|/)(?:[^\s\\/:*?\"'<>|,;()\[\]]+[\\/]+)+")
+_QUOTED = re.compile(r"(?<=['\"])(?:[A-Za-z]:[\\/]|~?[\\/])[^'\"\n]*[\\/]")
 
 
 class Desk:
@@ -203,7 +204,13 @@ def _folders(models: Path, kind: str) -> list[Path]:
 
 def plain(text: str) -> str:
     """A text of a program without the folders that it names: where files are is nobody's business."""
-    return _ABOVE.sub("", text)
+    home = str(Path.home())
+    for way in {home, Path(home).as_posix(), home.replace("\\", "\\\\")}:
+        for sign in ("/", "\\"):
+            text = text.replace(
+                way + sign, "~" + sign
+            )  # a user's name may have spaces, at which a path would end below
+    return _ABOVE.sub("", _QUOTED.sub("", text))
 
 
 def _records(folder: Path) -> list[Path]:

@@ -406,7 +406,11 @@ def test_a_name_stands_for_its_file(gallery, dataset):
         ("see https://example.com/a/b/c", "see https://example.com/a/b/c"),
         ("1/2/3 [00:01<00:02, 1.5it/s]", "1/2/3 [00:01<00:02, 1.5it/s]"),
         ("--path=/a/b/c.txt", "--path=c.txt"),
+        ("open '/home/A Person/my models/x.pt' and 1/2", "open 'x.pt' and 1/2"),
+        ("/home/A Person/models/x.pt is gone", "x.pt is gone"),
+        (r"'C:\\Users\\me\\x.py'", "'x.py'"),
     ],
 )
-def test_folders_are_left_out_of_what_is_said(said, shown):
+def test_folders_are_left_out_of_what_is_said(monkeypatch, said, shown):
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/A Person"))
     assert plain(said) == shown

@@ -3,7 +3,10 @@
 import type { TrainingOption } from './model'
 
 /** A value as a field shows it. */
-export const shownOption = (value: unknown): string => (Array.isArray(value) ? value.join(' ') : typeof value === 'object' || value === undefined ? '' : String(value as string | number | boolean))
+export function shownOption(value: unknown): string {
+  if (Array.isArray(value)) return value.join(' ')
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
+}
 
 /** What somebody typed as the option takes it; undefined: nothing, it stays as it is. What is no number stays a text, which the server refuses. */
 export function readOption({ kind, choices }: Pick<TrainingOption, 'kind' | 'choices'>, text: string): unknown {

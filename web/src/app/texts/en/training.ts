@@ -108,8 +108,6 @@ export const training = {
   more: 'All options',
   filter: 'Find an option',
   asPreset: (value: string) => `as it is: ${value}`,
-  yes: 'yes',
-  no: 'no',
   changed: (count: number) => (count === 1 ? '1 changed' : `${n(count)} changed`),
   makeOnly: 'Only make the data set',
   begin: 'Train',

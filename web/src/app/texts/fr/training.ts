@@ -118,8 +118,6 @@ export const training: Same<typeof english> = {
   more: 'Toutes les options',
   filter: 'Trouver une option',
   asPreset: (value) => `tel quel : ${value}`,
-  yes: 'oui',
-  no: 'non',
   changed: (count) => (count < 2 ? '1 changée' : `${n(count)} changées`),
   makeOnly: 'Seulement faire le jeu d’images',
   begin: 'Entraîner',
