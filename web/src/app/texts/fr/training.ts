@@ -38,7 +38,7 @@ export const training: Same<typeof english> = {
   left: (time) => `encore ${time}`,
   took: (time) => `entraîné pendant ${time}`,
   loss: (value) => `perte ${value}`,
-  wish: { stop: 'en cours d’arrêt', save: 's’arrête au prochain état enregistré', '': '' } as Record<string, string>,
+  wish: { stop: 'en cours d’arrêt', save: 's’arrête au prochain état enregistré', '': '' },
   open: (name) => `Ouvrir l’entraînement ${name}`,
   progress: (name) => `Avancement de ${name}`,
   act: (name) => pick(ACTS, name),

@@ -1,1 +1,0 @@
-import{_ as o}from"./ScoringBar.vue_vue_type_script_setup_true_lang-BGrL8SiI.mjs";import"./index-Dcdy122I.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-CChx4_ky.mjs";import"./words-B6buVlp7.mjs";import"./styles-plo23Ddf.mjs";export{o as default};

@@ -1,1 +1,0 @@
-import{_ as o}from"./SessionFacts.vue_vue_type_script_setup_true_lang-dVyfQEgO.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./index-Dcdy122I.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-CChx4_ky.mjs";import"./prompt--NBZp_aZ.mjs";export{o as default};
