@@ -115,7 +115,7 @@ def improve(
         chooser = load(scorer, folders, device=device, memory=folder / "models.json")
         other = load(judge, folders, device=device, memory=folder / "models.json") if judge else None
         scoring = ScoringSettings.model_validate(said.scoring)
-        runs = place.runs()
+        runs = place.runs(starts=True)
         stack.callback(runs.close)
         tools = Tools(
             ComfyClient(server_url(server)),
