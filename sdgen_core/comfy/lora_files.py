@@ -1,16 +1,15 @@
 """LoRA files by the name they were trained under.
 
 A1111 writes this name (its "alias") into prompts by default; downloaded files mostly have another one. Trainers note it as
-``ss_output_name`` in the metadata of the safetensors header: 8 bytes with the header's length, little-endian, then JSON.
+``ss_output_name`` in the metadata of a safetensors file.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_LONGEST_HEADER = 64 << 20  # bytes
+from ..sessions.safetensors_file import ENDINGS, BrokenFileError, read_metadata
 
 # File, size and time → the name; empty when there is none. Reading a thousand headers takes seconds.
 _read: dict[tuple[str, int, int], str] = {}
@@ -24,16 +23,13 @@ def files_trained_as(name: str, known: Iterable[str], path_of: Callable[[str], P
 
 def trained_name(path: Path) -> str:
     """The name noted in a safetensors file; empty when there is none, or no such file."""
-    if path.suffix.lower() not in (".safetensors", ".sft"):
+    if path.suffix.lower() not in ENDINGS:
         return ""
     try:
         stat = path.stat()
         key = (str(path), stat.st_size, stat.st_mtime_ns)
         if key not in _read:
-            with path.open("rb") as file:
-                length = int.from_bytes(file.read(8), "little")
-                header = json.loads(file.read(length)) if length <= _LONGEST_HEADER else {}
-            _read[key] = str(header.get("__metadata__", {}).get("ss_output_name", ""))
-    except (OSError, ValueError, AttributeError):
+            _read[key] = read_metadata(path)[0].get("ss_output_name", "")
+    except (OSError, BrokenFileError):
         return ""
     return _read[key]

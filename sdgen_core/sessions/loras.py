@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from typing import Any
 from ..errors import SDGenError
 from .parameters_text import model_title
 from .prompt_text import parse_prompt_text
+from .safetensors_file import ENDINGS, BrokenFileError, read_metadata
 
 _DIGITS = 12
 _LOADERS = {"LoraLoader": ("strength_model", "strength_clip"), "LoraLoaderModelOnly": ("strength_model",)}
-_LONGEST_HEADER = 64 << 20  # bytes
 
 # File, size and time → the hash: a session asks for every image.
 _known: dict[tuple[str, int, int], str] = {}
@@ -54,7 +53,7 @@ def lora_hashes(files: Mapping[str, Path | None]) -> str:
 
 
 def short_hash(path: Path) -> str:
-    """The hash that sites know a LoRA file by; remembered until the file changes. Raises ``OSError``."""
+    """The hash that sites know a LoRA file by, empty for a damaged one; remembered until the file changes. Raises ``OSError``."""
     stat = path.stat()
     key = (str(path), stat.st_size, stat.st_mtime_ns)
     if key not in _known:
@@ -65,13 +64,14 @@ def short_hash(path: Path) -> str:
 def _read(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        if path.suffix.lower() in (".safetensors", ".sft"):
-            length = int.from_bytes(file.read(8), "little")
-            if length <= _LONGEST_HEADER:
-                with contextlib.suppress(ValueError, AttributeError):
-                    if noted := json.loads(file.read(length)).get("__metadata__", {}).get("sshs_model_hash"):
-                        return str(noted)
-            file.seek(8 + length)
+        if path.suffix.lower() in ENDINGS:
+            try:
+                metadata, begin = read_metadata(path)
+            except BrokenFileError:
+                return ""
+            if noted := metadata.get("sshs_model_hash"):
+                return noted
+            file.seek(begin)
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -27,6 +27,7 @@ from sdgen_core.comfy.runtime import ComfyServer
 from sdgen_core.scoring import models
 from sdgen_core.scoring.service import Scoring
 from sdgen_core.sessions.compile import PLANNER, nodes_of
+from sdgen_core.sessions.safetensors_file import read_header
 from sdgen_core.sessions.session_file import SESSION_FILE
 from sdgen_core.training.improve import loop as loop_module
 from sdgen_core.training.improve.decide import PROMOTE, UNDECIDED
@@ -36,7 +37,6 @@ from sdgen_core.training.improve.report import page
 from sdgen_core.training.native.installation import Installation
 from sdgen_core.training.runs.service import Runs
 from sdgen_core.training.runs.trainers import trainers
-from sdgen_core.training.runs.verdict import read_header
 
 TARGET = ("Thing", "PurpleStar")
 WANTED = Wanted(value="=".join(TARGET), focus=128, images=24, strengths=[1.0], margin=0.3, diversity=0.3, batch=12)
@@ -179,10 +179,10 @@ def test_a_promoted_lora_is_where_comfyui_finds_it(cycle: Cycle, server: ComfySe
     assert not [name for name in loras if CANDIDATES in name]
     if cycle.outcome == PROMOTE:
         assert cycle.done["end"]["lora"] in [name.replace("\\", "/") for name in loras]
-        metadata = read_header(Path(cycle.done["end"]["file"]))[1]
+        metadata = read_header(Path(cycle.done["end"]["file"])).metadata
         assert metadata["sdgen_improved"] == "Thing=PurpleStar" and metadata["sdgen_run"] == cycle.done["train"]["run"]
-        names = [tensor.name for tensor in read_header(Path(cycle.done["end"]["file"]))[0]]
-        assert names == [tensor.name for tensor in read_header(Path(cycle.done["train"]["file"]))[0]]
+        names = list(read_header(Path(cycle.done["end"]["file"])).tensors)
+        assert names == list(read_header(Path(cycle.done["train"]["file"])).tensors)
 
 
 def test_what_is_done_is_not_done_again(

@@ -1,8 +1,7 @@
 """What is in a file of weights, found without building a model: its tensors' names and shapes, what kind of model they are, and a
 hash of its content.
 
-The form of a safetensors file (8 bytes of length, a JSON header with shapes and offsets, the data) is that of the safetensors
-project's documentation. Other files are read by ``torch.load`` with ``weights_only=True``, so that no code in them is run.
+Files other than safetensors are read by ``torch.load`` with ``weights_only=True``, so that no code in them is run.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import Place, SDGenError, shown
+from ...sessions.safetensors_file import BrokenFileError, read_header
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 """Endings of files that may hold weights."""
 
 Shapes = dict[str, tuple[int, ...]]
-
-_LONGEST_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -65,22 +63,10 @@ def _stripped(shapes: Shapes) -> Shapes:
 
 
 def _safetensors_shapes(path: Path) -> Shapes:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
-            raise _bad(path, f"the file is torn or no safetensors file: {size} bytes, a header of {length} announced")
-        try:
-            header: dict[str, Any] = json.loads(file.read(length))
-            entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-            end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-            shapes = {name: tuple(int(n) for n in entry["shape"]) for name, entry in entries.items()}
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise _bad(path, "its header is no list of tensors: the file is damaged") from error
-    if size != 8 + length + end:
-        what = "torn: a download or copy has stopped early" if size < 8 + length + end else "damaged: it is too long"
-        raise _bad(path, f"the file is {what} ({size} bytes, {8 + length + end} announced)")
-    return shapes
+    try:
+        return {name: entry.shape for name, entry in read_header(path).tensors.items()}
+    except BrokenFileError as error:
+        raise _bad(path, f"the file is torn or damaged: {error}") from error
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -31,6 +31,7 @@ from ...scoring.texts.wording import Wording
 from ...sessions.files import atomic_file, make_folder, sha256_file, write_atomic
 from ...sessions.naming import safe_name
 from ...sessions.reading import load_manifest
+from ...sessions.safetensors_file import BrokenFileError, copy_with_metadata
 from ..datasets.choose import choose
 from ..datasets.recipe import Recipe
 from ..datasets.write import folder_of, write
@@ -441,7 +442,7 @@ class Loop:
             "sdgen_judge": verdict["judge"],
             "sdgen_run": lora["run"],
         }
-        copy_with_metadata(Path(lora["file"]), target, told)
+        _promoted(Path(lora["file"]), target, told)
         self._say(f"promoted: {shown(target)}, best at strength {strength:g}")
         return {
             "outcome": decide.PROMOTE,
@@ -606,26 +607,15 @@ class Loop:
 # ---- plain functions -------------------------------------------------------------------------------------------------------
 
 
-def copy_with_metadata(source: Path, target: Path, more: Mapping[str, str]) -> None:
-    """Copy a safetensors file, whole or not at all, with ``more`` texts in its header; the tensors are the same bytes.
-
-    Raises ``missing-file`` and ``unwritable-folder``, and ``bad-training`` for what is no such file.
-    """
+def _promoted(source: Path, target: Path, more: Mapping[str, str]) -> None:
+    """Put a LoRA among ComfyUI's, with ``more`` to say. Raises ``missing-file``, ``bad-training``, ``unwritable-folder``, ``disk-full``."""
     make_folder(target.parent)
     try:
-        with source.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size))
-            header["__metadata__"] = {**header.get("__metadata__", {}), **more}
-            text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-            text += b" " * (-len(text) % 8)
-            with atomic_file(target) as out:
-                out.write(len(text).to_bytes(8, "little") + text)
-                shutil.copyfileobj(file, out)
+        copy_with_metadata(source, target, more)
     except FileNotFoundError as error:
         raise SDGenError("missing-file", f"there is no file {shown(source)}") from error
-    except (ValueError, AttributeError, OverflowError, MemoryError) as error:
-        raise SDGenError("bad-training", f"{shown(source)} is no safetensors file: {error}") from error
+    except (OSError, BrokenFileError) as error:
+        raise SDGenError("bad-training", f"{shown(source)} cannot be promoted: {error}") from error
 
 
 def _folder_of(catalog: Catalog, slug: str) -> Path:

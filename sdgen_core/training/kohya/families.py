@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import SDGenError, shown
-
-_LONGEST = 100 * 2**20  # what safetensors itself takes for a header
+from ...sessions.safetensors_file import BrokenFileError, read_header
 
 
 @dataclass(frozen=True)
@@ -86,15 +84,10 @@ def read_base(path: Path) -> Base:
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:
-    """Name → shape of every tensor: 8 bytes with the header's length, little-endian, then JSON."""
+    """Name → shape of every tensor."""
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(_LONGEST, path.stat().st_size - 8):
-                raise ValueError("no header")
-            header = json.loads(file.read(length))
-        return {name: [int(n) for n in one["shape"]] for name, one in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return {name: list(entry.shape) for name, entry in read_header(path).tensors.items()}
+    except (OSError, BrokenFileError) as error:
         raise SDGenError("bad-base-model", f"{shown(path)} is no whole safetensors file: {error}") from error
 
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SDGenError, shown
 from ...sessions.files import sha256_file
+from ...sessions.safetensors_file import SIZES
 from ...templates.themes import MAX_STRENGTH
 from .modules import Module, block_names, modules_of, plain_name
-from .weights import FLOATS, SIZES, WeightFile, check_target, save_tensors
+from .weights import FLOATS, WeightFile, check_target, save_tensors
 
 if TYPE_CHECKING:
     import torch

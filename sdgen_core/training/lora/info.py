@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SDGenError, shown
+from ...sessions.safetensors_file import Header
 from .modules import Module, family_of, form_of, modules_of
-from .weights import Header, WeightFile, read_header
+from .weights import WeightFile, read_header
 
 #: Words shown of a training's captions: those that nearly every caption has come first.
 _TRIGGERS = 10

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .weights import Entry
+from ...sessions.safetensors_file import Entry
 
 #: Ending → (what it is, its part). Longer endings first: ``.lora_B.weight`` ends like ``.weight``.
 _ENDINGS: dict[str, tuple[str, str]] = {

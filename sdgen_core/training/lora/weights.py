@@ -1,67 +1,32 @@
-"""Safetensors files, tensor by tensor: a checkpoint of many gigabytes is never in memory as a whole.
-
-Form of the file: 8 bytes with the header's length, little-endian; the header, JSON, ``{name: {dtype, shape, data_offsets}}`` with texts
-under ``__metadata__``; then the tensors' bytes, offsets counting from the header's end. https://github.com/huggingface/safetensors
-"""
+"""Safetensors files, tensor by tensor: a checkpoint of many gigabytes is never in memory as a whole."""
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import SDGenError, shown
+from ...sessions import safetensors_file
 from ...sessions.files import atomic_file, make_folder
+from ...sessions.safetensors_file import ENDINGS, SIZES, Header, header_bytes
 
 if TYPE_CHECKING:
     import torch
 
-#: What a tensor's numbers take, in bytes. Kinds that torch does not have are read as bytes and only copied.
-SIZES = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
-    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
-}  # fmt: skip
+#: Kinds of numbers that torch has; others are read as bytes and only copied.
 _TORCH = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
 #: Those that a sum can be rounded to, widest first.
 FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2")
-ENDINGS = (".safetensors", ".sft")
 
-_LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 _SPARE = 64 << 20  # bytes that stay free on the disk
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A tensor of a file: ``start`` and ``end`` in bytes from the header's end."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    end: int
-
-    @property
-    def count(self) -> int:
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself. ``begin`` is where the tensors begin, in bytes; ``size`` the file's."""
-
-    path: Path
-    metadata: Mapping[str, str]
-    tensors: Mapping[str, Entry]
-    begin: int
-    size: int
 
 
 def read_header(path: Path) -> Header:
@@ -73,38 +38,11 @@ def read_header(path: Path) -> Header:
         message = f"{shown(path)} is no safetensors file"
         raise SDGenError("bad-weights", message, hint="Convert it to .safetensors first; other forms may run code.")
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(_LONGEST_HEADER, size - 8):
-                raise SDGenError("bad-weights", f"{shown(path)} is no safetensors file, or is cut off")
-            raw = file.read(length)
+        return safetensors_file.read_header(path)
     except OSError as error:
         raise SDGenError("unreadable-file", f"cannot read {shown(path)}: {error.strerror or error}") from error
-    try:
-        content = json.loads(raw)
-        metadata = content.pop("__metadata__", {}) or {}
-        tensors = {str(name): _entry(said) for name, said in content.items()}
-        texts = {str(key): str(value) for key, value in metadata.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise SDGenError("bad-weights", f"the header of {shown(path)} cannot be read: {error}") from error
-    needed = max((entry.end for entry in tensors.values()), default=0)
-    if needed > size - 8 - length:
-        missing = needed - (size - 8 - length)
-        raise SDGenError("bad-weights", f"{shown(path)} is cut off: {missing:,} bytes of its tensors are missing")
-    return Header(path, texts, tensors, 8 + length, size)
-
-
-def _entry(said: Mapping[str, Any]) -> Entry:
-    shape = tuple(int(n) for n in said["shape"])
-    start, end = (int(n) for n in said["data_offsets"])
-    dtype = str(said["dtype"])
-    entry = Entry(dtype, shape, start, end)
-    if start < 0 or end < start or any(n < 0 for n in shape):
-        raise ValueError(f"a tensor from {start} to {end} of shape {shape}")
-    if dtype in SIZES and end - start != entry.count * SIZES[dtype]:
-        raise ValueError(f"{entry.count} numbers of {dtype} in {end - start} bytes")
-    return entry
+    except safetensors_file.BrokenFileError as error:
+        raise SDGenError("bad-weights", f"{shown(path)} is no whole safetensors file: {error}") from error
 
 
 class WeightFile:
@@ -178,18 +116,11 @@ def write_weights(
     Raises ``file-exists`` unless ``replace``, ``disk-full`` before anything is written, ``unwritable-folder``.
     """
     check_target(path, replace=replace)
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    at = 0
-    for name, (dtype, shape) in tensors.items():
-        size = math.prod(shape) * SIZES[dtype]
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    text += b" " * (-len(text) % 8)
-    check_room(path, len(text) + at)
+    kinds = {name: (dtype, shape, math.prod(shape) * SIZES[dtype]) for name, (dtype, shape) in tensors.items()}
+    beginning, size = header_bytes(kinds, metadata)
+    check_room(path, len(beginning) + size)
     with atomic_file(path) as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
+        file.write(beginning)
         for name in tensors:
             file.write(content(name))
 

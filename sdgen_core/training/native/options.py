@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SDGenError, nearest_names, shown
+from ...sessions.safetensors_file import read_header
 from ..runs.model import Problem
-from ..runs.verdict import read_header
 from .installation import Installation, Option
 
 #: Inputs of the node that the run itself fills.
@@ -86,10 +86,10 @@ def defaults(base: Path) -> dict[str, Any]:
 def size_of(base: Path) -> str:
     """ "small" or "large", by the bytes of the diffusion model; large when that cannot be told."""
     try:
-        tensors, _ = read_header(base)
+        tensors = read_header(base).tensors
     except (OSError, ValueError):
         return "large"
-    weights = sum(one.end - one.begin for one in tensors if one.name.startswith(_MODEL))
+    weights = sum(one.end - one.start for name, one in tensors.items() if name.startswith(_MODEL))
     return "small" if 0 < weights <= _SMALL_BYTES else "large"
 
 
@@ -129,10 +129,9 @@ def problem_of_base(base: Path) -> Problem | None:
     if base.suffix.lower() != ".safetensors":
         return None  # an older form, which only ComfyUI itself can open
     try:
-        tensors, _ = read_header(base)
+        names = list(read_header(base).tensors)
     except (OSError, ValueError) as error:
         return Problem("bad-base-model", f"{name} is no whole safetensors file: {error}", hint, file=name)
-    names = [one.name for one in tensors]
     parts = {
         "diffusion model": any(one.startswith(_MODEL) for one in names),
         "text encoder": any(one.startswith(_ENCODERS) for one in names),

@@ -6,47 +6,29 @@ that were asked for. Weights are read in pieces, as bits where numpy lacks their
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import shown
+from ...sessions.safetensors_file import SIZES, Entry, Header, read_header
 from .model import Cause
 
 if TYPE_CHECKING:
     import numpy
 
-#: safetensors' types of numbers with a fraction: bytes, and the bits that are all set in infinities and what is no number, the exponent.
+#: Types of numbers with a fraction, and the bits that are all set in infinities and what is no number, the exponent.
 #: F8_E4M3 has no infinities, and only all ones are no number (Micikevicius et al. 2022, arXiv:2209.05433, table 1).
 _FLOATS = {
-    "F64": (8, 0x7FF0000000000000),
-    "F32": (4, 0x7F800000),
-    "F16": (2, 0x7C00),
-    "BF16": (2, 0x7F80),
-    "F8_E5M2": (1, 0x7C),
-    "F8_E4M3": (1, 0x7F),
-}
-_OTHERS = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "U32": 4, "I32": 4, "U64": 8, "I64": 8}
-_LONGEST_HEADER = 100_000_000  # bytes, as in safetensors itself
+    "F64": 0x7FF0000000000000, "F32": 0x7F800000, "F16": 0x7C00, "BF16": 0x7F80, "F8_E5M2": 0x7C, "F8_E4M3": 0x7F,
+}  # fmt: skip
 _PIECE = 1 << 22  # bytes
 
 #: Tensors that are multiplied with each other, and what they belong to: LoRA (kohya, PEFT), LoHa and LoKr. One begins at zero, which
 #: one differs from trainer to trainer; while it is zero, the whole changes nothing. Any other tensor stands for itself.
 _FACTOR = re.compile(r"(.*?)[._](?:lora_(?:up|down|mid|A|B)|(?:hada|lokr)_[wt]\d(?:_[ab])?)(?:\.\w+)*\Z")
 _SCALE = re.compile(r"(?:\A|[._])(?:alpha|dora_scale|rank)\Z")
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor of a file: its type, and where its bytes begin and end in the file."""
-
-    name: str
-    dtype: str
-    begin: int
-    end: int
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
@@ -71,36 +53,36 @@ def judge(output: Path, before: tuple[int, int] | None, asked: int, made: int) -
     if now == before:
         return Cause("old-output", f"{name} is the one that was there before: this run has not written it")
     try:
-        tensors, metadata = read_header(output)
-        cause = _weights(output, tensors)
+        header = read_header(output)
+        cause = _weights(header)
     except ValueError as error:
         return Cause("broken-output", f"{name} is no whole safetensors file: {error}")
     except OSError as error:
         return Cause("broken-output", f"{name} cannot be read: {error.strerror or error}")
     if cause is not None:
         return cause
-    noted = str(metadata.get("ss_steps", ""))
+    noted = header.metadata.get("ss_steps", "")
     steps = int(noted) if noted.isdecimal() else made
     if steps != asked:
         return Cause("wrong-steps", f"{steps:,} of {asked:,} steps were trained")
     return None
 
 
-def _weights(path: Path, tensors: list[Tensor]) -> Cause | None:
-    name = shown(path.name)
-    weights = [tensor for tensor in tensors if tensor.dtype in _FLOATS]
+def _weights(header: Header) -> Cause | None:
+    name = shown(header.path.name)
+    weights = {tensor: entry for tensor, entry in header.tensors.items() if entry.dtype in _FLOATS}
     if not weights:
         return Cause("no-weights", f"{name} holds no weights")
     changes: dict[str, bool] = {}  # what belongs together: whether no factor of it is all zero
     bad = []
-    with path.open("rb") as file:
-        for tensor in weights:
-            finite, some = _look(file, tensor)
+    with header.path.open("rb") as file:
+        for tensor, entry in weights.items():
+            finite, some = _look(file, entry, header.begin)
             if not finite:
-                bad.append(tensor.name)
-            if not _SCALE.search(tensor.name):
-                factor = _FACTOR.match(tensor.name)
-                whole = factor[1] if factor else tensor.name
+                bad.append(tensor)
+            if not _SCALE.search(tensor):
+                factor = _FACTOR.match(tensor)
+                whole = factor[1] if factor else tensor
                 changes[whole] = changes.get(whole, True) and some
     if bad:
         hint = "Lower the learning rate, or train in bf16 or without mixed precision."
@@ -112,71 +94,25 @@ def _weights(path: Path, tensors: list[Tensor]) -> Cause | None:
     return None
 
 
-def read_header(path: Path) -> tuple[list[Tensor], dict[str, Any]]:
-    """The tensors of a safetensors file, and its metadata. Raises ``ValueError`` for anything that is none, and ``OSError``.
-
-    The format: 8 bytes with the header's length, little-endian, the header as JSON, then the tensors' bytes without gaps
-    (https://github.com/huggingface/safetensors#format).
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size - 8, _LONGEST_HEADER):
-            raise ValueError("it is cut off in its header")
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError) as error:
-            raise ValueError("its header cannot be read") from error
-    if not isinstance(header, dict):
-        raise ValueError("its header is no table")
-    metadata = header.pop("__metadata__", {})
-    tensors = sorted((_tensor(name, entry, 8 + length) for name, entry in header.items()), key=lambda one: one.begin)
-    at = 8 + length
-    for tensor in tensors:
-        if tensor.begin != at:
-            raise ValueError(f"{tensor.name} is not where the one before ends")
-        at = tensor.end
-    if at != size:
-        raise ValueError("it is cut off" if at > size else "it is longer than its header says")
-    return tensors, metadata if isinstance(metadata, dict) else {}
-
-
-def _tensor(name: str, entry: Any, base: int) -> Tensor:
-    try:
-        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        count = 1
-        for length in shape:
-            if not isinstance(length, int) or length < 0:
-                raise TypeError
-            count *= length
-        width = _FLOATS[dtype][0] if dtype in _FLOATS else _OTHERS.get(dtype)
-        if not 0 <= begin <= end or (width is not None and end - begin != count * width):
-            raise ValueError
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"its header is wrong about {name!r}") from error
-    return Tensor(name, str(dtype), base + begin, base + end)
-
-
-def _look(file: BinaryIO, tensor: Tensor) -> tuple[bool, bool]:
-    """Whether all numbers of a tensor are finite, and whether one is not zero."""
+def _look(file: BinaryIO, entry: Entry, base: int) -> tuple[bool, bool]:
+    """Whether all numbers of a tensor are finite, and whether one is not zero. ``base``: where the file's tensors begin."""
     import numpy
 
-    _, exponent = _FLOATS[tensor.dtype]
     finite, some = True, False
-    for bits in _pieces(file, tensor):
-        full: Any = numpy.array(exponent, bits.dtype)
+    for bits in _pieces(file, entry, base):
+        full: Any = numpy.array(_FLOATS[entry.dtype], bits.dtype)
         finite = finite and not bool(((bits & full) == full).any())
         some = some or bool((bits << numpy.array(1, bits.dtype)).any())  # without the sign
     return finite, some
 
 
-def _pieces(file: BinaryIO, tensor: Tensor) -> Iterator[numpy.ndarray[Any, Any]]:
+def _pieces(file: BinaryIO, entry: Entry, base: int) -> Iterator[numpy.ndarray[Any, Any]]:
     """The numbers of a tensor as unsigned ones of the same bits, some megabytes at a time."""
     import numpy
 
-    kind = numpy.dtype(f"<u{_FLOATS[tensor.dtype][0]}")
-    file.seek(tensor.begin)
-    left = tensor.end - tensor.begin
+    kind = numpy.dtype(f"<u{SIZES[entry.dtype]}")
+    file.seek(base + entry.start)
+    left = entry.end - entry.start
     while left:
         data = file.read(min(_PIECE, left))
         if not data:

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.training.improve.loop import Cycle, Wanted, copy_with_metadata
+from sdgen_core.training.improve.loop import Cycle, Wanted
 from sdgen_core.training.improve.report import page
 
 VALUES = {"Thing": {"Star": "a star", "Ring": "a ring"}, "Ground": {"White": "white"}}
-
-
-def safetensors(metadata: dict[str, str] | None, tensors: bytes) -> bytes:
-    header: dict[str, Any] = {"a": {"dtype": "U8", "shape": [len(tensors)], "data_offsets": [0, len(tensors)]}}
-    if metadata is not None:
-        header["__metadata__"] = metadata
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + tensors
-
-
-@given(st.binary(max_size=200), st.none() | st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=3))
-def test_a_copy_has_the_same_tensors_and_more_to_say(
-    tmp_path_factory: pytest.TempPathFactory, tensors: bytes, metadata: dict[str, str] | None
-) -> None:
-    folder = tmp_path_factory.mktemp("copy")
-    (folder / "one").write_bytes(safetensors(metadata, tensors))
-    copy_with_metadata(folder / "one", folder / "below" / "two", {"sdgen_run": "é"})
-    data = (folder / "below" / "two").read_bytes()
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    assert header["__metadata__"] == {**(metadata or {}), "sdgen_run": "é"} and header["a"]["shape"] == [len(tensors)]
-    assert data[8 + size :] == tensors and size % 8 == 0
-
-
-@pytest.mark.parametrize("data", [b"", b"abc", b"\xff" * 40, (5).to_bytes(8, "little") + b"[1,2]"])
-def test_what_is_no_lora_is_not_promoted(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "one").write_bytes(data)
-    with pytest.raises(SDGenError) as caught:
-        copy_with_metadata(tmp_path / "one", tmp_path / "two", {})
-    assert caught.value.code == "bad-training" and not (tmp_path / "two").exists()
-    with pytest.raises(SDGenError) as caught:
-        copy_with_metadata(tmp_path / "nowhere", tmp_path / "two", {})
-    assert caught.value.code == "missing-file"
 
 
 @pytest.mark.parametrize(

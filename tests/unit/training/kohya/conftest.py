@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sdgen_core.sessions.safetensors_file import header_bytes
 from sdgen_core.training.kohya import preflight
 from sdgen_core.training.kohya.preflight import Facts
 from sdgen_core.training.kohya.trainer import KohyaTrainer
@@ -27,15 +28,15 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path):
-    """Makes a file with the header of a model: name -> shape."""
+    """Makes a file with the header of a model: name -> shape. Its tensors are a hole in the file, which takes no room."""
 
     def make(shapes: dict[str, list[int]], name: str = "model.safetensors") -> Path:
-        header = json.dumps(
-            {key: {"dtype": "F16", "shape": shape, "data_offsets": [0, 0]} for key, shape in shapes.items()}
-        )
-        data = header.encode()
+        kinds = {key: ("F16", tuple(shape), 2 * math.prod(shape)) for key, shape in shapes.items()}
+        header, size = header_bytes(kinds, {})
         path = tmp_path / name
-        path.write_bytes(len(data).to_bytes(8, "little") + data)
+        with path.open("wb") as file:
+            file.write(header)
+            file.truncate(len(header) + size)
         return path
 
     return make

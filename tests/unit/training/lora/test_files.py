@@ -87,8 +87,8 @@ def test_damaged_files_are_told_from_each_other(tmp_path: Path) -> None:
     refused(lambda: read_header(tmp_path / "a.pt"), "bad-weights", "no safetensors file")
     for damaged, words in (
         (whole[:-10], "cut off: 10 bytes"), (whole[:4], "cut off"), (b"", "cut off"), (b"\xff" * 200, "cut off"),
-        (struct.pack("<Q", 9) + b"not json!", "cannot be read"), (struct.pack("<Q", 2) + b"[]", "cannot be read"),
-        (struct.pack("<Q", 10) + b'{"a": "b"}', "cannot be read"),
+        (struct.pack("<Q", 9) + b"not json!", "cannot be read"), (struct.pack("<Q", 2) + b"[]", "is no table"),
+        (struct.pack("<Q", 10) + b'{"a": "b"}', "nothing of use about 'a'"),
     ):  # fmt: skip
         path.write_bytes(damaged)
         refused(lambda: read_header(path), "bad-weights", words)

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sdgen_core.sessions.safetensors_file import read_header
 from sdgen_core.training.runs.events import downsampled, masked_crc, read_folder, read_scalars, records
 from sdgen_core.training.runs.trail import Progress, Trail, shown_lines
-from sdgen_core.training.runs.verdict import judge, read_header, stamp
+from sdgen_core.training.runs.verdict import judge, stamp
 
 from .fake_trainer import bar, crc, event, lora, safetensors
 from .fakes import FakeTrainer
@@ -287,8 +288,8 @@ def test_the_real_library_reads_what_the_tests_write(tmp_path: Path) -> None:
     library = pytest.importorskip("safetensors.numpy")
     path = tmp_path / "a.safetensors"
     lora(path, ss_steps="3")
-    assert sorted(library.load_file(path)) == sorted(one.name for one in read_header(path)[0])
+    assert sorted(library.load_file(path)) == sorted(read_header(path).tensors)
     library.save_file({"x.diff": numpy.ones((2, 3), "float32"), "y.alpha": numpy.float16([1])}, path, {"ss_steps": "5"})
-    tensors, metadata = read_header(path)
-    assert {one.name for one in tensors} == {"x.diff", "y.alpha"} and metadata == {"ss_steps": "5"}
+    header = read_header(path)
+    assert set(header.tensors) == {"x.diff", "y.alpha"} and header.metadata == {"ss_steps": "5"}
     assert code(path) == "good"
