@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError, nearest_names
 from ..sessions.reading import IMAGE_ENDINGS
 from ..training.desk import FILES, REPORT, Desk, plain
+from ..training.runs.model import ACTIVE, ENDED
 from .gallery_library import without_paths
 from .model import Empty
 from .model_training import (
     DatasetAudit,
     DatasetCard,
+    DatasetForgotten,
     DatasetPreview,
     Datasets,
     Forgotten,
@@ -55,6 +60,9 @@ if TYPE_CHECKING:
 _SHOWN, _PROBLEMS = 12, 50
 #: Curves of losses, the one that says most first.
 _LOSSES = ("loss/current", "loss", "loss/average")
+#: Bytes around a piece of a log in which the rest of its first and last line is looked for.
+_AROUND = 4 << 10
+_BREAK = re.compile(rb"[\r\n]")
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
 
@@ -159,16 +167,17 @@ def datasets(engine: Engine, call: Call) -> Datasets:
     """The data sets, the newest first."""
     from ..training.datasets.folder import DataSet
 
-    desk = engine.desk
-    now, cards = desk.version(), []
-    for folder, made in desk.data_set_folders():
+    def card(folder: Path, made: float) -> DatasetCard:
         try:
-            cards.append(_card(DataSet.read(folder), made))
-        except SDGenError as error:
+            return _card(DataSet.read(folder), made)
+        except (SDGenError, AttributeError) as error:  # a recipe that is none
             said = {"images": 0, "trigger": "", "value": "", "problem": plain(str(error))}
-            cards.append(DatasetCard(name=folder.name, created_at=round(made * 1000), **said))
+            return DatasetCard(name=folder.name, created_at=round(made * 1000), **said)
+
+    desk = engine.desk
+    now = desk.version()
     _tell(engine)
-    return Datasets(datasets=cards, version=now)
+    return Datasets(datasets=desk.data_sets(card), version=now)
 
 
 def _card(found: DataSet, made: float) -> DatasetCard:
@@ -233,13 +242,20 @@ def make(engine: Engine, call: Call) -> DatasetCard:
     from ..training.datasets.write import folder_of, unused, write
 
     recipe = _recipe(call.body.recipe)
-    with _quiet(engine):
-        found = choose(engine.library, recipe)
-        found.needed()
-        folder = unused(found, folder_of(engine.desk.runs.folder, recipe.name))
-        made = write(engine.library, found, folder)
+    found = choose(engine.library, recipe)
+    found.needed()
+    folder = unused(found, folder_of(engine.desk.runs.folder, recipe.name))
+    made = write(engine.library, found, folder)
     engine.library.tell("training", id="", run=None)
     return _card(made, made.folder.stat().st_mtime)
+
+
+def forget_dataset(engine: Engine, call: Call) -> DatasetForgotten:
+    """Delete a data set. Raises ``unknown-item``, ``bad-run-state`` while a run needs it, and ``unwritable-folder``."""
+    name = call.path["dataset"]
+    engine.desk.forget_data_set(name)
+    engine.library.tell("training", id="", run=None)
+    return DatasetForgotten(dataset=name)
 
 
 def _recipe(given: Mapping[str, Any]) -> Recipe:
@@ -261,21 +277,23 @@ def runs(engine: Engine, call: Call) -> Runs:
     now = desk.version()
     found = desk.runs.ledger.runs() if desk.runs.there else []
     _tell(engine)
-    return Runs(runs=[_run_card(one) for one in found], problem=desk.problem, version=now)
+    return Runs(runs=[_run_card(desk, one) for one in found], problem=desk.problem, version=now)
 
 
 def _tell(engine: Engine) -> None:
     """Who has asked for the runs is told of them."""
-    engine.desk.tell(lambda run: _run_card(run).model_dump(mode="json"))
+    desk = engine.desk
+    desk.tell(lambda run: _run_card(desk, run).model_dump(mode="json"))
 
 
-def _run_card(run: Run) -> RunCard:
-    return RunCard(**_said(run))
+def _run_card(desk: Desk, run: Run) -> RunCard:
+    return RunCard(**_said(desk, run))
 
 
-def _said(run: Run) -> dict[str, Any]:
+def _said(desk: Desk, run: Run) -> dict[str, Any]:
+    process = desk.runs.ledger.segment(run.id) if run.state in ACTIVE else None
     left = None if run.pace is None else (run.steps - run.step) * run.pace
-    ended = run.state in ("stopped", "failed", "done")
+    ended = run.state in ENDED
     saved = [one.step for one in run.saved if 0 < one.step < run.steps]
     return {
         "id": run.id,
@@ -295,6 +313,7 @@ def _said(run: Run) -> dict[str, Any]:
         "ended_at": None if run.ended is None or not ended else round(run.ended * 1000),
         "cause": run.cause
         and RunCause(code=run.cause.code, sentence=plain(run.cause.sentence), hint=plain(run.cause.hint)),
+        "saves": process is not None and process.saves,
         "resumable": max(saved, default=None) if run.state in ("stopped", "failed") else None,
         "lora": _name(run.output or ""),
     }
@@ -310,9 +329,9 @@ def run(engine: Engine, call: Call) -> RunDetails:
     segments = desk.runs.ledger.segments(found.id)
     options = {name: _without_folders(value) for name, value in found.job.options.items()}
     return RunDetails(
-        **_said(found),
+        **_said(desk, found),
         options=options,
-        curve=[RunPoint(step=step, loss=loss) for step, loss in curve],
+        curve=[RunPoint(step=step, loss=loss) for step, loss in curve if math.isfinite(loss)],
         samples=[RunSample(key=key, name=path.name) for key, path in _samples(found).items()],
         saved=[one.step for one in found.saved],
         seconds=sum(max(0.0, (one.ended or found.updated) - one.started) for one in segments),
@@ -348,16 +367,32 @@ def log(engine: Engine, call: Call) -> LogPiece:
     path, asked = engine.desk.run(call.path["run"]).job.log, call.query
     size = _size(path)
     start = max(0, size - asked.limit) if asked.start < 0 else min(asked.start, size)
-    data = b""
+    first, read = max(0, start - _AROUND), b""
     with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(start)
-        data = file.read(asked.limit)
+        file.seek(first)
+        read = file.read(start - first + asked.limit + _AROUND)
     if asked.start < 0 and start:  # a tail begins with a line
-        skipped = data.find(b"\n") + 1
-        start, data = start + skipped, data[skipped:]
-    data = _whole(data) if start + len(data) < size else data
-    text = plain(data.decode("utf-8", "replace"))
-    return LogPiece(start=start, end=start + len(data), size=size, text=text)
+        start += read[start - first :].find(b"\n") + 1
+    before, rest = read[: start - first], read[start - first :]
+    data = rest[: asked.limit]
+    if start + len(data) < size:
+        data = _whole(data)
+    return LogPiece(start=start, end=start + len(data), size=size, text=_between(before, data, rest[len(data) :]))
+
+
+def _between(before: bytes, data: bytes, after: bytes) -> str:
+    """A piece of a log without the folders that it names, as it stands between what is before and after it: a path that is cut in two
+    would not be known for one."""
+    head, tail = _BREAK.split(before)[-1], _BREAK.split(after)[0]
+    left, text, right = (plain(one.decode("utf-8", "replace")) for one in (head, head + data + tail, tail))
+    text = text[_shared(left, text) :]
+    return text[: len(text) - _shared(right[::-1], text[::-1])]
+
+
+def _shared(one: str, other: str) -> int:
+    """With how many same characters both begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _whole(data: bytes) -> bytes:
@@ -437,9 +472,8 @@ def report(engine: Engine, call: Call) -> File:
 def start(engine: Engine, call: Call) -> RunCard:
     """Put a training in line. Raises ``Refused`` with all that speaks against it."""
     desk = engine.desk
-    with _quiet(engine):
-        job = _job(desk, call.body)
-        return _run_card(desk.run(desk.runs.start(job, share=_share(desk, call.body.share))))
+    job = _job(desk, call.body)
+    return _run_card(desk, desk.run(desk.runs.start(job, share=_share(desk, call.body.share))))
 
 
 def _share(desk: Desk, wanted: str) -> str:
@@ -500,23 +534,19 @@ def resume(engine: Engine, call: Call) -> RunCard:
     return _acted(engine, call, lambda desk, key: desk.runs.resume(key))
 
 
-def _acted(engine: Engine, call: Call, act: Any) -> RunCard:
+def _acted(engine: Engine, call: Call, act: Callable[[Desk, str], Run]) -> RunCard:
     desk = engine.desk
-    with _quiet(engine):
-        found: Run = act(desk, desk.run(call.path["run"]).id)
-    return _run_card(found)
+    return _run_card(desk, act(desk, desk.run(call.path["run"]).id))
 
 
 def forget(engine: Engine, call: Call) -> Forgotten:
     """Take a run that has ended off the list, with its folder. Raises ``unknown-run``, ``bad-run-state``, ``unwritable-folder``."""
     desk = engine.desk
-    with _quiet(engine):
-        found = desk.runs.forget(desk.run(call.path["run"]).id)
-    return Forgotten(run=found.id)
+    return Forgotten(run=desk.runs.forget(desk.run(call.path["run"]).id).id)
 
 
 @contextlib.contextmanager
-def _quiet(engine: Engine) -> Any:
+def _quiet() -> Iterator[None]:
     """Errors from here on name no folders."""
     try:
         yield
@@ -524,11 +554,11 @@ def _quiet(engine: Engine) -> Any:
         every = [error, *error.remarks, *getattr(error, "errors", ())]
         for one in every:
             one.message, one.hint = plain(one.message), plain(one.hint)
-            one.place = None
+            one.place = one.place and replace(one.place, file=_name(one.place.file))
         raise
 
 
-ROUTES: tuple[Route, ...] = (
+_ROUTES = (
     Route(
         "GET",
         "/sdgen/training/trainers",
@@ -558,6 +588,15 @@ ROUTES: tuple[Route, ...] = (
         slow=True,
     ),
     Route("POST", "/sdgen/training/datasets", make, "Make a data set", body=RecipeBody, answer=DatasetCard, slow=True),
+    Route(
+        "POST",
+        "/sdgen/training/datasets/{dataset}/forget",
+        forget_dataset,
+        "Delete a data set",
+        body=Empty,
+        answer=DatasetForgotten,
+        slow=True,
+    ),
     Route(
         "GET",
         "/sdgen/training/improvements",
@@ -610,3 +649,5 @@ ROUTES: tuple[Route, ...] = (
         slow=True,
     ),
 )
+
+ROUTES: tuple[Route, ...] = tuple(replace(route, handler=_quiet()(route.handler)) for route in _ROUTES)

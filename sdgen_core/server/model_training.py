@@ -178,6 +178,7 @@ class RunCard(Answer):
     created_at: Moment
     ended_at: Moment | None
     cause: RunCause | None
+    saves: bool = Field(description="It can be stopped at its next saved state.")
     resumable: int | None = Field(description="The step of the saved state from which it can go on; null: none.")
     lora: str = Field(description="Name of the finished file; empty while there is none.")
 
@@ -289,3 +290,9 @@ class Forgotten(Answer):
     """A run that is gone from the list."""
 
     run: str
+
+
+class DatasetForgotten(Answer):
+    """A data set that is gone."""
+
+    dataset: str

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SDGenError, nearest_names
+from ..sessions.files import raise_write_error, temporary_name
+from .runs.model import ACTIVE
 from .runs.trainers import NAMES
 
 if TYPE_CHECKING:
@@ -16,6 +21,9 @@ if TYPE_CHECKING:
     from .datasets.folder import DataSet
     from .runs.ledger import Run
     from .runs.service import Runs
+
+log = logging.getLogger("sdgen")
+_T = TypeVar("_T")
 
 #: Seconds between two looks whether a run has changed.
 LOOK = 0.5
@@ -68,19 +76,18 @@ class Desk:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
+        self._listed: dict[Path, tuple[tuple[int, int], Any]] = {}
 
     def version(self) -> str:
         """Another text after every change of a run, of the list of data sets or of improvements."""
         folder = self.runs.folder
         marks = [_mark(folder / name) for name in ("runs.db", "runs.db-wal")]
-        return f"{marks}{[(path.parent.name, _mark(path)) for path in [*_records(folder), *self.loops()]]}"
+        return f"{marks}{self._others()}"
 
     def run(self, key: str) -> Run:
         """The run with this id. Raises ``unknown-run``."""
-        if self.runs.there:
-            for run in self.runs.ledger.runs():
-                if run.id == key:
-                    return run
+        if self.runs.there and (found := self.runs.ledger.run(key)).id == key:  # not one of this name
+            return found
         raise SDGenError("unknown-run", f"there is no run {key!r}", hint="It was removed from the list.")
 
     def checkpoint(self, name: str) -> Path:
@@ -105,6 +112,8 @@ class Desk:
                 out[name] = str(self._named(FILES[name], value, f"file for {name},"))
                 continue
             for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, (dict, list)):
+                    raise SDGenError("bad-training-option", f"option {name}: {one!r} is no value of one")
                 if isinstance(one, str) and re.search(r"[\\/]|^~", one):
                     message = f"option {name}: files of this machine cannot be named here"
                     raise SDGenError("bad-training-option", message, hint="`sdgen train start` takes paths.")
@@ -117,16 +126,45 @@ class Desk:
         """The data set in the folder of this name. Raises ``unknown-item`` and ``not-a-dataset``."""
         from .datasets.folder import DataSet
 
+        return DataSet.read(self._data_set_folder(name))
+
+    def _data_set_folder(self, name: str) -> Path:
         known = {path.parent.name: path.parent for path in _records(self.runs.folder)}
         if name not in known:
             near = nearest_names(name, known)
             raise SDGenError("unknown-item", f"there is no data set {name!r}", nearest=near, hint="It was removed.")
-        return DataSet.read(known[name])
+        return known[name]
 
-    def data_set_folders(self) -> list[tuple[Path, float]]:
-        """The folders of data sets and when they were made (Unix time, s), the newest first."""
-        found = [(path.parent, path.stat().st_mtime) for path in _records(self.runs.folder)]
-        return sorted(found, key=lambda one: -one[1])
+    def data_sets(self, card: Callable[[Path, float], _T]) -> list[_T]:
+        """What ``card`` makes of each data set's folder and when it was made (Unix time, s), the newest first. A record may name
+        thousands of images: it is read again only when it has changed."""
+        before, now = self._listed, {}
+        for path in _records(self.runs.folder):
+            mark = _mark(path)
+            known = before.get(path)
+            now[path] = known if known and known[0] == mark else (mark, card(path.parent, mark[0] / 1e9))
+        self._listed = now
+        return [made for _, made in sorted(now.values(), key=lambda one: -one[0][0])]
+
+    def forget_data_set(self, name: str) -> None:
+        """Delete a data set with its folder; its images stay where they were taken from.
+
+        Raises ``unknown-item``, ``bad-run-state`` while a run learns from it or is about to, and ``unwritable-folder``.
+        """
+        folder = self._data_set_folder(name)
+        real = Path(os.path.realpath(folder))
+        for run in self.runs.ledger.runs("waiting", *ACTIVE) if self.runs.there else ():
+            if Path(os.path.realpath(run.job.dataset)) == real:
+                raise SDGenError("bad-run-state", f"{run.name} learns from {name}", hint="Stop the run first.")
+        if real != Path(os.path.realpath(folder.parent)) / folder.name:
+            hint = "Delete the link yourself."
+            raise SDGenError("unwritable-folder", f"{name} is a link to another folder", hint=hint)
+        gone = temporary_name(folder)
+        try:
+            folder.rename(gone)  # whole or not at all: Windows refuses while a program has a file of it open
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise_write_error(error, folder, "delete")
 
     def loops(self) -> list[Path]:
         """The state files of improvement loops."""
@@ -154,8 +192,10 @@ class Desk:
         if self.follows:
             self.runs.close()
 
-    def _others(self) -> list[tuple[int, int]]:
-        return [_mark(path) for path in [*_records(self.runs.folder), *self.loops()]]
+    def _others(self) -> list[tuple[str, tuple[int, int]]]:
+        loops = self.loops()
+        seen = [*_records(self.runs.folder), *loops, *(path.with_name(REPORT) for path in loops)]
+        return [(path.parent.name, _mark(path)) for path in seen]
 
     def _cards(self, card: Callable[[Run], dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return {run.id: card(run) for run in self.runs.ledger.runs()} if self.runs.there else {}
@@ -171,6 +211,9 @@ class Desk:
                 cards = self._cards(card)
             except SDGenError:  # the disk is full, say: it is looked at again
                 continue
+            except Exception:  # who looks is told of what comes after it
+                log.exception("SDGen: training runs could not be told of")
+                cards = known
             before = now
             for key in [*cards, *(known.keys() - cards.keys())]:
                 if cards.get(key) != known.get(key):
@@ -216,7 +259,9 @@ def plain(text: str) -> str:
 def _records(folder: Path) -> list[Path]:
     from .datasets.folder import RECORD, SETS
 
-    return sorted((folder / SETS).glob(f"*/{RECORD}"))
+    found = (folder / SETS).glob(f"*/{RECORD}")
+    # one that is being written has another ending, and keeps it when the program is killed
+    return sorted(path for path in found if path.parent.suffix != ".tmp")
 
 
 def _mark(path: Path) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from PIL import Image
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.server.app import Alone
-from sdgen_core.server.gallery_training import _whole
+from sdgen_core.server.gallery_training import _between, _whole
 from sdgen_core.training import desk
+from sdgen_core.training.datasets.folder import DataSet
 from sdgen_core.training.desk import Desk, model_file, model_files, plain
 from sdgen_core.training.runs.service import Refused, Runs
 
@@ -169,10 +171,65 @@ def test_a_data_set_is_made_listed_and_looked_at(gallery, dataset, tmp_path):
 
 
 def test_a_damaged_data_set_is_listed_with_what_is_wrong(gallery, dataset, tmp_path):
-    (tmp_path / "training" / "datasets" / dataset / "dataset.json").write_text("{", encoding="utf-8")
-    [card] = gallery.ask("GET", "/sdgen/training/datasets")["datasets"]
-    assert card["problem"] and str(tmp_path) not in card["problem"]
-    assert refused(gallery, "POST", "/sdgen/training/runs", order(dataset)).code == "not-a-dataset"
+    record = tmp_path / "training" / "datasets" / dataset / "dataset.json"
+    whole = json.loads(record.read_text(encoding="utf-8"))
+    for text in ("{", json.dumps({**whole, "recipe": [1]})):
+        record.write_text(text, encoding="utf-8")
+        [card] = gallery.ask("GET", "/sdgen/training/datasets")["datasets"]
+        assert card["problem"] and str(tmp_path) not in card["problem"]
+    record.write_text("{", encoding="utf-8")
+    for asked in (("POST", "/sdgen/training/runs", order(dataset)), ("GET", f"/sdgen/training/datasets/{dataset}")):
+        error = refused(gallery, *asked)
+        assert error.code == "not-a-dataset" and str(tmp_path) not in str(error.to_dict())
+
+
+def test_a_data_set_is_deleted_and_its_images_stay(gallery, dataset, tmp_path):
+    home = tmp_path / "training" / "datasets"
+    files = {path: path.read_bytes() for path in gallery.root.rglob("*.png")}
+    forget = f"/sdgen/training/datasets/{dataset}/forget"
+    run = begun(gallery, dataset, 200, pace=0.05)
+    assert refused(gallery, "POST", forget).code == "bad-run-state", "a run learns from it"
+    gallery.ask("POST", f"/sdgen/training/runs/{run}/stop")
+    ended(gallery, run)
+    before = gallery.version("/sdgen/training/datasets")
+    assert gallery.ask("POST", forget) == {"dataset": dataset}
+    assert ("training", {"id": "", "run": None}) in gallery.told and gallery.version(
+        "/sdgen/training/datasets"
+    ) != before
+    assert gallery.ask("GET", "/sdgen/training/datasets")["datasets"] == [] and list(home.iterdir()) == []
+    assert files == {path: path.read_bytes() for path in gallery.root.rglob("*.png")}
+    for name in (dataset, "..", "nothing"):
+        assert refused(gallery, "POST", f"/sdgen/training/datasets/{name}/forget").code == "unknown-item"
+
+
+def test_no_other_folder_is_deleted_by_a_link_to_it(gallery, dataset, tmp_path):
+    home = tmp_path / "training" / "datasets"
+    far = (home / dataset).rename(tmp_path / "far")
+    try:
+        (home / "link").symlink_to(far, target_is_directory=True)
+    except OSError:
+        pytest.skip("links need a right here")
+    error = refused(gallery, "POST", "/sdgen/training/datasets/link/forget")
+    assert error.code == "unwritable-folder" and (far / "dataset.json").is_file()
+
+
+def test_a_data_set_that_is_being_written_is_not_listed(gallery, dataset, tmp_path):
+    home = tmp_path / "training" / "datasets"
+    shutil.copytree(home / dataset, home / f"{dataset}.1a-2b.tmp")
+    assert [one["name"] for one in gallery.ask("GET", "/sdgen/training/datasets")["datasets"]] == [dataset]
+
+
+def test_a_record_is_read_when_it_has_changed(gallery, dataset, tmp_path, monkeypatch):
+    read = []
+    real = DataSet.read
+    monkeypatch.setattr(DataSet, "read", lambda folder: read.append(folder.name) or real(folder))
+    for _ in range(3):
+        gallery.ask("GET", "/sdgen/training/datasets")
+    assert len(read) <= 1
+    record = tmp_path / "training" / "datasets" / dataset / "dataset.json"
+    record.write_text(record.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    gallery.ask("GET", "/sdgen/training/datasets")
+    assert read[-1:] == [dataset]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +295,9 @@ def test_what_became_of_improvements(gallery, tmp_path):
     assert one["reasons"] == ["see x.png"] and not one["report"] and str(tmp_path) not in str(one)
     path = "/sdgen/training/improvements/mine Hair Red/report"
     assert refused(gallery, "GET", path).code == "unknown-item"
+    before = gallery.version("/sdgen/training/improvements")
     (home / "report.html").write_text("<h1>Mine</h1>")
+    assert gallery.version("/sdgen/training/improvements") != before
     assert gallery.ask("GET", "/sdgen/training/improvements")["improvements"][0]["report"]
     file = gallery.ask("GET", path)
     assert file.page and file.content.read_text() == "<h1>Mine</h1>"
@@ -304,12 +363,43 @@ def test_the_log_comes_in_pieces_by_bytes(gallery, dataset, tmp_path):
     assert show(gallery, run)["log"] == size
 
 
+def test_a_path_that_is_cut_in_two_is_known_for_one(gallery, dataset):
+    run = begun(gallery, dataset, 3)
+    ended(gallery, run)
+    (gallery.runs.folder / "runs" / run / "log.txt").write_bytes(
+        b"one\nsaved /home/anna/models/deep/red.safetensors at last\rtwo 1/2\n"
+    )
+    log = f"/sdgen/training/runs/{run}/log"
+    size = show(gallery, run)["log"]
+    for limit in range(1, 30):
+        at, text = 0, ""
+        while at < size:
+            piece = gallery.ask("GET", log, start=at, limit=limit)
+            at, text = piece["end"], text + piece["text"]
+        assert text == "one\nsaved red.safetensors at last\rtwo 1/2\n", limit
+    for start in range(size):
+        text = gallery.ask("GET", log, start=start)["text"]
+        assert not [name for name in ("me/", "anna", "models", "deep") if name in text], start
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_piece_without_paths_stays_as_it_is(before, data, after):
+    text = [one.replace("/", "-").replace("\\", "-") for one in (before, data, after)]
+    assert _between(*(one.encode("utf-8") for one in text)) == text[1]
+
+
 @given(st.text(max_size=30), st.integers(0, 120))
 def test_a_piece_ends_between_characters(text, at):
     data = text.encode()
     piece = _whole(data[: max(4, at)])
     assert piece or not data
     piece.decode()  # raises where a character is cut
+
+
+def test_a_loss_that_is_no_number_leaves_a_gap(gallery, dataset):
+    now = ended(gallery, begun(gallery, dataset, 6, mode="nan"))
+    assert (now["state"], now["loss"], now["cause"]["code"]) == ("failed", None, "loss-not-finite")
+    assert [point["step"] for point in now["curve"]] == [1]
 
 
 def test_why_it_failed_is_one_sentence(gallery, dataset):
@@ -321,10 +411,12 @@ def test_why_it_failed_is_one_sentence(gallery, dataset):
 def test_it_is_stopped_at_a_saved_state_and_goes_on(gallery, dataset, tmp_path):
     run = begun(gallery, dataset, 200, every=2, pace=0.05)
     until(lambda: card(gallery, run)["step"] > 2)
+    assert card(gallery, run)["saves"]
     told = gallery.ask("POST", f"/sdgen/training/runs/{run}/save")
     assert told["wish"] == "save"
     now = ended(gallery, run)
     assert now["state"] == "stopped" and now["resumable"] in now["saved"] and 0 < now["step"] < 200
+    assert not now["saves"]
     assert refused(gallery, "POST", f"/sdgen/training/runs/{run}/stop").code == "bad-run-state"
     estimate = gallery.ask("POST", "/sdgen/training/runs/check", order(dataset, 100))["seconds"]
     assert 4 < estimate < 60
@@ -336,6 +428,29 @@ def test_it_is_stopped_at_a_saved_state_and_goes_on(gallery, dataset, tmp_path):
     assert gone == {"run": run} and not (tmp_path / "training" / "runs" / run).exists()
     until(lambda: ("training", {"id": run, "run": None}) in gallery.told)
     assert refused(gallery, "GET", f"/sdgen/training/runs/{run}").code == "unknown-run"
+
+
+def test_saving_is_offered_only_where_states_are_saved(gallery, dataset):
+    run = begun(gallery, dataset, 200, pace=0.05)
+    until(lambda: card(gallery, run)["step"] > 1)
+    assert not card(gallery, run)["saves"]
+    assert refused(gallery, "POST", f"/sdgen/training/runs/{run}/save").code == "nothing-saved"
+    gallery.ask("POST", f"/sdgen/training/runs/{run}/stop")
+
+
+def test_a_run_whose_folder_somebody_deleted_is_shown_and_taken_off_the_list(gallery, dataset):
+    run = begun(gallery, dataset, 4, every=2)
+    ended(gallery, run)
+    shutil.rmtree(gallery.runs.folder / "runs" / run)
+    now = show(gallery, run)
+    assert (now["log"], now["samples"], now["curve"]) == (0, [], [])
+    assert gallery.ask("GET", f"/sdgen/training/runs/{run}/log")["text"] == ""
+    assert gallery.ask("POST", f"/sdgen/training/runs/{run}/forget") == {"run": run}
+
+
+def test_a_run_is_known_by_its_id_alone(gallery, dataset):
+    ended(gallery, begun(gallery, dataset, 2))
+    assert refused(gallery, "GET", "/sdgen/training/runs/red").code == "unknown-run"
 
 
 def test_samples_are_those_of_the_run_alone(gallery, dataset, tmp_path):
@@ -377,6 +492,8 @@ def test_what_speaks_against_a_training_is_said_before_it_begins(gallery, datase
         ({"options": {"program": "/bin/sh"}}, "bad-training-option"),
         ({"options": {"mode": ["a", "..\\b"]}}, "bad-training-option"),
         ({"options": {"vae": "/etc/passwd"}}, "unknown-item"),
+        ({"options": {"mode": {"a": "/etc/passwd"}}}, "bad-training-option"),
+        ({"options": {"mode": [["/etc/passwd"]]}}, "bad-training-option"),
     ],
 )
 def test_nothing_of_this_machine_is_named_but_by_its_name(gallery, dataset, monkeypatch, change, code):

@@ -1098,6 +1098,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sdgen/training/datasets/{dataset}/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete a data set */
+        post: operations["post_training_datasets_dataset_forget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sdgen/training/improvements": {
         parameters: {
             query?: never;
@@ -1920,6 +1937,14 @@ export interface components {
              * @description Why it cannot be used; empty when nothing speaks against it.
              */
             problem: string;
+        };
+        /**
+         * DatasetForgotten
+         * @description A data set that is gone.
+         */
+        DatasetForgotten: {
+            /** Dataset */
+            dataset: string;
         };
         /**
          * DatasetPreview
@@ -3565,6 +3590,11 @@ export interface components {
             ended_at: number | null;
             cause: components["schemas"]["RunCause"] | null;
             /**
+             * Saves
+             * @description It can be stopped at its next saved state.
+             */
+            saves: boolean;
+            /**
              * Resumable
              * @description The step of the saved state from which it can go on; null: none.
              */
@@ -3645,6 +3675,11 @@ export interface components {
             /** Ended At */
             ended_at: number | null;
             cause: components["schemas"]["RunCause"] | null;
+            /**
+             * Saves
+             * @description It can be stopped at its next saved state.
+             */
+            saves: boolean;
             /**
              * Resumable
              * @description The step of the saved state from which it can go on; null: none.
@@ -8065,6 +8100,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetPreview"];
+                };
+            };
+            400: components["responses"]["Error400"];
+            401: components["responses"]["Error401"];
+            403: components["responses"]["Error403"];
+            404: components["responses"]["Error404"];
+            413: components["responses"]["Error413"];
+            500: components["responses"]["Error500"];
+            503: components["responses"]["Error503"];
+        };
+    };
+    post_training_datasets_dataset_forget: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-SDGen": "1";
+            };
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Empty"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetForgotten"];
                 };
             };
             400: components["responses"]["Error400"];

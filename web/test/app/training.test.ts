@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest'
 
 import { readView, writeView } from '../../src/app/address'
+import { ApiError } from '../../src/app/api'
 import { above } from '../../src/app/shell/levels'
 import { curveOf, nearest, trendOf } from '../../src/app/training/curve'
-import { EMPTY, folded, joined } from '../../src/app/training/log'
-import { actsOf, type LogPiece, type RunCard, shareOf, withRun } from '../../src/app/training/model'
-import { fileName, isSame, readOption, shownOption } from '../../src/app/training/options'
+import { EMPTY, folded, joined, type Log } from '../../src/app/training/log'
+import { actsOf, complaint, type LogPiece, type RunCard, shareOf, type Trainer, withRun } from '../../src/app/training/model'
+import { fileName, isSame, known, readOption, shownOption } from '../../src/app/training/options'
 import { recipeOf } from '../../src/app/training/recipe'
 import { ofValue } from '../../src/app/training/wanted'
 import { training as english } from '../../src/app/texts/en/training'
@@ -13,12 +14,13 @@ import { training as french } from '../../src/app/texts/fr/training'
 
 const run = (more: Partial<RunCard> = {}): RunCard => ({
   id: 'a', name: 'red', trainer: 'native', checkpoint: 'base.safetensors', dataset: 'reds', state: 'running', reason: '', wish: '', phase: '', step: 1, steps: 4, loss: null,
-  left: null, created_at: 0, ended_at: null, cause: null, resumable: null, lora: '', ...more
+  left: null, created_at: 0, ended_at: null, cause: null, saves: true, resumable: null, lora: '', ...more
 }) // prettier-ignore
 
 it('offers what a run can do as it is now', () => {
   expect(actsOf(run())).toEqual(['save', 'stop'])
-  expect(actsOf(run({ state: 'waiting' }))).toEqual(['stop'])
+  expect(actsOf(run({ saves: false }))).toEqual(['stop'])
+  expect(actsOf(run({ state: 'waiting', saves: false }))).toEqual(['stop'])
   expect(actsOf(run({ wish: 'save' }))).toEqual(['stop'])
   expect(actsOf(run({ wish: 'stop' }))).toEqual([])
   expect(actsOf(run({ state: 'stopping' }))).toEqual([])
@@ -40,21 +42,23 @@ it('takes in what is told of a run: in its place, as the newest, or gone', () =>
 
 it('puts a log together from pieces on either side, and starts anew where one fits on neither', () => {
   const piece = (start: number, text: string, size = 20): LogPiece => ({ start, end: start + text.length, size, text })
+  const shown = ({ pieces, ...rest }: Log): object => (expect(pieces.length).toBeGreaterThan(0), rest)
   let log = joined(EMPTY, piece(10, 'cd'))
   log = joined(log, piece(12, 'ef'))
   log = joined(log, piece(8, 'ab'))
-  expect(log).toEqual({ start: 8, end: 14, size: 20, text: 'abcdef' })
-  expect(joined(log, piece(0, 'new', 3))).toEqual({ start: 0, end: 3, size: 3, text: 'new' })
+  expect(shown(log)).toEqual({ start: 8, end: 14, size: 20, text: 'abcdef' })
+  expect(shown(joined(log, piece(0, 'new', 3)))).toEqual({ start: 0, end: 3, size: 3, text: 'new' })
 })
 
-it('forgets the beginning of a very long log at the end of a line, and knows where it is', () => {
-  const line = `${'é'.repeat(99)}\n`
-  const bytes = new TextEncoder().encode(line).length
+it('forgets the beginning of a very long log piece by piece, and knows where it is', () => {
+  const text = `${'é'.repeat(99)}\n`
+  const bytes = 1_000 // of which the server has left out folders
+  const piece = (n: number): LogPiece => ({ start: n * bytes, end: (n + 1) * bytes, size: 4_000 * bytes, text })
   let log = EMPTY
-  for (let n = 0; n < 4_000; n++) log = joined(log, { start: n * bytes, end: (n + 1) * bytes, size: 4_000 * bytes, text: line })
-  expect(log.text.length).toBeLessThanOrEqual(300_000)
-  expect(log.text.startsWith('é')).toBe(true)
-  expect(log.end - log.start).toBe(new TextEncoder().encode(log.text).length)
+  for (let n = 0; n < 4_000; n++) log = joined(log, piece(n))
+  expect([log.text.length, log.start, log.end]).toEqual([300_000, 1_000 * bytes, 4_000 * bytes])
+  log = joined(log, piece(999))
+  expect([log.text.length, log.start]).toEqual([300_100, 999 * bytes])
 })
 
 it('shows a log as a terminal does', () => {
@@ -92,7 +96,13 @@ it('reads options as their kinds, and says only what somebody said', () => {
 })
 
 it('names files so that every system takes them', () => {
-  expect([fileName('Hair: red / long?'), fileName('Épée'), fileName('..')]).toEqual(['Hair_red_long', 'E_pe_e', ''])
+  expect([fileName('Hair: red / long?'), fileName('Épée'), fileName('..')]).toEqual(['Hair_red_long', 'Epee', ''])
+  expect([fileName('髪: がぎ'), fileName('हिन्दी')]).toEqual(['髪_がぎ', 'हिन्दी'])
+})
+
+it('keeps of the options that somebody changed those that another model has', () => {
+  const groups = [{ name: '', options: [{ name: 'rank' }] }] as unknown as Trainer['groups']
+  expect(known({ rank: 4, clip_skip: 2 }, groups)).toEqual({ rank: 4 })
 })
 
 it('makes a recipe of what was chosen', () => {
@@ -114,6 +124,16 @@ it('has a run in the address, and a way back from it', () => {
 
 it('says the same in both languages', () => {
   expect(Object.keys(french)).toEqual(Object.keys(english))
-  expect(french.reason('duplicate', 'nearly the same as a better one')).toBe('presque identiques à une meilleure')
-  expect(french.reason('new', 'of a newer server')).toBe('of a newer server')
+  expect(french.because('duplicate', 'nearly the same as a better one')).toBe('presque identiques à une meilleure')
+  expect(french.because('new', 'of a newer server')).toBe('of a newer server')
+})
+
+it('says what is wrong in French by its code, with what the server names', () => {
+  expect(french.told('out-of-memory', 'The main memory is full.')).toBe('La mémoire ne suffit pas pour entraîner ce modèle.')
+  expect(french.told('bad-caption', 'The caption a.txt is empty.')).toBe('Une légende est vide ou ne se lit pas (The caption a.txt is empty).')
+  expect([french.told('new-code', 'Something new.'), french.help('new-code', 'Do it.')]).toEqual(['Something new.', 'Do it.'])
+  expect(french.reason('waits for the end of red.hair')).toBe('attend la fin de red.hair')
+  expect(french.reason('waits for something new')).toBe('waits for something new')
+  const error = new ApiError('unknown-run', 'there is no run', 'It was removed.')
+  expect([complaint(error, english), complaint(error, french)]).toEqual(['there is no run It was removed.', 'Cet entraînement n’est plus là. Il a été retiré de la liste.'])
 })

@@ -11,25 +11,22 @@ export interface Log {
   end: number
   size: number
   text: string
+  /** What it is made of: only there is known which byte a character is, since the server leaves folders out. */
+  pieces: readonly LogPiece[]
 }
 
-export const EMPTY: Log = { start: 0, end: 0, size: 0, text: '' }
+export const EMPTY: Log = { start: 0, end: 0, size: 0, text: '', pieces: [] }
 
-/** A log with a piece behind or before it; one that fits on neither side stands for all. */
+/** A log with a piece behind or before it; one that fits on neither side stands for all. Too long a one loses its first pieces. */
 export function joined(log: Log, piece: LogPiece): Log {
-  const { start, end, size, text } = piece
-  if (log.text && start === log.end && end >= start) return cut({ start: log.start, end, size, text: log.text + text })
-  if (log.text && end === log.start) return { start, end: log.end, size: Math.max(size, log.size), text: text + log.text }
-  return { start, end, size, text }
+  if (log.text && piece.end === log.start && piece.start < piece.end) return made([piece, ...log.pieces], Math.max(piece.size, log.size))
+  const pieces = log.text && piece.start === log.end ? [...log.pieces, piece] : [piece]
+  let length = pieces.reduce((sum, { text }) => sum + text.length, 0)
+  while (length > MOST && pieces.length > 1) length -= pieces.shift()?.text.length ?? 0
+  return made(pieces, piece.size)
 }
 
-/** Without its beginning, at the end of a line, when it is too long. */
-function cut(log: Log): Log {
-  if (log.text.length <= MOST) return log
-  const at = log.text.indexOf('\n', log.text.length - MOST) + 1
-  if (!at) return log
-  return { ...log, start: log.start + new TextEncoder().encode(log.text.slice(0, at)).length, text: log.text.slice(at) }
-}
+const made = (pieces: readonly LogPiece[], size: number): Log => ({ start: pieces[0]?.start ?? 0, end: pieces.at(-1)?.end ?? 0, size, text: pieces.map(({ text }) => text).join(''), pieces })
 
 /** The lines as a terminal shows them: of a line that was written over again and again, such as a bar of progress, what came last. */
 export function folded(text: string): string {

@@ -2,6 +2,7 @@
 
 import { ApiError } from '../api'
 import type { components } from '../openapi'
+import type { training as words } from '../texts/en/training'
 
 type Schemas = components['schemas']
 export type RunCard = Schemas['RunCard']
@@ -21,6 +22,7 @@ export type Improvements = Schemas['Improvements']
 export type Audit = Schemas['DatasetAudit']
 export type TrainCheck = Schemas['TrainCheck']
 
+export type Words = typeof words
 export type Act = 'stop' | 'save' | 'resume' | 'forget'
 
 export const isOver = ({ state }: RunCard): boolean => state === 'stopped' || state === 'failed' || state === 'done'
@@ -30,10 +32,13 @@ export const isLive = ({ state }: RunCard): boolean => !isOver({ state } as RunC
 
 /** What can be done with a run as it is now. */
 export function actsOf(run: RunCard): Act[] {
-  if (isOver(run)) return [...(run.resumable !== null && run.state !== 'done' ? (['resume'] as const) : []), 'forget']
+  if (isOver(run)) return [...(run.resumable === null ? [] : (['resume'] as const)), 'forget']
   if (run.state === 'stopping' || run.wish === 'stop') return []
-  return run.state === 'waiting' || run.wish === 'save' ? ['stop'] : ['save', 'stop']
+  return run.saves && run.wish !== 'save' ? ['save', 'stop'] : ['stop']
 }
+
+/** Whether an act is asked about first: what it takes away does not come back. */
+export const isFinal = (what: Act, { state }: RunCard): boolean => what === 'forget' || (what === 'stop' && state !== 'waiting')
 
 /** How much of it is done, 0 to 1. */
 export const shareOf = ({ step, steps }: RunCard): number => (steps > 0 ? Math.min(1, Math.max(0, step / steps)) : 0)
@@ -44,5 +49,6 @@ export function withRun(runs: readonly RunCard[], id: string, run: RunCard | nul
   return runs.some((one) => one.id === id) ? runs.map((one) => (one.id === id ? run : one)) : [run, ...runs]
 }
 
-/** What the server refused, and by which code. */
-export const complaint = (error: unknown): string => (error instanceof ApiError ? [error.message, error.hint, error.nearest.join(', ')].filter(Boolean).join(' ') : String(error))
+/** What the server refused, and what helps. */
+export const complaint = (error: unknown, { told, help }: Words): string =>
+  error instanceof ApiError ? [told(error.code, error.message), help(error.code, error.hint), error.nearest.join(', ')].filter(Boolean).join(' ') : String(error)

@@ -1,6 +1,6 @@
 /** Options of trainers between their fields and what the server takes. */
 
-import type { TrainingOption } from './model'
+import type { Trainer, TrainingOption } from './model'
 
 /** A value as a field shows it. */
 export function shownOption(value: unknown): string {
@@ -21,10 +21,18 @@ export function readOption({ kind, choices }: Pick<TrainingOption, 'kind' | 'cho
 
 export const isSame = (one: unknown, other: unknown): boolean => one === other || JSON.stringify(one) === JSON.stringify(other)
 
-/** A name for a data set or a run that is a file's name everywhere. */
+/** A name for a data set or a run that is a file's name everywhere: letters and digits of any script, Latin ones without accents. */
 export const fileName = (text: string): string =>
   text
     .normalize('NFKD')
-    .replace(/[^\w.-]+/g, '_')
+    .replace(/[\u0300-\u036f]/g, '')
+    .normalize('NFC')
+    .replace(/[^\p{L}\p{M}\p{N}_.-]+/gu, '_')
     .replace(/^[_.-]+|[_.-]+$/g, '')
     .slice(0, 60)
+
+/** Of the options that somebody changed those that a form has. */
+export function known(changed: Readonly<Record<string, unknown>>, groups: Trainer['groups']): Record<string, unknown> {
+  const names = new Set(groups.flatMap(({ options }) => options.map(({ name }) => name)))
+  return Object.fromEntries(Object.entries(changed).filter(([name]) => names.has(name)))
+}

@@ -5,6 +5,7 @@ import { onScopeDispose, ref, shallowRef } from 'vue'
 import { ApiError } from '../api'
 import { useApi, usePlatform, useTexts } from '../provided'
 import { type Act, complaint, type Dataset, type Datasets, type Improvement, type Improvements, type RunCard, type Runs, withRun } from './model'
+import { useWords } from './words'
 
 /** How long (ms) news are collected before all is asked for anew. */
 const PATIENCE = 400
@@ -13,6 +14,7 @@ export function useTraining() {
   const api = useApi()
   const platform = usePlatform()
   const texts = useTexts()
+  const words = useWords()
   const runs = shallowRef<RunCard[] | null>(null)
   const datasets = shallowRef<Dataset[]>([])
   const improvements = shallowRef<Improvement[]>([])
@@ -65,7 +67,7 @@ export function useTraining() {
       if (runs.value) runs.value = withRun(runs.value, id, what === 'forget' ? null : (told as RunCard))
       return true
     } catch (failure) {
-      platform.toast('error', complaint(failure))
+      platform.toast('error', complaint(failure, words))
       return false
     }
   }

@@ -1,11 +1,12 @@
 /** One run as it goes: its state by what the server tells, its curve and samples a moment later, its log piece by piece. */
 
-import { onScopeDispose, ref, shallowRef, watch } from 'vue'
+import { onScopeDispose, shallowRef, watch } from 'vue'
 
 import { ApiError } from '../api'
 import { useApi, usePlatform, useTexts } from '../provided'
 import { EMPTY, joined } from './log'
-import { isLive, type LogPiece, type RunCard, type RunDetails } from './model'
+import { complaint, isLive, type LogPiece, type RunCard, type RunDetails } from './model'
+import { useWords } from './words'
 
 /** How often (ms) the curve and the log are looked at while it trains. */
 const DETAILS = 3_000
@@ -17,10 +18,10 @@ export function useRun(id: () => string) {
   const api = useApi()
   const platform = usePlatform()
   const texts = useTexts()
+  const words = useWords()
   const run = shallowRef<RunDetails | null>(null)
   const log = shallowRef(EMPTY)
   const error = shallowRef<ApiError | null>(null)
-  const loading = ref(false)
   let asking = new AbortController()
   let reading = false
   let stale = false
@@ -31,7 +32,6 @@ export function useRun(id: () => string) {
   async function load(): Promise<void> {
     asking.abort()
     const { signal } = (asking = new AbortController())
-    loading.value = true
     stale = false
     looked = Date.now()
     try {
@@ -41,9 +41,9 @@ export function useRun(id: () => string) {
       error.value = null
       void read()
     } catch (failure) {
-      if (!signal.aborted) error.value = failure instanceof ApiError ? failure : new ApiError('no-answer', texts.noServer, '')
-    } finally {
-      if (!signal.aborted) loading.value = false
+      if (signal.aborted) return
+      error.value = failure instanceof ApiError ? failure : new ApiError('no-answer', texts.noServer, '')
+      if (error.value.code === 'unknown-run') run.value = null
     }
   }
 
@@ -78,7 +78,7 @@ export function useRun(id: () => string) {
       const piece = await api.get<LogPiece>(route('/log'), { start: start - limit, limit })
       if (of === id()) log.value = joined(log.value, piece)
     } catch (failure) {
-      platform.toast('error', String(failure))
+      platform.toast('error', complaint(failure, words))
     } finally {
       reading = false
     }
@@ -104,13 +104,15 @@ export function useRun(id: () => string) {
   )
   const stops = [
     platform.on('training', ({ id: of, run: card }) => {
-      if (of === id() && card) told(card)
+      if (of !== id()) return
+      if (card) told(card)
+      else void load() // it is gone, which the server says
     }),
     platform.on('reload', () => void load())
   ]
   const timer = setInterval(() => {
     if (document.hidden || !run.value) return
-    if (stale && Date.now() - looked >= DETAILS) void load()
+    if ((stale || error.value) && Date.now() - looked >= DETAILS) void load()
     else if (isLive(run.value)) void read()
   }, LOG)
   onScopeDispose(() => {
@@ -119,5 +121,5 @@ export function useRun(id: () => string) {
     asking.abort()
   })
 
-  return { run, log, error, loading, load, earlier, told }
+  return { run, log, error, load, earlier }
 }

@@ -5,7 +5,7 @@ const pick = (table: Record<string, string>, name: string): string => table[name
 const STATES = { waiting: 'Waits', starting: 'Starts', running: 'Trains', saving: 'Saves', stopping: 'Stops', stopped: 'Stopped', failed: 'Failed', done: 'Done' }
 const PHASES = { loading: 'loading the model', caching: 'preparing the images', training: '', saving: 'saving', sampling: 'making samples' }
 const ACTS = { stop: 'Stop', save: 'Save and stop', resume: 'Go on', forget: 'Remove from the list' }
-const SURE = { stop: 'Stop: what is not saved is lost', forget: 'Remove it, with its folder' }
+const SURE = { stop: 'Stop: what is not saved is lost', forget: 'Remove it, with its folder; a finished LoRA stays' }
 const TRAINERS = { native: 'ComfyUI’s own trainer', kohya: 'kohya sd-scripts' }
 const OUTCOMES = { promote: 'Promoted', 'roll back': 'Rolled back', undecided: 'Not promoted', 'no material': 'No good images to learn from', '': 'Not finished' }
 const SHARES = { none: 'start at once', wait: 'wait until it has nothing to do', pause: 'pause its sessions', both: 'pause its sessions, and wait for what it has begun' }
@@ -29,6 +29,11 @@ export const training = {
   progress: (name: string) => `Progress of ${name}`,
   act: (name: string) => pick(ACTS, name),
   sure: (name: string) => pick(SURE, name),
+  allRuns: (count: number) => `Show all ${n(count)} runs`,
+  /** What the server says is wrong, and what helps; what a run waits for. */
+  told: (_code: string, sentence: string) => sentence,
+  help: (_code: string, hint: string) => hint,
+  reason: (said: string) => said,
   resumeFrom: (step: number) => `Go on from step ${n(step)}`,
   alone: 'Training starts in ComfyUI’s panel, or here with sdgen gallery --comfyui FOLDER, which says where ComfyUI is.',
   trainer: (name: string) => pick(TRAINERS, name),
@@ -68,6 +73,9 @@ export const training = {
   learns: (value: string) => `learns ${value}`,
   trigger: (word: string) => `trigger “${word}”`,
   look: 'Check',
+  remove: 'Delete',
+  removeSure: 'Delete it; its images stay in the gallery',
+  removed: (name: string) => `The data set ${name} is deleted`,
   audit: 'What is in it',
   epoch: (steps: number) => `${n(steps)} steps show each of them once`,
   captions: ({ there = 0, empty = 0, missing = 0 }: Record<string, number>) => `captions: ${[`${n(there)} there`, empty && `${n(empty)} empty`, missing && `${n(missing)} missing`].filter(Boolean).join(', ')}`,
@@ -93,8 +101,8 @@ export const training = {
   chosen: (count: number, of: number) => `${images(count)} of ${n(of)} chosen`,
   none: 'None is chosen: nothing can be trained from it.',
   leftOut: 'Left out',
-  reason: (_name: string, said: string) => said,
-  reasonHint: (_name: string, said: string) => said,
+  because: (_name: string, said: string) => said,
+  becauseHint: (_name: string, said: string) => said,
   called: (name: string) => `It will be called ${name}.`,
   how: 'How it is trained',
   preset: 'Preset',

@@ -1,5 +1,6 @@
 import type { training as english } from '../en/training'
 import type { Same } from '../same'
+import { helpOf, reasonOf, toldOf } from './training-problems'
 
 const n = (value: number): string => value.toLocaleString('fr')
 const images = (count: number): string => `${n(count)} ${count < 2 ? 'image' : 'images'}`
@@ -8,7 +9,7 @@ const pick = (table: Record<string, string>, name: string): string => table[name
 const STATES = { waiting: 'En attente', starting: 'Démarre', running: 'Entraîne', saving: 'Enregistre', stopping: 'S’arrête', stopped: 'Arrêté', failed: 'Échoué', done: 'Terminé' }
 const PHASES = { loading: 'chargement du modèle', caching: 'préparation des images', training: '', saving: 'enregistrement', sampling: 'images d’essai' }
 const ACTS = { stop: 'Arrêter', save: 'Enregistrer puis arrêter', resume: 'Continuer', forget: 'Retirer de la liste' }
-const SURE = { stop: 'Arrêter : ce qui n’est pas enregistré est perdu', forget: 'Retirer, avec son dossier' }
+const SURE = { stop: 'Arrêter : ce qui n’est pas enregistré est perdu', forget: 'Retirer, avec son dossier ; un LoRA terminé reste' }
 const TRAINERS = { native: 'Entraîneur de ComfyUI', kohya: 'kohya sd-scripts' }
 const OUTCOMES = { promote: 'Adopté', 'roll back': 'Abandonné', undecided: 'Pas adopté', 'no material': 'Pas de bonnes images pour apprendre', '': 'Pas fini' }
 const SHARES = { none: 'commencer tout de suite', wait: 'attendre qu’il n’ait rien à faire', pause: 'mettre ses sessions en pause', both: 'mettre ses sessions en pause, et attendre ce qu’il a commencé' }
@@ -43,6 +44,10 @@ export const training: Same<typeof english> = {
   progress: (name) => `Avancement de ${name}`,
   act: (name) => pick(ACTS, name),
   sure: (name) => pick(SURE, name),
+  allRuns: (count) => `Montrer les ${n(count)} entraînements`,
+  told: toldOf,
+  help: helpOf,
+  reason: reasonOf,
   resumeFrom: (step) => `Continuer à partir du pas ${n(step)}`,
   alone: 'L’entraînement commence dans le panneau de ComfyUI, ou ici avec sdgen gallery --comfyui DOSSIER, qui dit où est ComfyUI.',
   trainer: (name) => pick(TRAINERS, name),
@@ -79,6 +84,9 @@ export const training: Same<typeof english> = {
   learns: (value) => `apprend ${value}`,
   trigger: (word) => `déclencheur « ${word} »`,
   look: 'Vérifier',
+  remove: 'Supprimer',
+  removeSure: 'Supprimer ; ses images restent dans la galerie',
+  removed: (name) => `Le jeu d’images ${name} est supprimé`,
   audit: 'Ce qu’il contient',
   epoch: (steps) => `${n(steps)} pas montrent chacune une fois`,
   captions: ({ there = 0, empty = 0, missing = 0 }) => `légendes : ${[`${n(there)} présentes`, empty && `${n(empty)} vides`, missing && `${n(missing)} manquantes`].filter(Boolean).join(', ')}`,
@@ -103,8 +111,8 @@ export const training: Same<typeof english> = {
   chosen: (count, of) => `${images(count)} sur ${n(of)} ${count < 2 ? 'choisie' : 'choisies'}`,
   none: 'Aucune n’est choisie : il n’y a rien à entraîner.',
   leftOut: 'Laissées de côté',
-  reason: (name, said) => (REASONS as Record<string, string>)[name] ?? said,
-  reasonHint: (name, said) => (HINTS as Record<string, string>)[name] ?? said,
+  because: (name, said) => (REASONS as Record<string, string>)[name] ?? said,
+  becauseHint: (name, said) => (HINTS as Record<string, string>)[name] ?? said,
   called: (name) => `Il s’appellera ${name}.`,
   how: 'Comment il s’entraîne',
   preset: 'Préréglage',
