@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import SDGenError, shown
-from .output import counted, fail, print_event, print_json, print_table, progress_events, reporting, visible, working
+from .output import (
+    counted,
+    fail,
+    print_error,
+    print_event,
+    print_json,
+    print_table,
+    progress_events,
+    reporting,
+    visible,
+)
 from .score import CatalogOption, JsonOption, SettingsOption, opened_library, session_slug, settings_of
 
 if TYPE_CHECKING:
@@ -108,7 +118,7 @@ def make(
     from ..training.datasets.audit import audit as look
     from ..training.datasets.choose import choose
     from ..training.datasets.recipe import Recipe
-    from ..training.datasets.write import folder_of, write
+    from ..training.datasets.write import check_target, folder_of, write
 
     given: dict[str, Any] = {
         "name": name, "value": value, "theme": theme, "query": query, "best": best, "minimum": minimum, "at_least": at_least,
@@ -140,14 +150,16 @@ def make(
         target = folder or folder_of(
             settings_of(library.folder, settings).training_folder(library.folder.parent), wanted.name
         )
-        with working("choosing images") if not json else contextlib.nullcontext():
-            selection = choose(library, wanted)
+        check_target(library, target)
+        with _bar("looking at images", json) as tell:
+            selection = choose(library, wanted, lambda looked: tell(looked, None))
         if dry_run:
             _print_selection(selection, json)
             return
-        with _bar("images", json) as tell:
+        with _bar("writing", json) as tell:
             made = write(library, selection, target, tell)
-    found = look(made.folder)
+    with _bar("auditing", json) as tell:
+        found = look(made.folder, progress=tell)
     if json:
         print_event("done", {"folder": str(made.folder), **_said_of(selection), "audit": found.to_json()})
     else:
@@ -180,7 +192,7 @@ def audit(
 
     size = None if resolution is None else _sides(resolution)
     wanted = (size, size) if isinstance(size, int) else None if size is None else (size[0], size[1])
-    with _bar("images", json) as tell:
+    with _bar("auditing", json) as tell:
         found = look(
             _there(folder),
             epochs=epochs,
@@ -222,20 +234,65 @@ def list_sets(
     json: JsonOption = False,
 ) -> None:
     """List the data sets of the training folder."""
-    from ..catalog.scan.importer import default_catalog
-    from ..training.datasets.folder import data_sets
+    from ..training.datasets.folder import DataSet, records
 
-    home = catalog or default_catalog()
-    folder = settings_of(home, settings).training_folder(home.parent)
-    found = data_sets(folder)
+    folder = _training(settings, catalog)
+    found, damaged = [], []
+    for path in records(folder):
+        try:
+            found.append(DataSet.read(path.parent))
+        except SDGenError as error:
+            damaged.append(error)
     if json:
-        print_json([{"folder": str(one.folder), "name": one.name, "counts": dict(one.counts)} for one in found])
-    elif not found:
+        sets = [{"folder": str(one.folder), "name": one.name, "counts": dict(one.counts)} for one in found]
+        print_json({"datasets": sets, "damaged": [broken.to_dict() for broken in damaged]})
+        return
+    if not found and not damaged:
         print(visible(f"no data sets in {shown(folder)}"))
-    else:
+    if found:
         print(visible(shown(found[0].folder.parent)))
         rows = [[_plain(one.folder.name), f"{len(one.images):,}", _plain(_of(one))] for one in found]
         print_table(["name", "images", "of"], rows)
+    for broken in damaged:
+        print_error(broken)
+
+
+@app.command()
+@reporting
+def forget(
+    dataset: Annotated[str, typer.Argument(help="A data set: its name in the training folder, or its folder.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    settings: SettingsOption = None,
+    catalog: CatalogOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete a data set with its captions. The sessions that its images come from, runs and LoRAs stay as they are.
+
+    One that a run learns from, or waits for, is not deleted.
+    """
+    from ..training.datasets.forget import foreign, forget, needing
+    from ..training.runs.asked import dataset_folder
+    from .train import Place
+
+    runs_there = Place(None, settings, catalog, None, None).runs()
+    folder = dataset_folder(runs_there.folder, dataset)
+    runs = []
+    if runs_there.there:
+        runs_there.round()  # what has ended meanwhile is known as ended
+        runs = runs_there.ledger.runs()
+    if not yes:
+        if others := foreign(folder):
+            more = f" and {len(others) - _SESSIONS:,} more" if len(others) > _SESSIONS else ""
+            print(visible(f"not written by SDGen: {', '.join(others[:_SESSIONS])}{more}"))
+        for run in needing(folder, runs):
+            print(visible(f"the run {run.name} [{run.id}] can go on only with it"))
+        if not typer.confirm(f"Delete {shown(folder)} with everything in it?"):
+            fail()
+    forget(folder, runs)
+    if json:
+        print_json({"folder": str(folder)})
+    else:
+        print(visible(f"{folder.name} is deleted"))
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------------
@@ -243,10 +300,18 @@ def list_sets(
 
 def _name(value: str | None, theme: str | None, sessions: list[str] | None) -> str:
     """What a data set is called that nobody named."""
-    if value:
-        return value.replace("=", " ")
-    one = sessions[0] if sessions and len(sessions) == 1 else "images"
-    return theme or Path(one).name
+    from ..training.datasets.recipe import named_after
+
+    one = sessions[0] if sessions and len(sessions) == 1 else ""
+    return named_after(value or theme or Path(one).name)
+
+
+def _training(settings: Path | None, catalog: Path | None) -> Path:
+    """The training folder."""
+    from ..catalog.scan.importer import default_catalog
+
+    home = catalog or default_catalog()
+    return settings_of(home, settings).training_folder(home.parent)
 
 
 def _there(folder: Path) -> Path:
@@ -353,10 +418,12 @@ def _print_set(found: DataSet) -> None:
 
 
 @contextlib.contextmanager
-def _bar(what: str, json: bool) -> Iterator[Callable[[int, int], None]]:
-    """What shows the progress: lines of JSON, or a bar on a terminal."""
+def _bar(what: str, json: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """What shows the progress: lines of JSON, or a bar on a terminal. A total of None: nobody knows it."""
     if json:
-        line: Callable[[tuple[int, int]], None] = progress_events(lambda at: {"done": at[0], "total": at[1]})
+        line: Callable[[tuple[int, int | None]], None] = progress_events(
+            lambda at: {"what": what, "done": at[0], "total": at[1]}
+        )
         yield lambda done, total: line((done, total))
         return
     from rich.console import Console

@@ -161,6 +161,7 @@ def audit(
     problems += _of_sizes(sizes, places, wanted, buckets, batch)
     problems += _of_captions(files, captions, known)
     problems += _of_number(len(sizes), len(files))
+    problems += _of_duplicates(known)
     problems += _changed(folder, files, known)
     folders = Counter((one.folder, one.repeats) for one in files)
     empty = sum(not said for said in captions.values())
@@ -223,10 +224,10 @@ def _caption(one: _File, problems: list[Problem]) -> str | None:
         problems.append(
             Problem("empty-caption", "the caption's file is empty, which ends kohya", hint, file=shown(name))
         )
-    elif not text.strip():
-        hint = "Write what the image shows."
-        problems.append(Problem("empty-caption", "its caption says nothing", hint, file=one.name, fatal=False))
     lines = text.splitlines()
+    if lines and not lines[0].strip():
+        hint = "Write what it shows on the first line."
+        problems.append(Problem("empty-caption", "its caption says nothing", hint, file=one.name, fatal=False))
     if len([line for line in lines if line.strip()]) > 1:
         hint = "Write it on one line."
         problems.append(
@@ -311,11 +312,7 @@ def _of_captions(files: Sequence[_File], captions: Mapping[str, str], known: Dat
                     "no-caption", "it has no caption", "Write one beside it, as .txt.", file=one.name, fatal=False
                 )
             continue
-        if not said:
-            yield Problem(
-                "empty-caption", "its caption says nothing", "Write what it shows.", file=one.name, fatal=False
-            )
-        elif trigger and trigger.casefold() not in said.casefold():
+        if said and trigger and trigger.casefold() not in said.casefold():
             hint = "Write the trigger into it, or it learns nothing for it."
             yield Problem(
                 "no-trigger", f"its caption does not have the trigger {trigger!r}", hint, file=one.name, fatal=False
@@ -340,6 +337,18 @@ def _of_number(whole: int, there: int) -> Iterator[Problem]:
             f"{counted(whole, 'image')} {'is' if whole == 1 else 'are'} few: the pictures will be learned by heart"
         )
         yield Problem("few-images", message, f"Add images, to {_FEW} or more; train few steps.", fatal=False)
+
+
+def _of_duplicates(known: DataSet | None) -> Iterator[Problem]:
+    """Where most images went as near-duplicates: small or plain pictures are taken for each other."""
+    gone = known.counts.get("duplicate", 0) if known else 0
+    if known and gone >= len(known.images):
+        bits = known.recipe.get("duplicates")
+        message = (
+            f"{counted(gone, 'good image')} more were left out as near-duplicates ({bits} of 64 bits or fewer apart)"
+        )
+        hint = "Look at what is in it: where that is too much, set `duplicates` lower, or to none."
+        yield Problem("many-duplicates", message, hint, option="duplicates", fatal=False)
 
 
 def _changed(folder: Path, files: Sequence[_File], known: DataSet | None) -> Iterator[Problem]:

@@ -164,17 +164,20 @@ class _Looks:
 
 
 def decoded(path: Path) -> tuple[int, int, int]:
-    """Width, height and perceptual hash of an image, all of which was decoded. Raises ``broken-image``."""
-    from PIL import Image as images
+    """Width, height and perceptual hash of an image, all of which was decoded. Raises ``broken-image``, ``missing-file``,
+    ``unreadable-file``."""
+    from PIL import ImageFile
 
     from ...catalog.pictures.phash import phash
+    from ...catalog.pictures.reading import opened
 
-    try:
-        with images.open(path) as picture:
-            picture.load()
-            return (*picture.size, phash(picture))
-    except (OSError, ValueError, SyntaxError, EOFError, images.DecompressionBombError) as error:
-        raise SDGenError("broken-image", f"{path.name} cannot be decoded: {error}") from error
+    with opened(path) as picture:
+        picture.load()
+        found = (*picture.size, phash(picture))
+    if ImageFile.LOAD_TRUNCATED_IMAGES:  # another node has set it: then half a file is an image, but not for kohya
+        with opened(path) as picture:
+            picture.verify()
+    return found
 
 
 def choose(library: Library, recipe: Recipe, looks: Callable[[int], None] = lambda looked: None) -> Selection:
@@ -452,9 +455,20 @@ def _best(
     kept = balanced(best, [one.group for one in best], recipe.factor)
     reasons |= dict.fromkeys({one.id for one in best} - {one.id for one in kept}, "balance")
     if recipe.limit is not None:
+        kept = _in_turn(kept)
         reasons |= {one.id: "limit" for one in kept[recipe.limit :]}
         kept = kept[: recipe.limit]
     return kept, reasons
+
+
+def _in_turn(ranked: Iterable[Image]) -> list[Image]:
+    """The best of each group, then the second ones: cut off anywhere, no group has more than one image more than another that has more."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    turns = []
+    for image in ranked:
+        turns.append((seen[image.group], image))
+        seen[image.group] += 1
+    return [image for _, image in sorted(turns, key=lambda one: one[0])]
 
 
 def _rank(image: Image) -> tuple[Any, ...]:

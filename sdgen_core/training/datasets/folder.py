@@ -8,7 +8,6 @@ images/10_name/000001_1a2b3c4d.png and .txt, its caption
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,8 @@ CAPTION_ENDING = ".txt"
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 #: kohya's buckets: sides are multiples of this many pixels.
 STEP = 64
-_NAME_BYTES = 80
+#: Bytes that a name takes in a path, in which it stands twice: on Windows a whole path has 260 characters.
+_NAME_BYTES, _GROUP_BYTES = 60, 40
 _REPEATS = re.compile(r"(\d{1,5})_(.*)", re.DOTALL)
 
 
@@ -92,20 +92,21 @@ class DataSet:
         return head | {"resolution": self.resolution, "bounds": self.bounds, "held_out": FILE, "images": images}
 
 
-def data_sets(training: Path) -> list[DataSet]:
-    """The data sets of a training folder, by folder; what is none is passed over."""
-    found = []
-    for path in sorted((training / SETS).glob(f"*/{RECORD}")):
-        if path.parent.suffix == ".tmp":  # being written, or what a killed process left
-            continue
-        with contextlib.suppress(SDGenError):
-            found.append(DataSet.read(path.parent))
-    return found
+def records(training: Path) -> list[Path]:
+    """The records of the data sets in a training folder, by folder; damaged ones too."""
+    found = (training / SETS).glob(f"*/{RECORD}")
+    # what is being written, or goes, has this ending, and keeps it when the program is killed
+    return sorted(path for path in found if path.parent.suffix != ".tmp")
 
 
 def folder_name(text: str) -> str:
     """A name for a data set's folder. Without dots: ComfyUI's loader takes one for the beginning of an ending."""
     return safe_name(text.replace(".", "_"), _NAME_BYTES)
+
+
+def group_name(text: str) -> str:
+    """The same for a folder of images in it, without their repeats."""
+    return safe_name(text.replace(".", "_"), _GROUP_BYTES)
 
 
 def repeats_of(folder: str) -> tuple[int, str] | None:

@@ -19,6 +19,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 _Word = Annotated[str, Field(max_length=200)]
 _Side = Annotated[int, Field(ge=64, le=4096)]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+_NAME = 120  # characters
 
 
 def _one_line(text: str) -> str:
@@ -81,7 +82,7 @@ class Recipe(BaseModel):
 
     model_config = _STRICT
 
-    name: str = Field(min_length=1, max_length=120)
+    name: str = Field(min_length=1, max_length=_NAME)
     sessions: list[_Word] = Field(default=[], max_length=MOST_VALUES)
     theme: _Word = ""
     query: str = Field(default="", max_length=20_000)
@@ -140,7 +141,10 @@ class Recipe(BaseModel):
 
     @classmethod
     def read(cls, path: Path, more: Mapping[str, Any] | None = None) -> Recipe:
-        """A recipe in a file, YAML or JSON; ``more`` wins. Raises ``missing-file``, ``unreadable-file``, ``bad-recipe``."""
+        """A recipe in a file, YAML or JSON; ``more`` wins. A file that it names is looked for beside it.
+
+        Raises ``missing-file``, ``unreadable-file``, ``bad-recipe``.
+        """
         place = Place(shown(path))
         try:
             value = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
@@ -154,11 +158,20 @@ class Recipe(BaseModel):
             raise SDGenError("bad-recipe", f"no YAML: {getattr(error, 'problem', error)}", place=at) from error
         if not isinstance(value, Mapping):
             raise SDGenError("bad-recipe", "a recipe is a map: name: …, sessions: […]", place=place)
-        return cls.of(merged(value, more or {}), place)
+        found = merged(value, more or {})
+        apart = found.get("apart")
+        if isinstance(apart, dict) and isinstance(apart.get("file"), str) and apart["file"]:
+            apart["file"] = str(path.absolute().parent / Path(apart["file"]).expanduser())  # beside the recipe
+        return cls.of(found, place)
 
     def text(self) -> str:
         """The recipe as JSON, always the same for the same one: by it a folder is known to be of this recipe."""
         return json.dumps(self.model_dump(), sort_keys=True, ensure_ascii=False)
+
+
+def named_after(text: str) -> str:
+    """A name for a data set that nobody named, after its value (Placeholder=Key), theme or session."""
+    return _one_line(text.replace("=", " "))[:_NAME].rstrip() or "images"
 
 
 def merged(value: Mapping[Any, Any], more: Mapping[str, Any]) -> dict[str, Any]:

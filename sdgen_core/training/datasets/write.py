@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import SDGenError, shown
 from ...sessions.files import make_folder, raise_write_error, sync_folder, temporary_name
+from .captions import main_part
 from .choose import Image, Selection
 from .folder import (
     CAPTION_ENDING,
@@ -32,6 +33,7 @@ from .folder import (
     bucket_bounds,
     config,
     folder_name,
+    group_name,
 )
 from .held_out import FILE
 from .recipe import Recipe
@@ -229,16 +231,18 @@ def _json(value: object) -> str:
 
 def _folders(recipe: Recipe, images: Sequence[Image]) -> Mapping[tuple[str, ...], str]:
     """Group -> folder of its images, with its repeats in its name."""
-    name = folder_name(recipe.name)
+    name = group_name(recipe.name)
     sizes = Counter(image.group for image in images)
     if not recipe.even:
         return dict.fromkeys(sizes, f"{recipe.repeats}_{name}")
     largest = max(sizes.values())
     out: dict[tuple[str, ...], str] = {}
     taken: set[str] = set()
+    first = {image.group: image for image in reversed(images)}
     for group in sorted(sizes):
         times = recipe.repeats * min(_MOST_REPEATS, round(largest / sizes[group]))
-        said = folder_name("-".join([name, *group]))
+        texts = [main_part(value["text"]) for one in recipe.balance if (value := first[group].values.get(one))]
+        said = group_name(" ".join("-".join(texts).split()) or name)
         number = 1
         while (made := f"{times}_{said}" + (f"-{number}" if number > 1 else "")).casefold() in taken:
             number += 1

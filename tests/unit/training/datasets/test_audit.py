@@ -80,6 +80,7 @@ def test_a_good_folder_has_no_problems(tmp_path):
         (lambda p: (p / "00.txt").unlink(), "no-caption", False, "2_cat/00.png"),
         (lambda p: (p / "00.txt").write_bytes(b""), "empty-caption", True, "2_cat/00.txt"),
         (lambda p: (p / "00.txt").write_text("\n"), "empty-caption", False, "2_cat/00.png"),
+        (lambda p: (p / "00.txt").write_text("\na cat"), "empty-caption", False, "2_cat/00.png"),
         (lambda p: (p / "00.txt").write_bytes(b"\xff\xfe\x00"), "bad-caption", True, "2_cat/00.txt"),
         (lambda p: (p / "00.txt").write_text("a\nb"), "many-lines", False, "2_cat/00.txt"),
         (lambda p: (p / "00.txt").write_text("word " * 76), "long-caption", False, "2_cat/00.png"),
@@ -92,7 +93,8 @@ def test_what_is_wrong_is_told_with_its_file(tmp_path, change, code, fatal, file
     folder = folder_of(tmp_path, MANY)
     change(folder / "2_cat")
     found = audit(folder)
-    assert next((one.fatal, one.file) for one in found.problems if one.code == code) == (fatal, file)
+    assert [(one.fatal, one.file) for one in found.problems if one.code == code][:1] == [(fatal, file)]
+    assert sum(one.code == code for one in found.problems) == (2 if code == "same-name" else 1)
     assert bool(found.errors) == fatal
     line = next(line for line in found.text().splitlines() if line.startswith("error" if fatal else "warning"))
     assert file in line or code != found.problems[0].code
@@ -135,6 +137,16 @@ def test_what_sdgen_wrote_is_good_and_counts_its_values(written):
     found = audit(written.folder)
     assert found.problems == []
     assert found.values["Colour"] == {"red": 12} and len(found.values["Mood"]) == 12
+
+
+def test_many_near_duplicates_are_told(made, tmp_path):
+    made.add("coats", [Shot({"Colour": "red"}, looks=n // 3, seed=n) for n in range(36)])
+    made.judge("coats", range(36), "value/Colour", "ok")
+    recipe = {"name": "reds", "best": 1.0, "apart": {"share": 0.0}}
+    found = audit(write(made.library, choose(made.library, Recipe.of(recipe)), tmp_path / "reds").folder)
+    assert codes(found) == ["many-duplicates"] and "24 good images more" in found.text() and found.errors == []
+    all_of_them = choose(made.library, Recipe.of({**recipe, "duplicates": None}))
+    assert codes(audit(write(made.library, all_of_them, tmp_path / "all").folder)) == []
 
 
 def test_what_was_changed_since_is_told(written):

@@ -91,6 +91,16 @@ def test_a_damaged_file_gives_its_place_to_the_next_best(made):
     assert numbers(selection) == [1, 2] and selection.counts == {"broken": 1, "limit": 3}
 
 
+def test_half_a_file_is_damaged_also_where_another_node_lets_pillow_read_it(made, monkeypatch):
+    made.add("coats", shots(3, Colour="red"))
+    made.judge("coats", range(3), "value/Colour", "ok")
+    path = made.library.file(made.ids("coats")[1])
+    path.write_bytes(path.read_bytes()[:-200])
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
+    selection = choose(made.library, Recipe.of({**ALL, "value": "Colour=red"}))
+    assert numbers(selection) == [0, 2] and selection.counts == {"broken": 1}
+
+
 def test_other_values_tell_between_images_of_the_learned_one(made):
     made.add("coats", shots(3, Colour="red", Mood="sad"))
     made.score(
@@ -159,6 +169,16 @@ def test_the_share_is_taken_of_each_value_that_is_balanced(made):
     selection = choose(made.library, even)
     assert Counter(image.values["Colour"]["text"] for image in selection.images) == {"red": 5, "blue": 5}
     assert selection.counts == {"share": 15, "balance": 5}
+
+
+def test_a_limit_leaves_balanced_what_was_balanced(made):
+    made.add("coats", [*shots(10, Colour="red"), *shots(10, Colour="blue"), *shots(3, Colour="green")])
+    made.score("coats", {n: {"Colour": (0.99 if n < 10 else 0.6) - n / 1000} for n in range(23)})
+    recipe = Recipe.of({**ALL, "balance": ["Colour"], "factor": 10.0, "limit": 11})
+    selection = choose(made.library, recipe)
+    assert Counter(image.values["Colour"]["text"] for image in selection.images) == {"red": 4, "blue": 4, "green": 3}
+    assert numbers(selection) == [0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22]  # the best of each
+    assert selection.counts == {"limit": 12}
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from sdgen_core.cli.dataset import app
+from sdgen_core.training.runs.ledger import Ledger
+from sdgen_core.training.runs.model import Job, State
 
 from .made import shots
 
@@ -28,6 +31,10 @@ def command(made, tmp_path):
     return run
 
 
+def listed(command):
+    return json.loads(command("list", "--json"))["datasets"]
+
+
 def test_from_a_session_to_a_folder_that_is_audited(command, tmp_path):
     said = command("make", "coats", "--value", "Colour=red", "--best", 1, "--dry-run")
     assert (
@@ -44,7 +51,7 @@ def test_from_a_session_to_a_folder_that_is_audited(command, tmp_path):
     assert "Colour red: 10 images, 64×64, of Colour=red; coats" in shown and "sks, red" in shown
     record = json.loads(command("show", folder, "--json", catalog=None))
     assert len(record["images"]) == 10 and len(record["held_out"]["seeds"]) == 8
-    assert "Colour red" in command("list") and json.loads(command("list", "--json"))[0]["counts"]["images"] == 10
+    assert "Colour red" in command("list") and listed(command)[0]["counts"]["images"] == 10
     said = command("audit", folder, "--epochs", 4, "--batch", 2, "--seconds-per-step", 3, catalog=None)
     assert "4 epochs with a batch of 2: 20 steps, about 60 s" in said
     next(folder.rglob("*.png")).write_bytes(b"no image")
@@ -52,6 +59,31 @@ def test_from_a_session_to_a_folder_that_is_audited(command, tmp_path):
     assert "error: images/1_Colour red/0" in said
     lines = [json.loads(line) for line in command("audit", folder, "--json", catalog=None, code=1).splitlines()]
     assert lines[-1]["event"] == "done" and lines[-1]["problems"][0]["code"] == "broken-image"
+
+
+def test_a_data_set_is_deleted_when_that_was_meant(command, tmp_path):
+    command("make", "coats", "--value", "Colour=red")
+    folder = tmp_path / "training" / "datasets" / "Colour red"
+    assert "Did you mean 'Colour red'?" in command("forget", "Colour rad", code=1)
+    assert "with everything in it?" in command("forget", "Colour red", code=1) and folder.is_dir()  # nobody said yes
+    (folder / "notes.md").write_text("mine", encoding="utf-8")
+    assert "not written by SDGen: notes.md" in command("forget", "Colour red", code=1)
+    ledger = Ledger(tmp_path / "training" / "runs.db")
+    ledger.add(Job("k1", "reds", "native", Path("m.safetensors"), folder, tmp_path / "k1", 10), "none")
+    assert "error[bad-run-state]: the run reds [k1] is waiting" in command("forget", folder, "--yes", code=1)
+    ledger.update("k1", state="stopped", saved=(State(Path("s"), 4),))
+    ledger.close()
+    assert "the run reds [k1] can go on only with it" in command("forget", "Colour red", code=1)
+    assert "Colour red is deleted" in command("forget", folder, "--yes") and not folder.exists()
+    (folder.parent / "damaged").mkdir()
+    (folder.parent / "damaged" / "dataset.json").write_text("{", encoding="utf-8")
+    assert "error[not-a-dataset]" in command("list") and listed(command) == []
+    assert "is deleted" in command("forget", "damaged", "--yes") and "no data sets in" in command("list")
+
+
+def test_a_long_value_gives_no_longer_name_than_may_be(command, tmp_path):
+    said = command("make", "coats", "--value", "Colour=" + "red" * 50, code=1)
+    assert "error[unknown-value]" in said and "name" not in said.split("\n")[0]
 
 
 def test_all_options_are_of_the_recipe_and_a_file_may_hold_them(command, tmp_path):

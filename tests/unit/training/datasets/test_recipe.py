@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sdgen_core.errors import SDGenError
-from sdgen_core.training.datasets.recipe import Recipe
+from sdgen_core.training.datasets.recipe import Recipe, named_after
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,27 @@ def test_a_file_is_read_and_options_win(tmp_path):
     assert (recipe.best, recipe.limit, recipe.asked) == (1.0, 5, ("Colour", "red"))
     assert (recipe.captions.trigger, recipe.captions.class_word, recipe.captions.drop) == ("my word", "coat", ["Mood"])
     assert Recipe.of(json.loads(recipe.text())) == recipe
+
+
+def test_a_file_that_a_recipe_names_lies_beside_it(tmp_path):
+    path = tmp_path / "reds.yaml"
+    path.write_text("name: reds\napart: {file: first/held_out.json}\n", encoding="utf-8")
+    assert Recipe.read(path).apart.file == str(tmp_path / "first" / "held_out.json")
+    other = str(tmp_path / "other.json")
+    assert Recipe.read(path, {"apart": {"file": other}}).apart.file == other
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Colour=red", "Colour red"),
+        ("Pose=" + "very " * 50 + "long", ("Pose " + "very " * 50)[:119]),
+        (" = ", "images"),
+        ("a\n b", "a b"),
+    ],
+)
+def test_what_nobody_named_has_a_name(text, name):
+    assert named_after(text) == name and Recipe.of({"name": named_after(text)}).name == name
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.training.datasets.choose import choose
-from sdgen_core.training.datasets.folder import DataSet, bucket_bounds, data_sets, folder_name
+from sdgen_core.training.datasets.folder import DataSet, bucket_bounds, folder_name, records
 from sdgen_core.training.datasets.recipe import Recipe
 from sdgen_core.training.datasets.write import folder_of, unused, write
 
@@ -67,7 +67,7 @@ def test_what_is_written(coats, tmp_path):
     assert made.resolution == (64, 64) and made.bounds == (64, 1024)
     assert made.held_out == selection.held_out
     assert files(coats.root) == before
-    assert [one.folder for one in data_sets(tmp_path / "training")] == [folder]
+    assert records(tmp_path / "training") == [folder / "dataset.json"]
 
 
 def test_the_config_is_for_the_folder_where_it_lies(coats, tmp_path):
@@ -82,8 +82,7 @@ def test_the_config_is_for_the_folder_where_it_lies(coats, tmp_path):
     assert all(
         Path(one["image_dir"]).is_dir() and folder in Path(one["image_dir"]).parents for one in dataset["subsets"]
     )
-    assert sorted(found.values()) == [1, 3]  # two blue ones against six red ones
-    assert {name.split("_")[0]: n for name, n in found.items()} == {"1": 1, "3": 3}
+    assert found == {"1_red": 1, "3_blue": 3}  # two blue ones against six red ones
 
 
 def test_copies_where_links_do_not_work_or_are_not_wanted(coats, tmp_path, monkeypatch):
@@ -195,7 +194,7 @@ def test_what_is_being_written_is_not_listed(coats, tmp_path):
     )
     (tmp_path / "datasets" / "three").mkdir()
     (tmp_path / "datasets" / "three" / "dataset.json").write_text("{", encoding="utf-8")
-    assert [one.folder.name for one in data_sets(tmp_path)] == ["one"]
+    assert [path.parent.name for path in records(tmp_path)] == ["one", "three"]
 
 
 def test_a_disk_with_no_room_is_told_before_anything_is_copied(coats, tmp_path, monkeypatch):
@@ -228,11 +227,24 @@ def test_an_image_that_went_meanwhile(coats, tmp_path):
         ("a/b:c?", "a_b_c_"),
         ("CON", "_CON"),
         ("v1.5 end.", "v1_5 end_"),
-        ("é" * 99, "é" * 40),
+        ("é" * 99, "é" * 30),
     ],
 )
 def test_names_of_folders_suit_every_system(text, name):
     assert folder_name(text) == name
+
+
+def test_paths_stay_short_enough_for_windows(made, tmp_path):
+    values = [f"{colour} " + "very " * 40 + "long" for colour in ("red", "blue")]
+    made.add("coats", [Shot({"Colour": value}) for value in values for _ in range(2)])
+    made.judge("coats", range(4), "value/Colour", "ok")
+    selection = chosen(made, name="N" * 120, even=True, balance=["Colour"])
+    folder = write(made.library, selection, folder_of(tmp_path, "N" * 120)).folder
+    longest = max(tree(folder), key=len)
+    names = {path.name for path in (folder / "images").iterdir()}
+    assert len(names) == 2 and {name[:5] for name in names} == {"1_red", "1_blu"}
+    # a ComfyUI in 60 characters, and 30 of a temporary name, or what kohya writes beside an image
+    assert 60 + len("sdgen/training/datasets/") + len(folder.name) + 30 + len(longest) < 260
 
 
 @pytest.mark.parametrize(
