@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from ..errors import SDGenError, nearest_names, shown
 from ..training.runs.asked import dataset_folder, options_of
 from ..training.runs.service import status_text
 from . import host
+from .settings import Settings
 
 if TYPE_CHECKING:
     from ..training.desk import Desk
+    from ..training.runs.model import Trainer
     from ..training.runs.service import Runs
 
 #: In words for a node's choice, and what the runs call it.
@@ -58,13 +61,20 @@ def runs_of(engine: host.Engine) -> Runs:
         if row.state == "paused" and row.reason == reason:
             sessions.resume(session)
 
-    made = trainers(
-        lambda: Installation(host.comfyui_folder(), flags=device_flags(sys.argv[1:])),
-        kohya_folder=engine.settings.kohya_folder,
-        kohya_python=engine.settings.kohya_python,
-    )
+    def trainer_of(name: str) -> Trainer:
+        """With the settings as they are now: who has just read that `kohya_folder` is empty fills it in and presses Run again."""
+        settings = engine.settings
+        with contextlib.suppress(SDGenError):  # half-written: as at ComfyUI's start
+            settings = Settings.load(engine.user_dir / "settings.json")
+        made = trainers(
+            lambda: Installation(host.comfyui_folder(), flags=device_flags(sys.argv[1:])),
+            kohya_folder=settings.kohya_folder,
+            kohya_python=settings.kohya_python,
+        )
+        return made(name)
+
     here = Host(lambda: host.rendering() and not _awaited, making, pause, resume, host.free_models)
-    return Runs(engine.training_folder, made, host=here, first=True)
+    return Runs(engine.training_folder, trainer_of, host=here, first=True)
 
 
 def desk_of(engine: host.Engine, runs: Runs) -> Desk:

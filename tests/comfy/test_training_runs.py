@@ -23,6 +23,7 @@ from sdgen_core.training.runs.model import ENDED
 from sdgen_core.training.runs.service import Runs
 
 CHECKPOINT = "sdgen-demo.safetensors"
+ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 
@@ -97,7 +98,7 @@ class Folder:
         """`sdgen train …` in another process: exit code and answer."""
         done = subprocess.run(
             [sys.executable, "-m", "sdgen_core", "train", *words, "--training", str(self.path), "--json"],
-            capture_output=True, cwd=Path(__file__).parents[2], check=False,
+            capture_output=True, cwd=ROOT, check=False,
         )  # fmt: skip
         return done.returncode, json.loads(done.stdout.decode("utf-8"))
 
@@ -223,5 +224,13 @@ def test_what_is_wrong_is_told_by_the_node(server: ComfyServer, tmp_path: Path, 
     assert "[missing-file]" in told({"dataset": "nowhere"})
     assert "rnk" in told({"options": "rnk: 3"}) and "rank" in told({"options": "rnk: 3"})
     assert "[bad-option]" in told({"options": "rank: [3"})
-    assert "kohya" in told({"trainer": "kohya"})
+    # the shipped workflow, where no sd-scripts is set up
+    shipped = json.loads((ROOT / "workflows" / "api" / "train_lora_kohya.json").read_text(encoding="utf-8"))
+    assert (shipped["4"]["inputs"]["watcher"], shipped["3"]["inputs"]["dataset"]) == (["3", 0], ["1", 0])
+    kohya = {**shipped["3"]["inputs"], "dataset": str(good)}
+    assert "[kohya-not-found]" in told(kohya) and "`kohya_folder` is empty" in told(kohya)
+    # who fills the setting in need not start ComfyUI again
+    settings = server.base / "user" / "sdgen" / "settings.json"
+    settings.write_text(json.dumps({"kohya_folder": str(tmp_path)}), encoding="utf-8")
+    assert "there is no train_network.py in" in told(kohya)
     assert not (server.base / "user" / "sdgen" / "training" / "runs.db").exists()
