@@ -119,10 +119,11 @@ def _desk(library: Library, settings: Settings, comfyui: Path | None) -> Desk:
     from ..training.lora.child import find_comfyui
     from ..training.native.installation import Installation
     from ..training.runs.service import Runs
-    from ..training.runs.trainers import trainers
+    from ..training.runs.trainers import installation_at, trainers
 
     made = trainers(
         lambda: Installation(find_comfyui(comfyui)),
+        lambda: installation_at(find_comfyui(comfyui)),
         kohya_folder=settings.kohya_folder,
         kohya_python=settings.kohya_python,
     )

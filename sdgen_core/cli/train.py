@@ -56,6 +56,10 @@ WaitOption = Annotated[
 
 #: Seconds that a follower tries while another one still holds the runs; and that a stop may take.
 _OTHERS, _PATIENCE = 3.0, 30.0
+#: Programs that a command starts one after the other when each ends without having started its run.
+_TRIES = 3
+#: Bytes of their log after which it begins anew; seconds between two lines where no bar can be drawn.
+_LONG, _EVERY = 1 << 20, 30.0
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDE = 48
 
@@ -158,9 +162,9 @@ def stop(
     place = Place(training, settings, catalog, comfyui, server)
     runs = place.runs()
     found = runs.stop(run, save=save)
-    if found.state not in ENDED:
-        place.follow()
     if save:
+        if found.state not in ENDED:
+            place.follow()
         _print(runs.status(found.id), json)
         return
     deadline = time.monotonic() + _PATIENCE
@@ -305,7 +309,7 @@ def options(
         print_table(["--set preset=", ""], [[_plain(one["name"]), _plain(one["title"])] for one in form["presets"]])
 
 
-@app.command(hidden=True)
+@app.command()
 @reporting
 def follow(
     server: ServerOption = None,
@@ -314,7 +318,7 @@ def follow(
     settings: SettingsOption = None,
     catalog: CatalogOption = None,
 ) -> None:
-    """Look after the runs until none lives or waits, or another program does."""
+    """Start what waits and look after it until none is left, or ComfyUI or another command does. `start` and `resume` see to that."""
     from ..training.runs.supervisor import BUSY
 
     runs = Place(training, settings, catalog, comfyui, server).runs(starts=True)
@@ -344,7 +348,7 @@ class Place:
         home = catalog or default_catalog()
         self._settings = settings_of(home, settings)
         self._folder = (training or self._settings.training_folder(home.parent)).expanduser().absolute()
-        self._comfyui, self._server, self._starts = comfyui, server, False
+        self._comfyui, self._server = comfyui, server
         self._given = {"--training": self._folder, "--settings": settings, "--catalog": catalog, "--comfyui": comfyui}
 
     def trainer(self, name: str) -> Any:
@@ -353,9 +357,9 @@ class Place:
         from ..training.native.installation import Installation
         from ..training.runs.trainers import installation_at, trainers
 
-        made = installation_at if self._starts else Installation
         return trainers(
-            lambda: made(find_comfyui(self._comfyui)),
+            lambda: Installation(find_comfyui(self._comfyui)),
+            lambda: installation_at(find_comfyui(self._comfyui)),
             kohya_folder=self._settings.kohya_folder,
             kohya_python=self._settings.kohya_python,
         )(name)
@@ -367,29 +371,70 @@ class Place:
         from ..training.runs.sharing import remote
         from .connection import server_url
 
-        self._starts = starts
         here = remote(ComfyClient(server_url(self._server)))
         return Runs(self._folder, self.trainer, host=here, starts=starts)
 
-    def follow(self) -> None:
-        """Have the runs looked after by a process that ends with them, unless ComfyUI does it."""
+    @property
+    def log(self) -> Path:
+        """What those say that follow the runs."""
+        return self._folder / "follow.log"
+
+    def follow(self) -> subprocess.Popen[bytes]:
+        """Have the runs started and looked after by a process that ends with them, unless ComfyUI does it."""
         from ..comfy.processes import process_options
+        from ..sessions.files import make_folder
 
         words = [part for name, value in self._given.items() if value for part in (name, str(Path(value).absolute()))]
         words += ["--server", self._server] if self._server else []
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "follow.log").open("wb") as log:
-            subprocess.Popen(
+        options = process_options()
+        if sys.platform == "win32":  # a console of its own that nobody sees: closing ours would end it
+            options["creationflags"] |= subprocess.CREATE_NO_WINDOW
+        make_folder(self._folder)
+        with self.log.open("ab") as log:
+            if log.tell() > _LONG:
+                log.truncate(0)
+            return subprocess.Popen(
                 [sys.executable, "-m", "sdgen_core", "train", "follow", *words],
-                cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"},
+                cwd=Path(__file__).resolve().parents[2],  # its place, not PYTHONPATH, which every trainer would inherit
+                env={**os.environ, "PYTHONUTF8": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **process_options(),
+                **options,
             )
+
+
+class Starter:
+    """The program that starts a run which a command has put in line, and what the command says meanwhile."""
+
+    def __init__(self, place: Place, runs: Runs) -> None:
+        self._place, self._runs, self._tries = place, runs, 1
+        self._process = place.follow()
+
+    def told(self, status: dict[str, Any]) -> dict[str, Any]:
+        """A status that knows of this program, which needs some seconds until others do."""
+        from ..training.runs.service import NOBODY
+
+        if status["reason"] == NOBODY and self._process.poll() is None:
+            return {**status, "reason": f"waits for process {self._process.pid}, which starts it"}
+        return status
+
+    def look(self, status: dict[str, Any]) -> None:
+        """Another one takes its place when it has ended and nobody would start the run. Raises ``training-failed`` when that is in vain."""
+        from ..training.runs.service import NOBODY
+
+        if status["reason"] != NOBODY or self._process.poll() is None:
+            return
+        if self._tries == _TRIES:
+            said = self._place.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            message = (
+                f"{status['name']} waits, but what should start it ends at once{': ' if said else ''}{''.join(said)}"
+            )
+            raise SDGenError(
+                "training-failed", message, hint=f"See {shown(self._place.log)}; `sdgen train follow` tries again."
+            )
+        self._tries += 1
+        self._process = self._place.follow()
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------------
@@ -397,14 +442,15 @@ class Place:
 
 def _watch(place: Place, runs: Runs, run: str, wait: bool, json: bool) -> None:
     """After a start: leave it, or show it to its end."""
-    place.follow()
+    starter = Starter(place, runs)
     if not wait:
-        _print(runs.status(run), json)
+        _print(starter.told(runs.status(run)), json)
         return
     with _shown(json) as tell:
 
         def look(status: dict[str, Any]) -> bool:
-            tell(status)
+            tell(starter.told(status))
+            starter.look(status)
             return True
 
         ended = runs.wait(run, look)
@@ -423,6 +469,9 @@ def _shown(json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
         names = ("id", "state", "reason", "phase", "step", "steps", "loss", "eta")
         yield progress_events(lambda status: {name: status[name] for name in names})
         return
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn
@@ -430,13 +479,28 @@ def _shown(json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
     from ..training.runs.service import status_text
 
     console = Console(stderr=True)
-    with Progress(
-        BarColumn(), TextColumn("{task.description}"), console=console, disable=not console.is_terminal, transient=True
-    ) as bar:
+    with Progress(BarColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda status: bar.update(
             task, total=status["steps"], completed=status["step"], description=escape(visible(status_text(status)))
         )
+
+
+def _lines() -> Callable[[dict[str, Any]], None]:
+    """Lines for a log, where no bar can be drawn: one for each state and what is waited for, and how far it is from time to time."""
+    from ..training.runs.service import status_text
+
+    said: tuple[Any, ...] = ()
+    at = 0.0
+
+    def tell(status: dict[str, Any]) -> None:
+        nonlocal said, at
+        now, here = time.monotonic(), (status["state"] if status["state"] != "saving" else "running", status["reason"])
+        if here != said or now - at > _EVERY:
+            said, at = here, now
+            print(visible(status_text(status)), file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _newest(runs: Runs) -> str:
@@ -463,6 +527,7 @@ def _print(status: dict[str, Any], json: bool) -> None:
         ("step", f"{status['step']:,} of {status['steps']:,}"),
         ("loss", None if status["loss"] is None else f"{status['loss']:.4g}"),
         ("left", None if status["eta"] is None else f"about {duration(status['eta'])}"),
+        ("states", "none before its end: stopped, it is lost" if _lost(status) else None),
         ("saved at", f"step {', '.join(f'{step:,}' for step in saved)}" if saved else None),
         ("trainer", status["trainer"]),
         ("lora", status["output"] and shown(status["output"])),
@@ -473,6 +538,11 @@ def _print(status: dict[str, Any], json: bool) -> None:
             print(visible(f"{name:<12}  {value}"))
     if cause := status["cause"]:
         print_error(SDGenError("training-failed", cause["sentence"], hint=cause["hint"] or None))
+
+
+def _lost(status: dict[str, Any]) -> bool:
+    """Whether a stop would lose what it has trained."""
+    return status["state"] in ("starting", "running", "saving") and not status["saves"] and not status["saved"]
 
 
 def _when(status: dict[str, Any]) -> str:

@@ -99,7 +99,7 @@ _KINDS = (
     ),
     _kind(
         "bad-data-config",
-        r"(?P<what>[^\n:]*?) ?@ (?P<where>data\[[^\n]+\])",
+        r"(?P<what>[^\n:]{0,200}) ?@ (?P<where>data\[[^\n]+\])",
         lambda found: (
             f"The data set's dataset.toml is wrong at {found['where'].strip()}: {found['what'].split('MultipleInvalid')[-1].strip(': ')}."
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ OURS: dict[str, str] = {
     ),
     **dict.fromkeys(("console_log_simple", "console_log_level", "console_log_file"), "SDGen reads the log"),
     "tokenizer_cache_dir": "it is filled from ComfyUI's files",
+    **dict.fromkeys(
+        ("wandb_api_key", "wandb_run_name", "log_tracker_name", "log_tracker_config"),
+        "the run keeps its own TensorBoard events, and no secrets",
+    ),
     "training_comment": "it holds the run's id",
     "debug_dataset": "it shows windows and trains nothing",
     **dict.fromkeys(
@@ -100,6 +105,8 @@ _ABOVE_ZERO = ("learning_rate", "unet_lr", "text_encoder_lr", "text_encoder_lr1"
 _SHARES = ("caption_dropout_rate", "caption_tag_dropout_rate", "network_dropout", "noise_offset", "ip_noise_gamma")
 #: What caches of text encoders' outputs exclude (assert_extra_args of the scripts for SDXL, FLUX and SD 3).
 _CAPTIONS_CHANGE = ("shuffle_caption", "caption_dropout_rate", "token_warmup_step", "caption_tag_dropout_rate")
+#: Options whose value is imported and called, with arguments that are options too: nothing but training may be done by that.
+_CLASSES = ("network_module", "optimizer_type", "lr_scheduler", "lr_scheduler_type")
 _EIGHT_BIT = re.compile(r"(8bit|32bit|^paged)", re.IGNORECASE)
 #: The optimizer (in small letters) → the package that it needs (get_optimizer).
 _OPTIMIZERS = {"lion": "lion_pytorch", "prodigy": "prodigyopt"}
@@ -226,6 +233,10 @@ def _within(name: str, value: Any) -> None:
             raise ValueError("is above 0")
         if name in _SHARES and not 0 <= one <= 1:
             raise ValueError("is between 0 and 1")
+    if name in _CLASSES and isinstance(value, str):
+        package, _, rest = value.partition(".")
+        if package in sys.stdlib_module_names or (package == "torch" and not rest.startswith("optim.")):
+            raise ValueError("names what a package for training has")
     if name == "resolution" and not re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)?", value):
         raise ValueError("is one size or width,height in pixels")
 

@@ -34,6 +34,14 @@ PACKAGES = (
     "tensorboard",
 )
 _PIP = {"PIL": "pillow", "cv2": "opencv-python", "huggingface_hub": "huggingface-hub", "lion_pytorch": "lion-pytorch"}
+#: What its Python is told besides. It may be another one than ours, which could not use our packages; an empty word counts as none.
+SURROUNDINGS = {
+    "PYTHONPATH": "",
+    "PYTHONHOME": "",
+    "PYTHONUTF8": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+}
 _TIMEOUT = 180.0  # s; cold imports from a slow disk take a minute
 _MARK = "SDGEN-FACTS "
 _ASK = f"""
@@ -116,7 +124,7 @@ def ask(where: Installation, wanted: Sequence[str] = PACKAGES) -> Facts:
     if key in _known and set(wanted) <= _known[key].packages.keys():
         return _known[key]
     name = shown(where.python)
-    environment = {**os.environ, "PYTHONUTF8": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    environment = {**os.environ, **SURROUNDINGS}
     try:
         made = subprocess.run(
             [str(where.python), "-c", _ASK, *wanted],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..runs.model import Seen
 
-_BAR = re.compile(r"^\s*(?P<name>[\w ]*?):?\s*\d+%\|[^|]*\|\s*(?P<step>\d+)/(?P<steps>\d+) \[(?P<rest>.*)$")
+_BAR = re.compile(r"^steps:\s{0,8}\d{1,3}%\|[^|]*\|\s*(?P<step>\d+)/(?P<steps>\d+) \[(?P<rest>.*)")
 _LOSS = re.compile(r"\bavr_loss=(?P<loss>[-+.\w]+)")
 _SAVING = re.compile(r"^\s*saving checkpoint: (?P<path>.+)$")
 _STATE = re.compile(r"^\s*Random states saved in (?P<path>.+)$")
@@ -34,10 +34,8 @@ def read(piece: str) -> Seen | None:
 
     A checkpoint is named when it begins to be written, a state when its last file is there.
     """
-    bar = _BAR.match(piece)
+    bar = _BAR.match(piece.strip())
     if bar:
-        if bar["name"] != "steps":
-            return None
         loss = _LOSS.search(bar["rest"])
         return Seen(int(bar["step"]), int(bar["steps"]), _number(loss["loss"]) if loss else None, "training")
     if found := _STATE.match(piece):

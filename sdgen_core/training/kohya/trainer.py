@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +58,12 @@ class _Plan:
 
 class KohyaTrainer:
     """Trains with the sd-scripts checkout in ``folder`` and its ``python`` (see ``preflight.installation``); the tokenizers come from the
-    files in the ``comfyui`` folder.
+    files in the ``comfyui`` folder, asked for before a start alone.
     """
 
     name = "kohya"
 
-    def __init__(self, folder: str, python: str, comfyui: Path) -> None:
+    def __init__(self, folder: str, python: str, comfyui: Callable[[], Path]) -> None:
         self._folder, self._python, self._comfyui = folder, python, comfyui
 
     def form(self, base: Path) -> dict[str, Any]:
@@ -89,7 +90,11 @@ class KohyaTrainer:
             )
             hint = "constant_with_warmup, or cosine, linear or polynomial without warm-up, can."
             found.append(Problem("bad-training-option", text, hint, option="lr_scheduler", fatal=False))
-        absent = tokenizers.missing(plan.family, self._comfyui)
+        try:
+            absent = tokenizers.missing(plan.family, self._comfyui())
+        except SDGenError as error:
+            found.append(_problem(error))
+            absent = None
         if absent is not None:
             text = f"the tokenizer of {plan.family.title} is not there: {shown(absent)}"
             found.append(Problem("no-tokenizer", text, file=shown(absent)))
@@ -115,10 +120,10 @@ class KohyaTrainer:
         events = job.events / _own(begin)
         for folder in (output, events):
             make_folder(folder)
-        with suppress(OSError):  # Windows without the right to make links: then samples stay where sd-scripts puts them
-            job.samples.mkdir(exist_ok=True)
-            (output / "sample").symlink_to(job.samples, target_is_directory=True)
-        tokenizers.seed(plan.family, self._comfyui, job.folder / "tokenizers")
+        make_folder(job.samples)
+        with suppress(OSError):  # a disk without links: then samples stay where sd-scripts puts them
+            _link(output / "sample", job.samples)
+        tokenizers.seed(plan.family, self._comfyui(), job.folder / "tokenizers")
         config = job.folder / "kohya_dataset.toml"
         write_atomic(config, _dataset_toml(job.dataset).encode("utf-8"))
         values: dict[str, Any] = {
@@ -140,13 +145,8 @@ class KohyaTrainer:
         if resume:
             values |= {"resume": resume.folder, "initial_step": 0}
         known = {name: value for name, value in values.items() if name in plan.script.options}
-        environment = {
-            "PYTHONUTF8": "1",  # it prints Japanese, which the code pages of Windows cannot
-            "PYTHONUNBUFFERED": "1",
-            "HF_HUB_OFFLINE": "1",
-            "TRANSFORMERS_OFFLINE": "1",
-            "COLUMNS": "200",
-        }
+        # it prints Japanese, which the code pages of Windows cannot; lines are as wide as COLUMNS says
+        environment = {**preflight.SURROUNDINGS, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
         if plan.facts.device != "cpu":
             environment["OMP_NUM_THREADS"] = "1"  # as its documentation's --num_cpu_threads_per_process
         return Launch(
@@ -155,7 +155,7 @@ class KohyaTrainer:
             env=environment,
             output=output / f"{job.name}.safetensors",
             steps=left,
-            saves=plan.exact,
+            saves=plan.exact and plan.values["save_every_n_steps"] < left,
             events=events,
         )
 
@@ -321,6 +321,16 @@ def _room(job: Job, plan: _Plan) -> list[Problem]:
 
 def _problem(error: SDGenError, file: str = "") -> Problem:
     return Problem(error.code, str(error), error.hint, file=file)
+
+
+def _link(link: Path, folder: Path) -> None:
+    """A second name for a folder. Raises ``OSError``."""
+    if sys.platform == "win32":  # a junction needs no right, as a symbolic link does
+        import _winapi
+
+        _winapi.CreateJunction(str(folder), str(link))
+    else:
+        link.symlink_to(folder, target_is_directory=True)
 
 
 def _own(begin: int) -> str:

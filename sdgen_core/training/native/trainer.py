@@ -14,6 +14,7 @@ from ..datasets.folder import ENDINGS
 from ..runs.model import Cause, Job, Launch, Problem, Seen, State
 from . import lines, options, weights
 from .causes import KILLED, told
+from .graph import parts
 from .installation import Installation
 from .pictures import pictures
 from .worker import Plan
@@ -23,12 +24,16 @@ _PLAN = "native.json"
 
 
 class NativeTrainer:
-    """See ``Trainer``. ``installation`` is the ComfyUI that trains, asked for when it is needed."""
+    """See ``Trainer``. ``installation`` is the ComfyUI that trains, asked for when it is needed; ``starting`` gives it for a start, with
+    its device, which may take seconds to find out.
+    """
 
     name = "native"
 
-    def __init__(self, installation: Callable[[], Installation]) -> None:
-        self._installation = installation
+    def __init__(
+        self, installation: Callable[[], Installation], starting: Callable[[], Installation] | None = None
+    ) -> None:
+        self._installation, self._starting = installation, starting or installation
 
     def form(self, base: Path) -> dict[str, Any]:
         """Raises ``comfyui-not-found``, ``comfyui-too-old`` and ``bad-base-model``."""
@@ -61,7 +66,7 @@ class NativeTrainer:
 
     def launch(self, job: Job, resume: State | None) -> Launch:
         """Raises ``comfyui-not-found``, ``comfyui-too-old``, ``bad-training-option`` and ``nothing-saved``."""
-        where = self._installation()
+        where = self._starting()
         options.needed(options.problems_of(where, job.options))
         begin = resume.step if resume else 0
         if begin >= job.steps:
@@ -77,7 +82,7 @@ class NativeTrainer:
         file.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
         argv = (str(where.python), str(_START), str(file))
         env = {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
-        return Launch(argv, job.folder, env, output, job.steps - begin, saves=every > 0)
+        return Launch(argv, job.folder, env, output, job.steps - begin, saves=len(parts(begin, job.steps, every)) > 1)
 
     def read(self, piece: str) -> Seen | None:
         return lines.seen(piece)

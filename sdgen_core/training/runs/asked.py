@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,15 @@ def options_of(text: str) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise SDGenError("bad-option", "options are lines such as `rank: 16`", hint="One name: value a line.")
-    return found
+    return {name: _number(value) for name, value in found.items()}
+
+
+def _number(value: Any) -> Any:
+    """A number as people write it: 1e-4 is one, though a text for YAML 1.1, which wants 1.0e-4."""
+    return float(value) if isinstance(value, str) and _POWER.fullmatch(value) else value
+
+
+_POWER = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d{1,3}", re.ASCII)
 
 
 def options_given(pairs: Iterable[str]) -> dict[str, Any]:
@@ -50,7 +59,7 @@ def options_given(pairs: Iterable[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise SDGenError("bad-option", f"{pair!r} is no NAME=VALUE")
         try:
-            found[name.strip()] = yaml.safe_load(value)
+            found[name.strip()] = _number(yaml.safe_load(value))
         except yaml.YAMLError as error:
             raise SDGenError("bad-option", f"{pair!r}: the value cannot be read") from error
     return found

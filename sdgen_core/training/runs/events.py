@@ -9,13 +9,17 @@ torch's SummaryWriter writes scalars. The end may be cut off: the file is read w
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 #: What is shown of a curve: more points than a screen has columns are of no use.
 POINTS = 400
+_AROUND = 16  # bytes of a record besides its data
 _LONGEST = 1 << 28  # bytes of a record; ours have some hundred, an image some million
 
 
@@ -35,17 +39,32 @@ def read_folder(folder: Path) -> list[Scalar]:
     return sorted(found, key=lambda one: one.at)
 
 
-def read_scalars(path: Path) -> Iterator[Scalar]:
-    """The scalars of an event file, up to its end or to where it is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return
-    for record in records(data):
+def read_scalars(path: Path) -> list[Scalar]:
+    """The scalars of an event file, up to its end or to where it is damaged. Of one that has grown only what is new is read."""
+    with _lock:
+        at, found = _known.pop(path, (0, []))
         try:
-            yield from _event(record)
-        except (ValueError, struct.error):  # another message than an Event
-            continue
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < at:  # another file of this name
+                    at, found = 0, []
+                file.seek(at)
+                data = file.read()
+        except OSError:
+            return []
+        for record in records(data):
+            at += len(record) + _AROUND
+            with contextlib.suppress(ValueError, struct.error):  # another message than an Event
+                found.extend(_event(record))
+        _known[path] = at, found
+        while len(_known) > _FILES:
+            del _known[next(iter(_known))]
+        return list(found)
+
+
+#: What was read of the last files, and up to which byte: a page asks for the curve of a run that trains time and again.
+_known: dict[Path, tuple[int, list[Scalar]]] = {}
+_lock = threading.Lock()
+_FILES = 8
 
 
 def records(data: bytes) -> Iterator[memoryview]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_TRIES, _PAUSE = 20, 0.1  # s
 
 
 def main(folder: Path, number: str, cwd: str, argv: list[str]) -> int:
@@ -69,11 +70,14 @@ def _end_the_rest(group: int) -> None:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    """As a whole or not at all; a full disk is no reason to leave the trainer alone."""
+    """As a whole or not at all; a full disk is no reason to leave the trainer alone. Windows refuses while somebody reads the file."""
     temporary = path.with_name(path.name + ".tmp")
-    with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(value), encoding="utf-8")
-        temporary.replace(path)
+    for _ in range(_TRIES):
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps(value), encoding="utf-8")
+            temporary.replace(path)
+            return
+        time.sleep(_PAUSE)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 from ...errors import SDGenError, nearest_names, shown
 from ...sessions.ledger_schema import split_statements, write_ahead
-from .model import STATES, Cause, Job, State
+from .model import ACTIVE, STATES, Cause, Job, State
 from .process import Process
 
 SCHEMA_VERSION = 1
@@ -28,12 +28,17 @@ SCHEMA_VERSION = 1
 #: Seconds that one program waits for another that writes.
 _PATIENCE = 30
 
+
+def _quoted(words: Sequence[str]) -> str:
+    return ",".join(f"'{word}'" for word in words)
+
+
 _TABLES = f"""
 CREATE TABLE run(
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
   job TEXT NOT NULL,             -- Job, as JSON
-  state TEXT NOT NULL CHECK(state IN ({",".join(f"'{state}'" for state in STATES)})),
+  state TEXT NOT NULL CHECK(state IN ({_quoted(STATES)})),
   reason TEXT NOT NULL DEFAULT '',     -- what it waits for, for people
   wish TEXT NOT NULL DEFAULT '' CHECK(wish IN ('','stop','save')),   -- save: stop at the next saved state
   wished INTEGER NOT NULL DEFAULT 0,   -- the step when that was wished
@@ -106,6 +111,13 @@ class Run:
     created: float
     updated: float
     ended: float | None
+    saves: bool  # its process saves states before its end; False while there is none
+
+    @property
+    def resumable(self) -> int | None:
+        """The step of the saved state from which it can go on; None when it has none, lives or is done."""
+        steps = [one.step for one in self.saved if 0 < one.step < self.steps]
+        return max(steps, default=None) if self.state in ("stopped", "failed") else None
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,9 @@ class Segment:
 
 _RUN = (
     "id, name, job, state, reason, wish, wished, share, line, step, steps, loss, pace, phase, resume, saved, samples, output, verdict,"
-    " cause, paused, created, updated, ended"
+    " cause, paused, created, updated, ended,"
+    f" state IN ({_quoted(ACTIVE)})"
+    " AND coalesce((SELECT saves FROM segment WHERE segment.run=run.id ORDER BY no DESC LIMIT 1), 0)"
 )
 _SEGMENT = "run, no, start, steps, reached, output, before, saves, events, log, pid, birth, boot, child, child_birth, started, ended, exit"
 
@@ -144,6 +158,7 @@ def _run(row: Sequence[Any]) -> Run:
     values[16] = tuple(json.loads(row[16]))
     values[19] = Cause(**json.loads(row[19])) if row[19] else None
     values[20] = tuple(json.loads(row[20]))
+    values[24] = bool(row[24])
     return Run(*values)
 
 
@@ -260,10 +275,9 @@ class Ledger:
         where = f"WHERE state IN ({','.join('?' * len(states))})" if states else ""
         return [_run(row) for row in self._rows(f"SELECT {_RUN} FROM run {where} ORDER BY created DESC, id", *states)]
 
-    def next_in_line(self) -> Run | None:
-        """The run that starts next."""
-        rows = self._rows(f"SELECT {_RUN} FROM run WHERE state='waiting' ORDER BY line LIMIT 1")
-        return _run(rows[0]) if rows else None
+    def waiting(self) -> list[Run]:
+        """Those in line, in the order in which they start."""
+        return [_run(row) for row in self._rows(f"SELECT {_RUN} FROM run WHERE state='waiting' ORDER BY line")]
 
     def owing(self) -> list[Run]:
         """Ended runs that sessions still wait for."""

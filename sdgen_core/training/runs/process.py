@@ -97,7 +97,8 @@ def end(keeper: Process, child: Process | None, grace: float = GRACE) -> None:
     if sys.platform == "win32":
         for one in (keeper, child):
             if one is not None and one.alive:
-                subprocess.run(["taskkill", "/PID", str(one.pid), "/T", "/F"], capture_output=True, check=False)
+                command = ["taskkill", "/PID", str(one.pid), "/T", "/F"]
+                subprocess.run(command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW)
         return
     below = descendants(keeper.pid) if keeper.alive else {}
     if child is not None and child.alive:

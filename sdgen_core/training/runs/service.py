@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import shutil
 import threading
@@ -29,6 +30,8 @@ log = logging.getLogger("sdgen")
 #: Bytes that have to be free: a small LoRA with its states and samples.
 ROOM = 256 << 20
 _LOOK = 0.2
+#: What a run waits for that no program would start.
+NOBODY = "waits for a program that starts it: ComfyUI with SDGen, or `sdgen train follow`"
 
 Problems = list[Problem]
 Lines = list[str]
@@ -161,7 +164,9 @@ class Runs:
             return self.ledger.run(run.id)
         segment = self.ledger.segment(run.id)
         if save and segment is not None and not segment.saves and run.state not in ENDED:
-            message = f"{run.name} saves no states: it can be stopped at once only, and is lost then"
+            message = f"{run.name} saves no state before its end: it can be stopped at once only, and what it has trained is lost"
+            if segment.start:
+                message += f" since step {segment.start:,}"
             raise SDGenError("nothing-saved", message, hint="Let it finish, or stop it without saving.")
         if not self.ledger.wish(run.id, "save" if save else "stop") and self.ledger.run(run.id).state in ENDED:
             raise SDGenError("bad-run-state", f"{run.name} is {run.state}: there is nothing to stop")
@@ -175,10 +180,10 @@ class Runs:
         run = self.find(named)
         if run.state not in ENDED or run.state == "done":
             raise SDGenError("bad-run-state", f"{run.name} is {run.state}: it cannot go on")
-        refuse(self.check(run.job))
         state = self._last_state(run)
         if state is None:
             raise SDGenError("nothing-saved", f"{run.name} has saved no state from which it can go on")
+        refuse(self.check(run.job))
         if not self.ledger.line_up(run.id, state, sharing.checked(share or run.share)):
             raise SDGenError("bad-run-state", f"{run.name} goes on already")
         return self.ledger.run(run.id)
@@ -213,13 +218,23 @@ class Runs:
 
     def list(self) -> Found:
         """All runs, newest first, as ``status`` gives them without their segments."""
-        return [_status(run) for run in self.ledger.runs()] if self.there else []
+        return [self._status(run) for run in self.ledger.runs()] if self.there else []
 
     def status(self, named: str) -> dict[str, Any]:
-        """A run: ``state``, ``step`` of ``steps``, ``loss``, ``pace`` (s a step), ``eta`` (s), ``cause`` of a failure, ``saved`` states,
+        """A run: ``state``, ``reason`` (what it waits for), ``step`` of ``steps``, ``loss``, ``pace`` (s a step), ``eta`` (s), ``cause`` of
+        a failure, ``saved`` states, ``saves`` (it can be stopped at its next saved state), ``resumable`` (the step that it can go on from),
         ``segments`` and so on. Raises ``unknown-run``."""
         run = self.find(named)
-        return {**_status(run), "segments": [_segment(one) for one in self.ledger.segments(run.id)]}
+        return {**self._status(run), "segments": [_segment(one) for one in self.ledger.segments(run.id)]}
+
+    def _status(self, run: Run) -> dict[str, Any]:
+        found = _status(run)
+        if run.state == "waiting":
+            if supervisor.follower(self.folder) is None:
+                found["reason"] = NOBODY
+            elif not run.reason:
+                found["reason"] = "is about to start"
+        return found
 
     def logs(self, named: str, *, tail: int = 0) -> Lines:
         """The last ``tail`` lines of what the trainer printed, as a terminal shows them; 0: all. Raises ``unknown-run``."""
@@ -246,10 +261,8 @@ class Runs:
         ends = [*(one.started for one in segments[1:]), float("inf")]
         for segment, end in zip(segments, ends, strict=False):  # none was begun: no segment, and no curve
             for scalar in events.read_folder(segment.events) if segment.events else ():
-                shown_tag = (
-                    scalar.tag.split("/")[0] in ("loss", "lr") and "epoch" not in scalar.tag
-                )  # those count epochs
-                if shown_tag and segment.started <= scalar.at < end:
+                wanted = scalar.tag.split("/")[0] in ("loss", "lr") and "epoch" not in scalar.tag  # those count epochs
+                if wanted and math.isfinite(scalar.value) and segment.started <= scalar.at < end:
                     found.setdefault(scalar.tag, {})[segment.start + scalar.step] = scalar.value
         if not found:
             found = self._logged(run, segments)
@@ -314,6 +327,8 @@ class Runs:
             except Exception:
                 log.exception("SDGen: training runs could not be looked after; this is tried again")
             self._ending.wait(supervisor.BUSY if busy else supervisor.IDLE)
+        if self._supervisor is not None:
+            self._supervisor.release()
 
     def _follower(self) -> supervisor.Supervisor:
         ledger = self.ledger
@@ -351,7 +366,7 @@ def status_text(status: Mapping[str, Any]) -> str:
 
     name, state = status["name"], status["state"]
     if state == "waiting":
-        return f"{name}: {status['reason'] or 'waits in line'}"
+        return f"{name}: {status['reason']}"
     if state == "starting":
         return f"{name}: {status['phase'] or 'starting'}"
     parts = [f"step {status['step']:,} of {status['steps']:,}"]
@@ -386,6 +401,8 @@ def _status(run: Run) -> dict[str, Any]:
         "output": run.output,
         "verdict": run.verdict,
         "cause": None if run.cause is None else vars(run.cause),
+        "saves": run.saves,
+        "resumable": run.resumable,
         "saved": [{"folder": str(one.folder), "step": one.step} for one in run.saved],
         "samples": list(run.samples),
         "base": str(run.job.base),

@@ -8,6 +8,8 @@ What is started while a run trains is not held back.
 from __future__ import annotations
 
 import contextlib
+import errno
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,19 +75,25 @@ def give_back(host: Host, sessions: tuple[str, ...], name: str) -> None:
 
 
 def remote(client: ComfyClient) -> Host:
-    """A ComfyUI with SDGen that is reached by its address. One that does not run has nothing to do."""
+    """A ComfyUI that is reached by its address. One that does not run has nothing to do, and one without SDGen no sessions; of one that
+    runs and does not answer nobody knows: its error is raised."""
 
     def busy() -> bool:
-        with contextlib.suppress(SDGenError):
+        try:
             return bool(client.queued_ids())
-        return False
+        except SDGenError as error:
+            if _absent(error):
+                return False
+            raise
 
     def making() -> list[str]:
-        with contextlib.suppress(SDGenError):
-            return [
-                one["id"] for one in client.get("/sdgen/sessions")["sessions"] if one["state"] in ("planned", "running")
-            ]
-        return []
+        try:
+            found = client.get("/sdgen/sessions")["sessions"]
+        except SDGenError as error:
+            if _absent(error) or getattr(error, "status", 0) == 404:
+                return []
+            raise
+        return [one["id"] for one in found if one["state"] in ("planned", "running")]
 
     def pause(session: str, reason: str) -> None:  # the route takes no reason
         client.post(f"/sdgen/sessions/{session}/pause", {})
@@ -99,3 +107,11 @@ def remote(client: ComfyClient) -> Host:
             client.post("/free", {"unload_models": True, "free_memory": True})
 
     return Host(busy, making, pause, resume, free)
+
+
+def _absent(error: SDGenError) -> bool:
+    """Whether there is nobody at the address: no connection was had, which is another matter than no answer."""
+    cause = error.__cause__
+    return isinstance(cause, (ConnectionRefusedError, socket.gaierror)) or (
+        isinstance(cause, OSError) and cause.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
+    )

@@ -8,6 +8,7 @@ restart loses no step.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import signal
 import sqlite3
@@ -18,7 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...comfy.processes import birth, boot_id
 from ...errors import SDGenError, shown
+from ...sessions.files import write_atomic
 from . import process, sharing, verdict
 from .ledger import Ledger, Run, Segment
 from .model import ACTIVE, Cause, State, Trainer
@@ -33,6 +36,9 @@ BUSY, IDLE = 0.25, 1.0
 _WRITE_EVERY = 0.5
 #: Seconds without a word of its keeper after which a process counts as never started.
 _STILLBORN = 10.0
+#: Seconds that who leaves waits for a round that is on its way.
+_LEAVE = 1.0
+_SIGN = "follower.json"
 #: Seconds for which a claim to follow first is good.
 _CLAIM = 5.0
 
@@ -72,6 +78,14 @@ class Hold:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def follower(folder: Path) -> process.Process | None:
+    """The program that starts the runs of a training folder; None when there is none."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        found = process.Process(**json.loads((folder / _SIGN).read_text(encoding="ascii")))
+        return found if found.alive else None
+    return None
 
 
 class Followed:
@@ -119,37 +133,60 @@ class Supervisor:
         self._handles: list[subprocess.Popen[bytes]] = []
         self._said: dict[str, str] = {}
         self._one = threading.Lock()
+        self._signed = False
         self.changed: list[Callable[[str], None]] = []
 
     def round(self, *, begin: bool = True) -> bool | None:
         """One look at everything. True when a run lives or waits; None when another program follows the runs. Without ``begin`` nothing is
         started."""
         with self._one:
-            if not self._take():
+            if not self._take(begin):
                 return None
             self._handles = [one for one in self._handles if one.poll() is None]
-            for run in self._ledger.runs(*ACTIVE):
-                self._guarded(run, self._see)
-            waiting = self._ledger.next_in_line() if begin and not self._ledger.runs(*ACTIVE) else None
-            if waiting is not None:
-                self._guarded(waiting, self._begin)
-            for run in self._ledger.owing():
-                self._guarded(run, self._give_back)
-            return waiting is not None or bool(self._ledger.runs(*ACTIVE))
+            try:
+                for run in self._ledger.runs(*ACTIVE):
+                    self._guarded(run, self._look_after, "it cannot be looked after")
+                waiting = self._ledger.waiting() if begin else []
+                self._guide(waiting)
+                for run in self._ledger.owing():
+                    self._guarded(run, self._give_back)
+                return bool(waiting or self._ledger.runs(*ACTIVE))
+            finally:
+                if not begin:  # who only looks may not keep those away that start what waits
+                    self._hold.release()
+
+    def _guide(self, waiting: list[Run]) -> None:
+        """Start the first of those that wait, if it may start, and let each of the others say what it waits for."""
+        ahead = next(iter(self._ledger.runs(*ACTIVE)), None)
+        for run in waiting:
+            if ahead is None:
+                self._guarded(run, self._begin, "it cannot start yet")
+            else:
+                self._because(run, f"waits for the end of {ahead.name}")
+            ahead = run
+
+    def _because(self, run: Run, reason: str) -> None:
+        """What a run waits for, or what is wrong with it; empty: nothing."""
+        if reason != run.reason and self._ledger.update(run.id, ("waiting", *ACTIVE), reason=reason):
+            self._tell(run.id)
 
     def release(self) -> None:
-        """Let others follow; runs go on."""
-        with self._one:
-            self._let_go()
+        """Let others follow; runs go on. What a start takes its time for is not waited for: it is left to the thread that does it."""
+        if self._one.acquire(timeout=_LEAVE):
+            try:
+                self._let_go()
+            finally:
+                self._one.release()
 
     def _let_go(self) -> None:
         if self._first:
             with contextlib.suppress(SDGenError):
                 self._ledger.unclaim(self._pid)
         self._followed.clear()
+        self._unsign()
         self._hold.release()
 
-    def _take(self) -> bool:
+    def _take(self, begin: bool) -> bool:
         if not self._first and self._ledger.claimed(_CLAIM):
             self._let_go()
             return False
@@ -157,17 +194,35 @@ class Supervisor:
         if self._hold.take():
             if self._first and not held:
                 self._ledger.unclaim(self._pid)
+            if begin and not held:
+                self._sign()
             return True
         if self._first:
             self._ledger.claim(self._pid)
         return False
 
-    def _guarded(self, run: Run, work: Callable[[Run], Any]) -> None:
-        """One run's trouble is not that of the others."""
+    def _sign(self) -> None:
+        """Let others know who starts what waits; only so that they can say it."""
+        with contextlib.suppress(SDGenError):
+            me = process.Process(self._pid, birth(self._pid), boot_id())
+            write_atomic(self._folder / _SIGN, json.dumps(vars(me)).encode("ascii"), durable=False)
+            self._signed = True
+
+    def _unsign(self) -> None:
+        if self._signed:
+            self._signed = False
+            with contextlib.suppress(OSError):
+                (self._folder / _SIGN).unlink()
+
+    def _guarded(self, run: Run, work: Callable[[Run], Any], trouble: str = "") -> None:
+        """One run's trouble is not that of the others; the run says it."""
         try:
             work(run)
             self._said.pop(run.id, None)
         except Exception as error:  # it is tried again, but told once
+            if trouble:
+                with contextlib.suppress(SDGenError):
+                    self._because(run, f"{trouble}: {_told(error)}")
             if self._said.get(run.id) != str(error):
                 self._said[run.id] = str(error)
                 log.warning("SDGen: run %s: %s", run.name, error, exc_info=not isinstance(error, SDGenError))
@@ -181,10 +236,8 @@ class Supervisor:
     def _begin(self, run: Run) -> None:
         """Start the run that is next in line, if it may start."""
         why = sharing.make_room(self._host, run.share, run.name, lambda ids: self._remember(run, [*run.paused, *ids]))
+        self._because(run, why or "is prepared")
         if why:
-            if why != run.reason:
-                self._ledger.update(run.id, ("waiting",), reason=why)
-                self._tell(run.id)
             return
         try:
             self._start(run)
@@ -241,6 +294,10 @@ class Supervisor:
         log.info("SDGen: run %s trains %d steps", run.name, launch.steps)
 
     # ---- following ---------------------------------------------------------------------------------------------------------
+
+    def _look_after(self, run: Run) -> None:
+        self._see(run)
+        self._because(run, "")  # what was wrong is over
 
     def _see(self, run: Run) -> None:
         segment = self._ledger.segment(run.id)
@@ -378,6 +435,12 @@ class Supervisor:
         """Sessions that were paused for a run that has ended go on."""
         sharing.give_back(self._host, run.paused, run.name)
         self._ledger.update(run.id, paused=[])
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, in one line."""
+    text = error.message if isinstance(error, SDGenError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
 
 
 def _exit_text(code: int | None) -> str:

@@ -20,21 +20,25 @@ NAMES = ("native", "kohya")
 
 
 def trainers(
-    installation: Callable[[], Installation], *, kohya_folder: str = "", kohya_python: str = ""
+    installation: Callable[[], Installation],
+    starting: Callable[[], Installation] | None = None,
+    *,
+    kohya_folder: str = "",
+    kohya_python: str = "",
 ) -> Callable[[str], Trainer]:
-    """What gives a trainer by its name, or raises ``unknown-trainer``. ``installation`` is the ComfyUI that trains or lends its files; the
-    others are the settings of these names.
+    """What gives a trainer by its name, or raises ``unknown-trainer``. ``installation`` is the ComfyUI that trains or lends its files,
+    ``starting`` the same for a training that starts now, see ``installation_at``; the others are the settings of these names.
     """
 
     def made(name: str) -> Trainer:
         if name == "native":
             from ..native.trainer import NativeTrainer
 
-            return NativeTrainer(installation)
+            return NativeTrainer(installation, starting)
         if name == "kohya":
             from ..kohya.trainer import KohyaTrainer
 
-            return KohyaTrainer(kohya_folder, kohya_python, Path(installation().comfyui))
+            return KohyaTrainer(kohya_folder, kohya_python, lambda: Path(installation().comfyui))
         raise SDGenError("unknown-trainer", f"there is no trainer {name!r}", nearest=nearest_names(name, NAMES))
 
     return made

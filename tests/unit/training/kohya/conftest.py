@@ -65,7 +65,7 @@ def kohya(checkout: Path, tmp_path: Path, facts: Callable[..., None]) -> KohyaTr
         place.mkdir(parents=True)
         for file in ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"):
             (place / file).write_text("{}", encoding="utf-8")
-    return KohyaTrainer(str(checkout), str(python), comfyui)
+    return KohyaTrainer(str(checkout), str(python), lambda: comfyui)
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from sdgen_core.training.kohya.trainer import KohyaTrainer
-from sdgen_core.training.runs.model import Job, Launch
+from sdgen_core.training.runs.model import Job, Launch, State
 
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
@@ -32,8 +32,19 @@ PYTHON = os.environ.get("SDGEN_KOHYA_PYTHON", "")
 _TAIL = 8000  # characters of a log that are recorded
 
 
+class Tiny(KohyaTrainer):
+    """The trainer, but the models are tiny (see ``tiny/``) and on the CPU."""
+
+    def launch(self, job: Job, resume: State | None) -> Launch:
+        made = super().launch(job, resume)
+        return replace(made, env={**made.env, **_TINY})
+
+
+_TINY = {"PYTHONPATH": str(HERE / "tiny"), "CUDA_VISIBLE_DEVICES": ""}
+
+
 def trainer() -> KohyaTrainer:
-    return KohyaTrainer(CHECKOUT, PYTHON, COMFYUI)
+    return Tiny(CHECKOUT, PYTHON, lambda: COMFYUI)
 
 
 @functools.cache
@@ -66,7 +77,7 @@ def job(folder: Path, steps: int = 2, options: Mapping[str, Any] | None = None, 
 
 
 def surroundings(more: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(HERE / "tiny"), "CUDA_VISIBLE_DEVICES": "", **more}
+    return {**os.environ, **_TINY, **more}
 
 
 @dataclass(frozen=True)
@@ -226,7 +237,7 @@ def fail(name: str, folder: Path) -> Ran:
     wanted = job(folder, how.steps, how.options)
     launch = trainer().launch(wanted, None)
     how.data(wanted.dataset / "images" / "2_cat")
-    changed = Launch(tuple(how.launch(list(launch.argv))), launch.cwd, launch.env, launch.output, launch.steps)
+    changed = replace(launch, argv=tuple(how.launch(list(launch.argv))))
     return run(changed, environment=how.environment, limit=how.limit, until=how.until, send=how.send)
 
 

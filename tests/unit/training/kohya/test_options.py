@@ -54,8 +54,27 @@ def _wrong(**given: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer_type", "subprocess.Popen"),
+        ("optimizer_type", "torch.hub.load"),
+        ("lr_scheduler_type", "timeit.timeit"),
+        ("lr_scheduler_type", "torch.utils.cpp_extension.load_inline"),
+        ("network_module", "antigravity"),
+        ("network_module", "os"),
+    ],
+)
+def test_what_is_imported_and_called_is_for_training(name: str, value: str) -> None:
+    assert "names what a package for training has" in _wrong(**{name: value})
+
+
+@pytest.mark.parametrize(
     ("name", "value", "right"),
     [
+        ("optimizer_type", "torch.optim.AdamW", "torch.optim.AdamW"),
+        ("optimizer_type", "pytorch_optimizer.CAME", "pytorch_optimizer.CAME"),
+        ("lr_scheduler_type", "torch.optim.lr_scheduler.ConstantLR", "torch.optim.lr_scheduler.ConstantLR"),
+        ("network_module", "lycoris.kohya", "lycoris.kohya"),
         ("network_dim", "8", 8),
         ("network_dim", 8.0, 8),
         ("learning_rate", "1e-4", 1e-4),

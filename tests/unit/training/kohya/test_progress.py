@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdgen_core.training.kohya.causes import cause
 from sdgen_core.training.kohya.progress import read
 from sdgen_core.training.runs.model import Seen
 from sdgen_core.training.runs.trail import Trail
@@ -102,3 +103,10 @@ def test_a_loss_that_is_no_number_is_told(word: str) -> None:
 @given(piece=st.text(max_size=200))
 def test_any_text_is_read(piece: str) -> None:
     read(piece)
+
+
+@pytest.mark.timeout(60)  # hours, where a pattern goes back and forth
+@pytest.mark.parametrize("what", [" ", "1 ", "steps: ", "x.", "\t", "%|"])
+def test_long_pieces_say_nothing(what: str) -> None:
+    assert read(what * (1 << 17)) is None
+    assert cause(what * (1 << 15), 0) is None

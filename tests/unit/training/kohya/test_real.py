@@ -54,11 +54,9 @@ def test_a_job_is_checked_and_trains_what_was_asked(tmp_path: Path) -> None:
     assert [path.suffix for path in job.samples.iterdir()] == [".png"]
 
 
-def test_three_stops_and_resumes_train_exactly_the_steps_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_stops_and_resumes_train_exactly_the_steps_asked(tmp_path: Path) -> None:
     """As a user would: a run is stopped at a saved state and resumed, three times; its cosine goes on where it was."""
     steps, rate = 30, 1e-3
-    monkeypatch.setenv("PYTHONPATH", str(real.HERE / "tiny"))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     options = {"save_every_n_steps": 2, "lr_scheduler": "cosine", "learning_rate": rate}
     job = real.job(tmp_path, steps, options)
     trainer = real.trainer()

@@ -208,7 +208,7 @@ def test_a_full_disk_and_missing_tokenizers(
 
 
 def test_settings_that_name_no_checkout_are_a_problem_of_the_job(job: Job, tmp_path: Path) -> None:
-    found = _fatal(KohyaTrainer("", "", tmp_path), job)
+    found = _fatal(KohyaTrainer("", "", lambda: tmp_path), job)
     assert [one.code for one in found] == ["kohya-not-found"]
 
 

@@ -165,6 +165,22 @@ def test_a_folder_of_events(tmp_path: Path) -> None:
     assert read_folder(tmp_path / "none") == []
 
 
+def test_events_that_grow_are_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.out.tfevents.1"
+    whole = [event(float(n), n, "loss/current", 1 / n) for n in range(1, 40)]
+    with path.open("wb", buffering=0) as file:
+        for n, record in enumerate(whole):
+            half = len(record) // 2
+            file.write(record[:half])
+            assert [one.step for one in read_scalars(path)] == list(range(1, n + 1))
+            file.write(record[half:])
+    assert [one.step for one in read_scalars(path)] == list(range(1, 40))
+    path.write_bytes(whole[-1])
+    assert [one.step for one in read_scalars(path)] == [39]
+    path.unlink()
+    assert read_scalars(path) == []
+
+
 @given(st.lists(st.tuples(st.integers(0, 1000), st.floats(0, 1)), max_size=300), st.integers(1, 50))
 def test_a_curve_is_made_shorter(points, most) -> None:
     made = downsampled(points, most)

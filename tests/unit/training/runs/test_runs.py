@@ -7,18 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.training.runs import supervisor
-from sdgen_core.training.runs.service import Runs
+from sdgen_core.training.runs.service import NOBODY, Runs
 from sdgen_core.training.runs.sharing import Host
 from sdgen_core.training.runs.supervisor import Hold
 
 from .conftest import Room, until
+from .fakes import FakeTrainer
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
@@ -241,6 +244,112 @@ def test_one_trains_at_a_time_in_order(room: Room) -> None:
     assert runs.wait(third)["state"] == "done"
     assert runs.status(first)["ended"] <= runs.status(third)["segments"][0]["started"]
     assert runs.status(second)["segments"] == []
+
+
+def test_a_run_says_whether_it_can_be_stopped_at_a_saved_state(room: Room) -> None:
+    runs = room.runs()
+    run, second = room.start(runs, 100, every=2, pace=0.05), room.start(runs, 100, pace=0.05)
+    assert not runs.status(run)["saves"] and runs.status(run)["resumable"] is None
+    reached(runs, run, 2)
+    assert runs.status(run)["saves"] and runs.status(run)["resumable"] is None
+    runs.stop(run, save=True)
+    status = runs.wait(run)
+    assert not status["saves"] and status["resumable"] == status["saved"][-1]["step"]
+    reached(runs, second, 1)
+    assert not runs.status(second)["saves"]
+    runs.stop(second)
+    assert runs.wait(second)["resumable"] is None
+
+
+# ---- what it waits for -----------------------------------------------------------------------------------------------------
+
+
+def test_every_run_in_line_says_what_it_waits_for(room: Room) -> None:
+    runs = room.runs()
+    first, second, third = (room.start(runs, 100, name=name, pace=0.05) for name in ("a", "b", "c"))
+
+    def reasons():
+        return [runs.status(run)["reason"] for run in (first, second, third)]
+
+    assert reasons() == [NOBODY] * 3
+    runs.round()
+    assert reasons() == ["", "waits for the end of a", "waits for the end of b"]
+    assert [one["reason"] for one in runs.list()] == list(reversed(reasons()))
+    runs.stop(first)
+    until(lambda: runs.round() is not None and runs.status(second)["state"] != "waiting")
+    assert reasons()[1:] == ["", "waits for the end of b"]
+    runs.close()
+    assert runs.status(third)["reason"] == NOBODY
+    other = room.runs()
+    other.round()
+    assert other.status(third)["reason"] == "waits for the end of b"
+
+
+def test_a_program_that_only_looks_keeps_nobody_from_starting(room: Room) -> None:
+    looks, starts = room.runs(starts=False), room.runs()
+    run = room.start(looks, 4)
+    waiting = threading.Thread(target=looks.wait, args=(run,), daemon=True)
+    waiting.start()
+    time.sleep(0.5)
+    until(lambda: starts.round() is False, 20)
+    waiting.join(10)
+    assert starts.status(run)["state"] == "done" and not waiting.is_alive()
+
+
+def test_trouble_before_and_during_a_run_is_said_by_it(room: Room) -> None:
+    wrong = ["the queue does not answer"]
+
+    def busy() -> bool:
+        if wrong:
+            raise SDGenError("no-server", wrong[0])
+        return False
+
+    runs = room.runs(host=Host(busy=busy))
+    run = room.start(runs, 100, share="wait", pace=0.05)
+    runs.round()
+    status = runs.status(run)
+    assert (status["state"], status["reason"]) == ("waiting", "it cannot start yet: the queue does not answer")
+    wrong.clear()
+    reached(runs, run, 1)
+    assert runs.status(run)["reason"] == ""
+    runs.close()
+
+    def gone(name: str) -> object:
+        raise SDGenError("unknown-trainer", f"there is no trainer {name!r}")
+
+    other = Runs(room.folder, gone)
+    other.round()
+    assert other.status(run)["reason"] == "it cannot be looked after: there is no trainer 'fake'"
+    other.close()
+    runs.round()
+    assert runs.status(run)["reason"] == ""
+    runs.stop(run)
+    runs.wait(run)
+
+
+def test_who_leaves_does_not_wait_for_a_start(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, begun = threading.Event(), threading.Event()
+    launch = FakeTrainer.launch
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        go_on.wait(20)
+        return launch(*given)
+
+    monkeypatch.setattr(FakeTrainer, "launch", slow)
+    runs = room.runs()
+    run = room.start(runs, 100, pace=0.05)
+    thread = threading.Thread(target=runs.round, daemon=True)
+    thread.start()
+    assert begun.wait(10)
+    assert runs.status(run)["reason"] == "is prepared"
+    began = time.monotonic()
+    runs.close()
+    assert time.monotonic() - began < 5
+    go_on.set()
+    thread.join(20)
+    runs.stop(run)
+    runs.wait(run)
 
 
 # ---- several programs ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 import http.server
 import json
 import re
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from sdgen_core.cli.train import app, sparkline
+from sdgen_core.cli.train import Starter, app, sparkline
 from sdgen_core.comfy.client import ComfyClient
 from sdgen_core.errors import SDGenError
 from sdgen_core.training.runs.asked import dataset_folder, options_given, options_of
@@ -84,9 +87,9 @@ def test_two_loras_of_one_name(room: Room) -> None:
 
 def test_options_as_text() -> None:
     assert options_given(["rank=16", "lr=1e-4", "name=a=b", "on=true", "none="]) == {
-        "rank": 16, "lr": "1e-4", "name": "a=b", "on": True, "none": None,
+        "rank": 16, "lr": 1e-4, "name": "a=b", "on": True, "none": None,
     }  # fmt: skip
-    assert options_of("rank: 16\nlr: 1.0e-4\n") == {"rank": 16, "lr": 1e-4} and options_of(" ") == {}
+    assert options_of("rank: 16\nlr: 1e-4\n") == {"rank": 16, "lr": 1e-4} and options_of(" ") == {}
     for text in ("- a", "a: [", "1: 2", "x"):
         with pytest.raises(SDGenError) as refused:
             options_of(text)
@@ -170,3 +173,36 @@ def test_a_comfyui_is_shared_by_its_address(address: str) -> None:
 def test_a_comfyui_that_does_not_run_has_nothing_to_do() -> None:
     host = remote(ComfyClient("http://127.0.0.1:9", timeout=1))
     assert make_room(host, "both", "red", lambda _: None) == "" and host.making() == []
+
+
+def test_a_comfyui_that_runs_and_does_not_answer_may_be_busy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = remote(ComfyClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2))
+        for asked in (host.busy, host.making):
+            with pytest.raises(SDGenError) as unsure:
+                asked()
+            assert unsure.value.code == "no-server"
+
+
+class Ends:
+    """A place whose programs end at once, without having started anything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log, self.begun = folder / "follow.log", 0
+        self.log.write_text("first\nImportError: é\n", encoding="utf-8")
+
+    def follow(self) -> subprocess.Popen[bytes]:
+        self.begun += 1
+        ended = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+        ended.wait()
+        return ended
+
+
+def test_a_command_does_not_wait_for_ever_for_a_program_that_ends(room: Room, tmp_path: Path) -> None:
+    runs, place = room.runs(starts=False), Ends(tmp_path)
+    run = room.start(runs, 4)
+    starter = Starter(place, runs)  # type: ignore[arg-type]
+    with pytest.raises(SDGenError) as ended:
+        runs.wait(run, lambda status: starter.look(status) is None)
+    assert place.begun == 3 and "ImportError: é" in ended.value.message
+    assert runs.status(run)["state"] == "waiting"
