@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SDGenError, nearest_names
-from ..sessions.files import raise_write_error, temporary_name
-from .runs.model import ACTIVE
+from .datasets.folder import records
 from .runs.trainers import NAMES
 
 if TYPE_CHECKING:
@@ -129,7 +126,7 @@ class Desk:
         return DataSet.read(self._data_set_folder(name))
 
     def _data_set_folder(self, name: str) -> Path:
-        known = {path.parent.name: path.parent for path in _records(self.runs.folder)}
+        known = {path.parent.name: path.parent for path in records(self.runs.folder)}
         if name not in known:
             near = nearest_names(name, known)
             raise SDGenError("unknown-item", f"there is no data set {name!r}", nearest=near, hint="It was removed.")
@@ -139,7 +136,7 @@ class Desk:
         """What ``card`` makes of each data set's folder and when it was made (Unix time, s), the newest first. A record may name
         thousands of images: it is read again only when it has changed."""
         before, now = self._listed, {}
-        for path in _records(self.runs.folder):
+        for path in records(self.runs.folder):
             mark = _mark(path)
             known = before.get(path)
             now[path] = known if known and known[0] == mark else (mark, card(path.parent, mark[0] / 1e9))
@@ -151,20 +148,9 @@ class Desk:
 
         Raises ``unknown-item``, ``bad-run-state`` while a run learns from it or is about to, and ``unwritable-folder``.
         """
-        folder = self._data_set_folder(name)
-        real = Path(os.path.realpath(folder))
-        for run in self.runs.ledger.runs("waiting", *ACTIVE) if self.runs.there else ():
-            if Path(os.path.realpath(run.job.dataset)) == real:
-                raise SDGenError("bad-run-state", f"{run.name} learns from {name}", hint="Stop the run first.")
-        if real != Path(os.path.realpath(folder.parent)) / folder.name:
-            hint = "Delete the link yourself."
-            raise SDGenError("unwritable-folder", f"{name} is a link to another folder", hint=hint)
-        gone = temporary_name(folder)
-        try:
-            folder.rename(gone)  # whole or not at all: Windows refuses while a program has a file of it open
-            shutil.rmtree(gone)
-        except OSError as error:
-            raise_write_error(error, folder, "delete")
+        from .datasets.forget import forget
+
+        forget(self._data_set_folder(name), self.runs.ledger.runs() if self.runs.there else ())
 
     def loops(self) -> list[Path]:
         """The state files of improvement loops."""
@@ -194,7 +180,7 @@ class Desk:
 
     def _others(self) -> list[tuple[str, tuple[int, int]]]:
         loops = self.loops()
-        seen = [*_records(self.runs.folder), *loops, *(path.with_name(REPORT) for path in loops)]
+        seen = [*records(self.runs.folder), *loops, *(path.with_name(REPORT) for path in loops)]
         return [(path.parent.name, _mark(path)) for path in seen]
 
     def _cards(self, card: Callable[[Run], dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -254,14 +240,6 @@ def plain(text: str) -> str:
                 way + sign, "~" + sign
             )  # a user's name may have spaces, at which a path would end below
     return _ABOVE.sub("", _QUOTED.sub("", text))
-
-
-def _records(folder: Path) -> list[Path]:
-    from .datasets.folder import RECORD, SETS
-
-    found = (folder / SETS).glob(f"*/{RECORD}")
-    # one that is being written has another ending, and keeps it when the program is killed
-    return sorted(path for path in found if path.parent.suffix != ".tmp")
 
 
 def _mark(path: Path) -> tuple[int, int]:

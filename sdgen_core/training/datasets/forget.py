@@ -27,11 +27,13 @@ def forget(folder: Path, runs: Iterable[Run]) -> None:
     """
     if not (folder / RECORD).is_file():
         raise SDGenError("not-a-dataset", f"{shown(folder)} has no {RECORD}")
-    if folder.is_symlink() or folder.is_mount():
-        raise SDGenError("unwritable-folder", f"{shown(folder)} is another folder's name", hint="Delete it yourself.")
+    if Path(os.path.realpath(folder)) != Path(os.path.realpath(folder.parent)) / folder.name:
+        raise SDGenError(
+            "unwritable-folder", f"{shown(folder)} is a link to another folder", hint="Delete it yourself."
+        )
     for run in needing(folder, runs):
         if run.state not in ENDED:
-            message = f"the run {run.name} [{run.id}] is {run.state}, and learns from {shown(folder)}"
+            message = f"the run {run.name} [{run.id}] is {run.state}, and learns from {folder.name}"
             raise SDGenError("bad-run-state", message, hint="Wait for its end, or stop it first.")
     gone = temporary_name(folder)
     try:
