@@ -307,7 +307,10 @@ CODES: dict[str, ErrorCode] = _registry(
     ErrorCode("unknown-placeholder", "Import sessions that have it first: `sdgen catalog import FOLDER`."),
     ErrorCode("unknown-value", "Import sessions that have it first: `sdgen catalog import FOLDER`."),
     ErrorCode("no-images", "Add sessions, score or judge them, or make the recipe less strict."),
-    ErrorCode("dataset-exists", "Choose another name, or delete that folder; nothing is overwritten."),
+    ErrorCode(
+        "dataset-exists",
+        "Choose another name, or delete that folder (`sdgen dataset forget` where it is a data set); nothing is overwritten.",
+    ),
     ErrorCode(
         "not-a-dataset",
         "Name a folder that `sdgen dataset make` has written, or one with folders like 10_name of images.",
