@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SDGenError, shown
 from ...sessions.files import sha256_file
-from ...sessions.safetensors_file import SIZES
+from ...sessions.safetensors_file import ENDINGS, SIZES
 from ...templates.themes import MAX_STRENGTH
 from .modules import Module, block_names, modules_of, plain_name
 from .weights import FLOATS, WeightFile, check_target, save_tensors
@@ -45,7 +45,7 @@ class Applied:
         Raises ``bad-option``, and what ``path_of`` raises.
         """
         name, equals, numbers = text.rpartition("=")
-        if not equals or Path(text).is_file():
+        if not equals or numbers.lower().endswith(ENDINGS) or Path(text).is_file():
             return cls(path_of(text))
         try:
             found = [float(number) for number in numbers.split(",")]
@@ -69,8 +69,8 @@ class Applied:
 
 @dataclass(frozen=True)
 class Factors:
-    """A difference as ``up`` [out, rank] @ ``down`` [rank, in · h · w], scale included; ``kernel`` is the shape of ``down`` behind the
-    rank."""
+    """A difference as ``up`` [out, rank] @ ``down`` [rank, in · h · w], scale and strength included; ``kernel`` is the shape of ``down``
+    behind the rank."""
 
     up: torch.Tensor
     down: torch.Tensor
@@ -91,7 +91,7 @@ class Resized:
     error: float
 
 
-def factors(file: WeightFile, module: Module) -> Factors:
+def factors(file: WeightFile, module: Module, strength: float = 1.0) -> Factors:
     """A plain LoRA module as two matrices, float32 (float64 where the file has it). Raises ``not-a-plain-lora``, ``bad-weights``."""
     import torch
 
@@ -110,8 +110,16 @@ def factors(file: WeightFile, module: Module) -> Factors:
         # Δ[o, i, h, w] = Σ up[o, m] · mid[m, n, h, w] · down[n, i]: the core and `down` together are a kernel
         down = torch.einsum("mn...,ni->mi...", mid, down.reshape(rank, -1))
         kernel = tuple(down.shape[1:])
-    alpha = float(_numbers(file, module.parts["alpha"]).reshape(-1)[0]) if "alpha" in module.parts else float(rank)
-    return Factors(up.reshape(up.shape[0], rank) * (alpha / rank), down.reshape(rank, -1), kernel)
+    scale = strength
+    if "alpha" in module.parts:
+        alpha = _numbers(file, module.parts["alpha"])
+        if alpha.numel() != 1:
+            raise SDGenError("bad-weights", f"the alpha of {where} has {alpha.numel()} numbers")
+        scale *= float(alpha) / rank
+    # Half of the scale goes to either side, as a power of two, which costs no digits: all of it (alpha 1 of rank 128) would take the
+    # numbers of one side out of the range of 16 bits.
+    half = 2.0 ** round(math.log2(abs(scale)) / 2) if scale else 1.0
+    return Factors(up.reshape(up.shape[0], rank) * (scale / half), down.reshape(rank, -1) * half, kernel)
 
 
 _SPOKEN = {"dora": "a DoRA", "loha": "a LoHa", "lokr": "a LoKr", "glora": "a GLoRA", "oft": "an OFT", "set": "a whole weight",
@@ -151,11 +159,11 @@ def stack(loras: Sequence[Applied], output: Path, *, dtype: str | None = None, r
             if not module.kinds <= {"lora", "diff"}:
                 factors(file, module)  # says what it is
             if "lora" in module.kinds:
-                one = factors(file, module)
+                one = factors(file, module, strength)
                 first, several = gathered.setdefault(plain, (name, []))
                 if several and (several[0].kernel, several[0].up.shape[0]) != (one.kernel, one.up.shape[0]):
                     raise _misfit(first, applied.path, several[0], one)
-                several.append(Factors(one.up * strength, one.down, one.kernel))
+                several.append(one)
             for role in (r for r in _ADDED if r in module.parts):
                 tensor = _numbers(file, module.parts[role]) * strength
                 first, sofar = added.get((plain, role), (name, torch.zeros_like(tensor)))
@@ -197,7 +205,7 @@ def _same_names(files: Iterable[tuple[Applied, Mapping[str, Module]]]) -> None:
         paths = " and ".join(shown(path) for path in said.values())
         raise SDGenError(
             "lora-does-not-fit",
-            f"{paths} call the model's blocks differently (down_blocks, input_blocks), so one module has two names",
+            f"{paths} call the model's blocks differently (such as down_blocks, input_blocks), so one module has two names",
             hint="Merge them into the checkpoint instead: `sdgen lora merge` knows both.",
         )
 

@@ -103,14 +103,15 @@ def form_of(modules: Iterable[str]) -> str:
     return " + ".join(sorted(found))
 
 
-_DIFFUSERS = re.compile(r"(?:^|[_.])(?:down_blocks|up_blocks|mid_block)[_.]")
-_ORIGINAL = re.compile(r"(?:^|[_.])(?:input_blocks|output_blocks|middle_block)[_.]")
+#: Of UNets, and of FLUX and SD 3, whose original names are ComfyUI's and kohya's.
+_DIFFUSERS = re.compile(r"(?:^|[_ ])(?:down_blocks|up_blocks|mid_block)_|^unet (?:single_)?transformer_blocks_")
+_ORIGINAL = re.compile(r"(?:^|[_ ])(?:input_blocks|output_blocks|middle_block)_|^unet (?:single|double|joint)_blocks_")
 
 
 def block_names(modules: Iterable[str]) -> str:
-    """How a UNet's blocks are called: ``diffusers`` (down_blocks), ``original`` (input_blocks), both (``mixed``), or neither (empty).
+    """How a model's blocks are called: ``diffusers`` (down_blocks), ``original`` (input_blocks), both (``mixed``), or neither (empty).
     One module has another name in each."""
-    names = list(modules)
+    names = [plain_name(name) for name in modules]
     diffusers, original = (any(p.search(name) for name in names) for p in (_DIFFUSERS, _ORIGINAL))
     return "mixed" if diffusers and original else "diffusers" if diffusers else "original" if original else ""
 
@@ -118,7 +119,11 @@ def block_names(modules: Iterable[str]) -> str:
 def plain_name(module: str) -> str:
     """A module under one name, whichever form it is written in, as far as forms differ in their beginning and in dots only:
     ``unet.a.b``, ``diffusion_model.a.b`` and ``lora_unet_a_b`` are one."""
-    name = module.removeprefix("base_model.model.").removeprefix("lycoris_").replace(".processor.to_", ".to_")
+    name = module.removeprefix("base_model.model.")
+    if ".processor.to_" in name:  # an old form of diffusers
+        name = re.sub(r"\.to_out\Z", ".to_out.0", name.replace(".processor.to_", ".to_"))
+    if name.startswith("lycoris_"):
+        name = "unet." + name.removeprefix("lycoris_")
     for beginning in ("diffusion_model.", "unet.", "transformer.", "lora_unet_", "lora_transformer_"):
         if name.startswith(beginning):
             return "unet " + name.removeprefix(beginning).replace(".", "_")

@@ -158,6 +158,8 @@ def test_names_of_different_forms_that_mean_one_module() -> None:
     assert len({plain_name(n) for n in ("lora_unet_a_b", "diffusion_model.a.b", "unet.a.b", "transformer.a.b")}) == 1
     assert len({plain_name(n) for n in ("lora_te1_a_b", "text_encoders.clip_l.transformer.a.b", "lora_te_a_b")}) == 1
     assert plain_name("lora_te2_a") != plain_name("lora_te1_a") != plain_name("lora_unet_a")
+    assert plain_name("lycoris_a_b") == plain_name("lora_unet_a_b")
+    assert plain_name("unet.a.attn1.processor.to_out") == plain_name("lora_unet_a_attn1_to_out_0")
 
 
 def pair(module: str, rank: int = 4, out: int = 8, wide: int = 6) -> Tensors:
