@@ -11,7 +11,7 @@ import yaml
 from ..errors import SDGenError
 from ..training.datasets.audit import audit
 from ..training.datasets.choose import choose
-from ..training.datasets.recipe import Recipe, merged
+from ..training.datasets.recipe import Recipe, merged, named_after
 from ..training.datasets.write import folder_of, unused, write
 from . import host
 from .score_session import ALL, chosen
@@ -37,7 +37,7 @@ def recipe_of(
     said = _yaml(more)
     value = value.strip()
     recipe = {
-        "name": name.strip() or value.replace("=", " ") or ("images" if whole else _title(sessions[0])),
+        "name": name.strip() or named_after(value or ("" if whole else _title(sessions[0]))),
         "sessions": sessions,
         "value": value,
         "best": best,

@@ -8,6 +8,7 @@ counts, from ``Recipe.minimum`` on. The same catalog and recipe give the same im
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -191,9 +192,10 @@ def choose(library: Library, recipe: Recipe, looks: Callable[[int], None] = lamb
     learned = learned_value(catalog, recipe)
     check_placeholders(catalog, recipe)
     ids, remarks = _found(catalog, recipe)
+    ids, others = _beside(catalog, ids, learned)
     rows = list(_rows(catalog, ids))
     held_out = _held_out(recipe, rows, learned)
-    left_out: dict[int, str] = {}
+    left_out = dict.fromkeys(others, "other-value")
     candidates: list[Image] = []
     bases: Counter[tuple[str, ...]] = Counter()
     for row in rows:
@@ -300,6 +302,23 @@ def _found(catalog: Catalog, recipe: Recipe) -> tuple[list[int], tuple[str, ...]
         raise SDGenError("bad-query", f"more than {MOST_CLAUSES} clauses with those of sessions and theme")
     ids, resolved = catalog.snapshot.find(Query(clauses=tuple(clauses)))
     return ids.tolist(), resolved.remarks
+
+
+def _beside(catalog: Catalog, ids: list[int], learned: Learned | None) -> tuple[list[int], list[int]]:
+    """The ids of sessions that have the learned value, and the others: those have no part in the data or in the benchmark, and a library
+    has many."""
+    import numpy as np
+
+    if learned is None:
+        return ids, []
+    having = catalog.index.store.rows(
+        "SELECT DISTINCT image.session FROM value JOIN placeholder ON placeholder.id = placeholder JOIN image_value ON value = value.id"
+        " JOIN image ON image.id = image WHERE placeholder.name=? AND key IN (SELECT value FROM json_each(?))",
+        (learned.placeholder, json.dumps(learned.keys)),
+    )
+    every = np.array(ids, np.int64)
+    near = np.isin(catalog.snapshot.columns["session"][every], [session for (session,) in having])
+    return every[near].tolist(), every[~near].tolist()
 
 
 def _rows(catalog: Catalog, ids: Sequence[int]) -> Iterator[dict[str, Any]]:

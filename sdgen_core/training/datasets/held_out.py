@@ -21,6 +21,8 @@ FORM = 1
 FILE = "held_out.json"
 #: New seeds are below 2**32: every sampler and program takes those.
 _SEEDS = 32
+#: Prompts among which those are looked for that show most values.
+_LOOKED = 1000
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,22 @@ def _fresh(known: set[int], count: int) -> list[int]:
 
 
 def _covering(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
-    """``count`` of the prompts that together show as many values as often as can be, in the order of their need."""
+    """``count`` of the prompts that together show as many values as often as can be, in the order of their need; of very many the first.
+
+    Prompts with other placeholders are of another template: as many of each.
+    """
     used: Counter[tuple[str, str]] = Counter()
-    left = list(prompts)
+    of_template: Counter[tuple[str, ...]] = Counter()
+
+    def need(one: Prompt) -> tuple[int, list[int]]:
+        return of_template[tuple(one.values)], sorted(used[name, value["key"]] for name, value in one.values.items())
+
+    left = list(prompts[: max(_LOOKED, 2 * count)])
     out: list[Prompt] = []
     while left and len(out) < count:
-        best = min(left, key=lambda one: sorted(used[name, value["key"]] for name, value in one.values.items()))
+        best = min(left, key=need)
         left.remove(best)
+        of_template[tuple(best.values)] += 1
         out.append(best)
         used.update((name, value["key"]) for name, value in best.values.items())
     return out

@@ -90,6 +90,16 @@ def test_no_image_of_a_data_set_has_a_seed_or_prompt_of_the_benchmark(made):
     assert all(("red" in one.prompt) == one.learned for one in held.prompts)
 
 
+def test_sessions_without_the_learned_value_are_not_benchmarked(made):
+    library(made)
+    made.add("houses", [Shot({"Roof": f"roof {n}"}, seed=n) for n in range(30)])
+    selection = choose(made.library, Recipe.of({"name": "set", "value": "Colour=red", "best": 1.0}))
+    assert (selection.considered, selection.counts["other-value"]) == (90, 60)
+    assert {tuple(one.values) for one in selection.held_out.prompts} == {("Colour", "Mood")}
+    everything = choose(made.library, Recipe.of({"name": "set", "query": "seed:>=0", "best": 1.0}))
+    assert {tuple(one.values) for one in everything.held_out.prompts} == {("Colour", "Mood"), ("Roof",)}
+
+
 def test_what_was_set_aside_once_stays_so(made, tmp_path):
     library(made)
     apart = {"seeds": 4, "prompts": 10, "share": 0.2}
