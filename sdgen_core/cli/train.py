@@ -103,7 +103,9 @@ def start(
     runs = place.runs()
     folder = dataset_folder(runs.folder, dataset)
     if not checkpoint.is_file():
-        raise SDGenError("missing-file", f"there is no checkpoint {shown(checkpoint)}")
+        raise SDGenError(
+            "missing-file", f"there is no checkpoint {shown(checkpoint)}", hint="Give the path of its file."
+        )
     job = runs.job(
         name or folder.name,
         trainer,
@@ -158,6 +160,7 @@ def stop(
 ) -> None:
     """End a run before its end, with all its processes."""
     from ..training.runs.model import ENDED
+    from ..training.runs.supervisor import follower
 
     place = Place(training, settings, catalog, comfyui, server)
     runs = place.runs()
@@ -169,9 +172,15 @@ def stop(
         return
     deadline = time.monotonic() + _PATIENCE
     status = runs.wait(found.id, lambda _: time.monotonic() < deadline)
-    _print(status, json)
     if status["state"] not in ENDED:
-        fail()
+        who = follower(runs.folder)
+        busy = f": process {who.pid}, which looks after it, does not do it" if who else ""
+        raise SDGenError(
+            "bad-run-state",
+            f"{found.name} has not ended within {_PATIENCE:.0f} s{busy}",
+            hint="End that program, then stop the run again." if who else None,
+        )
+    _print(status, json)
 
 
 @app.command()

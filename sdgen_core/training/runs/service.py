@@ -230,10 +230,11 @@ class Runs:
     def _status(self, run: Run) -> dict[str, Any]:
         found = _status(run)
         if run.state == "waiting":
-            if supervisor.follower(self.folder) is None:
+            who = supervisor.follower(self.folder)
+            if who is None:
                 found["reason"] = NOBODY
             elif not run.reason:
-                found["reason"] = "is about to start"
+                found["reason"] = f"waits for process {who.pid}, which starts it"
         return found
 
     def logs(self, named: str, *, tail: int = 0) -> Lines:
@@ -390,7 +391,7 @@ def _status(run: Run) -> dict[str, Any]:
         "name": run.name,
         "trainer": run.job.trainer,
         "state": run.state,
-        "reason": run.reason or ("stops at the next saved state" if run.wish == "save" else ""),
+        "reason": run.reason or _WISHED[run.wish],
         "phase": run.phase,
         "step": run.step,
         "steps": run.steps,
@@ -413,6 +414,9 @@ def _status(run: Run) -> dict[str, Any]:
         "updated": run.updated,
         "ended": run.ended,
     }
+
+
+_WISHED = {"": "", "save": "stops at the next saved state", "stop": "is to be stopped"}
 
 
 def _segment(one: Segment) -> dict[str, Any]:

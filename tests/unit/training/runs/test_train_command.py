@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import re
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from sdgen_core.errors import SDGenError
 from sdgen_core.training.runs.asked import dataset_folder, options_given, options_of
 from sdgen_core.training.runs.sharing import make_room, remote
 
-from .conftest import Room
+from .conftest import Room, until
 from .fakes import trainer_of
 
 
@@ -206,3 +207,19 @@ def test_a_command_does_not_wait_for_ever_for_a_program_that_ends(room: Room, tm
         runs.wait(run, lambda status: starter.look(status) is None)
     assert place.begun == 3 and "ImportError: é" in ended.value.message
     assert runs.status(run)["state"] == "waiting"
+
+
+def test_a_stop_that_nobody_does_is_told(room: Room, train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks after the run hangs: in ComfyUI's place this test, which does nothing."""
+    monkeypatch.setattr("sdgen_core.training.runs.trainers.trainers", lambda *_, **__: trainer_of)
+    monkeypatch.setattr("sdgen_core.cli.train._PATIENCE", 0.3)
+    runs = room.runs()
+    run, second = room.start(runs, 200, pace=0.05), room.start(runs, 2)
+    until(lambda: runs.round() and runs.status(run)["step"])
+    assert "[nothing-saved]" in train("stop", run, "--save", code=1)
+    told = train("stop", run, code=1)
+    assert f"process {os.getpid()}, which looks after it, does not do it" in told
+    assert "is to be stopped" in train("status", run) and "none before its end" in train("status", run)
+    assert "waits for the end of red" in train("status", second)
+    assert runs.wait(run)["state"] == "stopped"
+    assert "[nothing-saved]" in train("resume", run, code=1)
