@@ -277,7 +277,7 @@ CODES: dict[str, ErrorCode] = _registry(
     # training: improvement loop
     ErrorCode("improve-not-made", "Look at the session in the panel; the same command goes on from there."),
     ErrorCode("improve-nothing-fails", "Name a value with --value Placeholder=Key, or score more images."),
-    ErrorCode("improve-no-material", "Make more seeds (--focus), rephrase the value, or add images from elsewhere."),
+    ErrorCode("improve-busy", "Wait until it has ended; a loop with another --name can work beside it."),
     ErrorCode("improve-bad-state", "Start anew with another --name; what was made stays in the gallery."),
     ErrorCode("benchmark-changed", "Figures are comparable on the same images only: start anew with another --name."),
     # training: LoRA files

@@ -16,6 +16,9 @@ from .output import fail, print_event, progress_events, reporting, visible
 from .score import CatalogOption, JsonOption, SettingsOption, opened_library, session_slug, settings_of
 from .train import ComfyOption, Place, TrainerOption, TrainingOption
 
+#: In place of a scorer's name: people judge.
+HUMAN = "human"
+
 
 @reporting
 def improve(
@@ -30,7 +33,10 @@ def improve(
     cycles: Annotated[int, typer.Option("--cycles", min=1, max=100, help="Values, or tries with one value.")] = 1,
     scorer: Annotated[str, typer.Option("--scorer", help="The scorer that chooses the images to learn from.")] = "demo",
     judge: Annotated[
-        str, typer.Option("--judge", help="Another scorer, which judges the LoRA; without it the same one does.")
+        str,
+        typer.Option(
+            "--judge", help="Another scorer, which judges the LoRA; human: you do. Without it the same one does."
+        ),
     ] = "",
     scorers: Annotated[
         list[Path] | None, typer.Option("--scorers", help="Folder with weights for scoring. May be repeated.")
@@ -39,6 +45,14 @@ def improve(
     best: Annotated[float, typer.Option("--best", help="Share of them to learn from, the best by score.")] = 0.06,
     minimum: Annotated[float, typer.Option("--minimum", help="Score from which on they are good enough.")] = 0.9,
     least: Annotated[int, typer.Option("--least", help="So many good ones are needed.")] = 8,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            help="A session whose images of the value may be learned from too, such as imported ones. May be repeated.",
+            metavar="SESSION",
+        ),
+    ] = None,
     images: Annotated[
         int,
         typer.Option(
@@ -76,7 +90,7 @@ def improve(
 
     The benchmark is made of seeds that nobody trained with, each without and with the LoRA. A LoRA is promoted when its value surely rises,
     and surely no other value falls by more than the margin; it is put into ComfyUI's LoRA folder. Killed at any moment, the same command
-    goes on where it was. Exit code 1 when nothing was promoted.
+    goes on where it was; so it does where it waits for your verdicts (--judge human). Exit code 1 when nothing was promoted.
     """
     from ..comfy.client import ComfyClient
     from ..scoring.models import load
@@ -89,31 +103,34 @@ def improve(
     from ..training.improve.report import page
     from ..training.runs.asked import options_given
 
-    wanted = Wanted.of(
-        value=value,
-        theme=theme,
-        cycles=cycles,
-        focus=focus,
-        best=best,
-        minimum=minimum,
-        least=least,
-        images=images,
-        strengths=_numbers(strengths),
-        margin=margin / 100,
-        trainer=trainer,
-        steps=steps,
-        options=options_given(change or []),
-        batch=batch,
-    )
     place = Place(training, settings, catalog, comfyui, server)
     with contextlib.ExitStack() as stack:
         library = stack.enter_context(opened_library(catalog))
         slug = session_slug(library, session)
+        by_people = judge == HUMAN
+        wanted = Wanted.of(
+            value=value,
+            theme=theme,
+            cycles=cycles,
+            focus=focus,
+            best=best,
+            minimum=minimum,
+            least=least,
+            images=images,
+            strengths=_numbers(strengths),
+            margin=margin / 100,
+            trainer=trainer,
+            steps=steps,
+            options=options_given(change or []),
+            batch=batch,
+            also=[session_slug(library, one) for one in also or ()],
+            people=by_people,
+        )
         said = settings_of(library.folder, settings)
         folder = library.folder / "scoring"
         folders = [*(scorers or []), *said.folders_of_scorers()]
         chooser = load(scorer, folders, device=device, memory=folder / "models.json")
-        other = load(judge, folders, device=device, memory=folder / "models.json") if judge else None
+        other = load(judge, folders, device=device, memory=folder / "models.json") if judge and not by_people else None
         scoring = ScoringSettings.model_validate(said.scoring)
         runs = place.runs(starts=True)
         stack.callback(runs.close)
@@ -134,6 +151,15 @@ def improve(
         report = html or home / REPORT
         try:
             done = loop.run()
+        except KeyboardInterrupt:
+            tell(
+                "interrupted: ComfyUI still makes the images it was asked for, and a training goes on; so does the same command"
+            )
+            raise
+        except SDGenError:
+            if any(cycle.done for cycle in loop.cycles):
+                tell("what was done is kept: the same command goes on from here")
+            raise
         finally:
             said_so_far = [cycle.to_dict() for cycle in loop.cycles if cycle.done]
             if said_so_far:
@@ -171,17 +197,23 @@ def _shown(json: bool) -> Iterator[tuple[Callable[[str], None], Callable[[str, i
         return
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, soft_wrap=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def tell(line: str) -> None:
             print(visible(line), file=sys.stderr, flush=True) if bar.disable else bar.print(escape(visible(line)))
 
-        yield (
-            tell,
-            lambda what, done, total: bar.update(task, description=escape(visible(what)), completed=done, total=total),
-        )
+        shown_now = ""
+
+        def advance(what: str, done: int, total: int) -> None:
+            nonlocal shown_now
+            if what != shown_now:  # each step has a time of its own
+                shown_now = what
+                bar.reset(task, description=escape(visible(what)))
+            bar.update(task, completed=done, total=total)
+
+        yield tell, advance

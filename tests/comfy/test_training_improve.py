@@ -24,6 +24,7 @@ from sdgen_core.cli.score import session_slug
 from sdgen_core.comfy.client import failure
 from sdgen_core.comfy.press import submit
 from sdgen_core.comfy.runtime import ComfyServer
+from sdgen_core.errors import SDGenError
 from sdgen_core.scoring import models
 from sdgen_core.scoring.service import Scoring
 from sdgen_core.sessions.compile import PLANNER, nodes_of
@@ -36,6 +37,7 @@ from sdgen_core.training.improve.making import shots
 from sdgen_core.training.improve.report import page
 from sdgen_core.training.native.installation import Installation
 from sdgen_core.training.runs.service import Runs
+from sdgen_core.training.runs.supervisor import Hold
 from sdgen_core.training.runs.trainers import trainers
 
 TARGET = ("Thing", "PurpleStar")
@@ -241,7 +243,67 @@ def test_where_nothing_is_good_enough_it_says_what_helps(
     wanted = WANTED.model_copy(update={"focus": 8, "least": 1000})
     [done] = loop(tools, session, told.append, wanted, "hopeless").run()
     assert done.outcome == "no material" and "train" not in done.done
-    assert any("what helps: more seeds" in line and "images from elsewhere" in line for line in told)
+    advice = "\n".join(told)
+    for words in ("--focus 16", "--minimum 0.7", "--also SESSION", "say ok to Thing", "rephrasing"):
+        assert words in advice, advice
+    before = {shot.file for shot in shots(Path(done.done["focus 1"]["folder"]))}
+    # it goes on with more images and those of another session, and keeps what it has
+    slug = session_slug(tools.library, str(session))
+    more = wanted.model_copy(update={"focus": 16, "also": [slug]})
+    told.clear()
+    [again] = loop(tools, session, told.append, more, "hopeless").run()
+    assert again.outcome == "no material"
+    assert again.done["focus 1"]["folder"] == done.done["focus 1"]["folder"]
+    after = {shot.file for shot in shots(Path(again.done["focus 1"]["folder"]))}
+    assert before < after and len(after) >= 24, (len(before), len(after))
+
+
+def test_people_judge_a_sample_and_the_same_command_goes_on(
+    cycle: Cycle, tools: Tools, session: Path, reader: ModuleType
+) -> None:
+    short = tools.runs.folder / "improve" / "short" / "state.json"
+    state = json.loads(short.read_text(encoding="utf-8"))
+    kept = ("aim", "focus 1", "choose 1", "train", "benchmark")
+    state["wanted"]["people"] = True
+    state["cycles"][0]["done"] = {name: said for name, said in cycle.done.items() if name in kept}
+    folder = tools.runs.folder / "improve" / "people"
+    folder.mkdir()
+    (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    wanted = WANTED.model_copy(update={"people": True})
+    told: list[str] = []
+    [waiting] = loop(tools, session, told.append, wanted, "people").run()
+    assert not waiting.outcome and waiting.verdict is None and "waits for verdicts" in told[-1], told
+    assert "waits for verdicts" in page("things", [waiting.to_dict()], {})
+    # a person looks at the images, one by one: here the pixel reader does
+    catalog = tools.library.catalog
+    while not waiting.outcome:
+        sample = waiting.samples[-1]
+        rows = catalog.index.store.rows(
+            "SELECT image.id, file FROM image JOIN session ON session.id = session WHERE slug=?", (sample["slug"],)
+        )
+        assert len(rows) == len(sample["images"]) > 0
+        for image, file in rows:
+            seen = reader.read(Path(sample["folder"]) / file)
+            right = (seen.colour, seen.shape) == ("purple", "star")
+            catalog.judge([image], f"value/{TARGET[0]}", "ok" if right else "ko")
+        [waiting] = loop(tools, session, told.append, wanted, "people").run()
+    verdict = waiting.done["judge 1"]
+    assert verdict["target"]["pairs"] == 24 and verdict["judge"].startswith("people")
+    folders = [side[arm] for side in verdict["sides"] for arm in ("base", "lora")]
+    assert verdict["target"]["before"] == pytest.approx(_right(reader, folders[::2]))
+    assert verdict["target"]["after"] == pytest.approx(_right(reader, folders[1::2]))
+    assert SAME_JUDGE not in verdict["remarks"]
+
+
+def test_two_programs_do_not_work_on_one_loop(cycle: Cycle, tools: Tools, session: Path) -> None:
+    hold = Hold(tools.runs.folder / "improve" / "short" / "loop.lock")
+    assert hold.take()
+    try:
+        with pytest.raises(SDGenError) as caught:
+            loop(tools, session, lambda line: None).run()
+        assert caught.value.code == "improve-busy"
+    finally:
+        hold.release()
 
 
 def test_the_command_refuses_what_it_cannot_do(server: ComfyServer, session: Path) -> None:

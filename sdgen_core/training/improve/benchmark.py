@@ -34,6 +34,8 @@ LOOKS = 3
 #: Images of a value in the judging part's first look: as many as can show that a value which is never worse falls by less than 5 points.
 IMAGES = 72
 CHOOSING, JUDGING = "choosing", "judging"
+#: Seeds that a benchmark may have: those of trainings begin so far above its first one.
+SEEDS = 1_000_000
 _MODEL_HASH = re.compile(r"\bModel hash: ([0-9a-f]+)")
 
 #: Placeholder and key.
@@ -71,9 +73,9 @@ class Benchmark:
 
     @classmethod
     def freeze(cls, source: Source, target: Value, images: int = IMAGES) -> Benchmark:
-        """A benchmark for a value of a session. Raises ``unknown-value``."""
+        """A benchmark for a value of a session. Raises ``unknown-value``, and ``bad-option`` where it would need too many seeds."""
         target, values = source.value("=".join(target)), source.values()
-        return cls(
+        frozen = cls(
             source.slug,
             source.name,
             target,
@@ -85,6 +87,16 @@ class Benchmark:
             images,
             source.fresh(1),
         )
+        if (LOOKS + 1) * frozen._apart > SEEDS:
+            said = f"{images:,} images of each of {len(values[target[0]]):,} values of {target[0]} are too many for a benchmark"
+            raise SDGenError("bad-option", said, hint="Ask for fewer images of each (--images).")
+        return frozen
+
+    @property
+    def _apart(self) -> int:
+        """Seeds from one part, or look, to the next: more than any of them has images."""
+        most: int = self.images * 2 ** (LOOKS - 2) * max(1, len(self.values[self.target[0]]) - 1)
+        return 10_000 * -(-most // 10_000)
 
     @property
     def hash(self) -> str:
@@ -161,7 +173,7 @@ class Benchmark:
         a key stands for all that had few."""
         placeholder, key = self.target
         others = [one for one in self.values[placeholder] if one != key]
-        seed = self.seed + (0 if part == CHOOSING else 10_000 * look)
+        seed = self.seed + (0 if part == CHOOSING else self._apart * look)
 
         def wish(label: str, values: Mapping[str, Sequence[str]], images: int) -> Wish:
             return Wish(f"benchmark {self.hash[:8]} {part} {label}", values, images, seed)

@@ -20,6 +20,7 @@ from .judge import Judged
 from .statistics import (
     FELL,
     HOLDS,
+    LEAST_DIVERSE,
     LEAST_SEEDS,
     LEVEL,
     UNDECIDED,
@@ -152,6 +153,9 @@ def decide(
         against.append(f"nothing can be said of {what}: the scorer does not see it")
     elif risen.high <= 0:
         against.append(f"{what} does not rise")
+    elif risen.seeds < LEAST_SEEDS:
+        open_questions.append(f"{what} was made with too few seeds")
+        needs[target] = max(1, (LEAST_SEEDS - risen.seeds) * max(1, risen.pairs // risen.seeds))
     elif risen.low <= 0:
         wanted = more_images(risen, 0.0, level / 2)
         open_questions.append(f"that {what} rises is not shown")
@@ -181,6 +185,10 @@ def decide(
             against.append(f"{whose} have become alike")
         elif found.state == UNDECIDED and found.values:
             open_questions.append(f"{whose} may have become alike")
+    if not others.values and not own.values and risen.pairs:
+        open_questions.append(
+            f"images may have become alike: no value has {LEAST_DIVERSE} of them, which it takes to tell"
+        )
     outcome = ROLL_BACK if against else UNDECIDED if open_questions else PROMOTE
     reasons = against or open_questions
     if not reasons:
@@ -213,7 +221,8 @@ def _guards(pairs: Mapping[Value, Pairs], margin: float, level: float) -> list[G
 def _diversities(target: Value, sides: Sequence[Pair], limit: float, level: float) -> tuple[Diversity, Diversity]:
     """How different images of other values still are; and those of the target that show it, against what is usual for other values.
 
-    Of the target not its own images before are the measure: most were something else, and all kinds of it.
+    Of the target not its own images before are the measure: most were something else, and all kinds of it. They are where others are
+    too few.
     """
     import numpy as np
 
@@ -221,17 +230,21 @@ def _diversities(target: Value, sides: Sequence[Pair], limit: float, level: floa
     before: dict[str, list[Floats]] = {}
     after: dict[str, list[Floats]] = {}
     own: list[Floats] = []
+    was: list[Floats] = []
     for base, lora in sides:
         for n, shot in enumerate(base.shots):
             value = shot.values.get(placeholder, "")
             if value != key:
                 before.setdefault(value, []).append(np.asarray(base.vectors[n], np.float64))
                 after.setdefault(value, []).append(np.asarray(lora.vectors[n], np.float64))
-            elif placeholder in lora.success and lora.success[placeholder][n] == 1:
+                continue
+            was.append(np.asarray(base.vectors[n], np.float64))
+            if placeholder in lora.success and lora.success[placeholder][n] == 1:
                 own.append(np.asarray(lora.vectors[n], np.float64))
     stacked = [np.array(some) for some in before.values()]
     others = diversity(stacked, [np.array(some) for some in after.values()], limit, level=level)
-    return others, diversity(stacked, [np.array(own)] if own else [], limit, paired=False, level=level)
+    measure = [some for some in stacked if len(some) >= LEAST_DIVERSE] or [np.array(was)]
+    return others, diversity(measure, [np.array(own)] if own else [], limit, paired=False, level=level)
 
 
 def _named(one: Guarded, names: Mapping[Value, str]) -> str:

@@ -4,8 +4,9 @@ Every step's result is written down before the next one begins (``state.json`` i
 interrupted one has left: sessions go on, a run is attached to, files are written whole or not at all. So a loop that was killed at any
 moment goes on where it was when it is asked for the same again.
 
-Images are chosen for training by one scorer and the LoRA is judged by another, where there are two. A scorer that judges its own choice
-has a better opinion of it than is true: what it takes for the value, right or wrong, is what the LoRA was taught.
+Images are chosen for training by one scorer and the LoRA is judged by another, or by people. A scorer that judges its own choice has a
+better opinion of it than is true: what it takes for the value, right or wrong, is what the LoRA was taught. Where people judge, the loop
+ends with a sample of images to be judged, and goes on when it is asked again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,15 +33,17 @@ from ...sessions.files import atomic_file, make_folder, sha256_file, write_atomi
 from ...sessions.naming import safe_name
 from ...sessions.reading import load_manifest
 from ...sessions.safetensors_file import BrokenFileError, copy_with_metadata
+from ...sessions.service import duration
 from ..datasets.choose import choose
 from ..datasets.recipe import Recipe
 from ..datasets.write import folder_of, write
-from ..runs.service import Runs
+from ..runs.service import Runs, refuse
+from ..runs.supervisor import Hold
 from ..runs.trainers import steps_for
-from . import benchmark, decide
+from . import benchmark, decide, people
 from .benchmark import Arm, Benchmark, Value
-from .judge import Judge
-from .making import Shot, Source, Wish, make
+from .judge import Judge, Judged
+from .making import Shot, Source, Wish, folder_of_shot, make
 from .statistics import UNDECIDED
 
 if TYPE_CHECKING:
@@ -61,9 +64,14 @@ _TRIES = 3
 GOOD = 0.8
 
 SAME_JUDGE = (
-    "judged by the same scorer that chose the images: it is likely to overstate the gain. Name another one with --judge, or look at the"
-    " pictures of the report."
+    "judged by the same scorer that chose the images: it is likely to overstate the gain. Name another one with --judge, or judge yourself"
+    " with --judge human."
 )
+#: What may change between two calls of one loop; and what else where it found no material, for there it begins again.
+_FREE = {"cycles", "batch"}
+_FOR_MATERIAL = {"focus", "best", "minimum", "least", "also"}
+
+_Strength = Annotated[float, Field(gt=0, le=10)]
 
 
 class Wanted(BaseModel):
@@ -71,7 +79,8 @@ class Wanted(BaseModel):
     value to choose from; of these the ``best`` share is learned from, by score, from the ``minimum`` on: where a value hardly ever comes
     out, most of what a scorer takes for it is not. ``least``: good ones that are needed. ``images`` of each value in
     the benchmark; ``strengths`` that are tried; ``margin``: share by which another value may fall; ``diversity``: share of the distance
-    between images that has to be left. ``steps`` and ``options`` of the ``trainer`` (steps None: its own choice)."""
+    between images that has to be left. ``steps`` and ``options`` of the ``trainer`` (steps None: its own choice). ``also``: sessions
+    whose images of the value may be learned from too. ``people`` judge whether it rises."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,14 +91,16 @@ class Wanted(BaseModel):
     best: float = Field(default=0.06, gt=0, le=1)
     minimum: float = Field(default=0.9, ge=0, le=1)
     least: int = Field(default=8, ge=1, le=10_000)
-    images: int = Field(default=benchmark.IMAGES, ge=8, le=10_000)
-    strengths: list[float] = Field(default=[0.7, 1.0], min_length=1, max_length=8)
+    also: list[str] = Field(default=[], max_length=100)
+    images: int = Field(default=benchmark.IMAGES, ge=8, le=1_000)
+    strengths: list[_Strength] = Field(default=[0.7, 1.0], min_length=1, max_length=8)
     margin: float = Field(default=decide.MARGIN, gt=0, lt=1)
     diversity: float = Field(default=decide.DIVERSITY, ge=0, lt=1)
     trainer: str = "native"
     steps: int | None = Field(default=None, ge=1, le=1_000_000)
     options: dict[str, Any] = {}
     batch: int | None = Field(default=None, ge=1, le=64)
+    people: bool = False
 
     @classmethod
     def of(cls, **said: Any) -> Wanted:
@@ -140,8 +151,17 @@ class Cycle:
     def outcome(self) -> str:
         return str(self.done.get("end", {}).get("outcome", ""))
 
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """What people were asked to judge, the first sample first."""
+        return [self.done[f"sample {n}"] for n in range(1, benchmark.LOOKS + 1) if f"sample {n}" in self.done]
+
     def to_dict(self) -> dict[str, Any]:
         return {"number": self.number, "done": self.done, "seconds": self.seconds}
+
+
+class _Waiting(Exception):
+    """People have not judged everything yet; the text says what."""
 
 
 class Loop:
@@ -163,15 +183,39 @@ class Loop:
         self._read()
 
     def run(self) -> list[Cycle]:
-        """Do what is left to do, and give all cycles. Raises what a step raises; the same loop begun again goes on with that step."""
+        """Do what is left to do, and give all cycles. Raises what a step raises; the same loop begun again goes on with that step. A cycle
+        without an ``outcome`` waits for people.
+
+        Raises ``improve-busy`` when another program does the same loop, and before anything is made what is known to be in the way of it.
+        """
+        make_folder(self.folder)
+        hold = Hold(self.folder / "loop.lock")
+        if not hold.take():
+            raise SDGenError("improve-busy", f"another program works on {shown(self.folder)}")
+        try:
+            self._read()  # it may have gone on since
+            return self._run()
+        finally:
+            hold.release()
+
+    def _run(self) -> list[Cycle]:
+        if self.cycles and self.cycles[-1].outcome == NO_MATERIAL:
+            # other options, new verdicts or more images may help: what was made is found again
+            last = self.cycles[-1]
+            last.done = {name: said for name, said in last.done.items() if name == "aim"}
         for number in range(1, self.wanted.cycles + 1):
             if number > len(self.cycles):
                 self.cycles.append(Cycle(number))
             cycle = self.cycles[number - 1]
             if cycle.outcome:
                 continue
+            if "train" not in cycle.done:
+                self._ready()
             try:
                 self._cycle(cycle)
+            except _Waiting as waits:
+                self._say(str(waits))
+                break
             except SDGenError as error:
                 if error.code != "improve-nothing-fails" or number == 1:
                     raise
@@ -179,7 +223,21 @@ class Loop:
                 del self.cycles[number - 1 :]
                 break
             self._tidy()
+            self._say(f"cycle {number} took {duration(sum(cycle.seconds.values()))}; {self._used(cycle)}")
         return self.cycles
+
+    def _ready(self) -> None:
+        """Raises what is in the way of a training, before hours go into its images: folders, checkpoint, options, the trainer itself."""
+        runs, base = self.tools.runs, self._base()
+        self._loras()
+        for slug in self.wanted.also:
+            _folder_of(self.tools.library.catalog, slug)
+        absent = self.folder / "no data set yet"
+        job = runs.job(
+            self.folder.name, self.wanted.trainer, base=base, dataset=absent, steps=1, options=self.wanted.options
+        )
+        of_dataset = shown(job.dataset)
+        refuse([one for one in runs.trainer(job.trainer).check(job) if one.file != of_dataset])
 
     # ---- a cycle -----------------------------------------------------------------------------------------------------------
 
@@ -189,17 +247,20 @@ class Loop:
         name = f"{safe_name(self.source.name, 40)} {safe_name(target[0], 30)} {safe_name(target[1], 40)}"
         dataset = self._material(cycle, target, name)
         if dataset is None:
-            self._step(cycle, "end", lambda: {"outcome": NO_MATERIAL})
+            advice = self._advice(target, cycle.done["focus 1"]["slug"])
+            for line in advice:
+                self._say(line)
+            self._step(cycle, "end", lambda: {"outcome": NO_MATERIAL, "advice": advice})
             return
         lora = self._step(cycle, "train", lambda: self._train(f"{name} {cycle.number}", Path(dataset["folder"])))
-        frozen = self._frozen(target)
+        frozen = self._frozen(self._step(cycle, "benchmark", lambda: {"hash": self._freeze(target)})["hash"])
         strength = self._step(cycle, "strength", lambda: self._strength(frozen, lora))["strength"]
         verdict: dict[str, Any] = {}
         for look in range(1, benchmark.LOOKS + 1):
             verdict = self._step(
                 cycle,
                 f"judge {look}",
-                lambda: self._judge(frozen, lora, strength, look, verdict),  # noqa: B023
+                lambda: self._judge(cycle, frozen, lora, strength, look, verdict),  # noqa: B023
             )
             if verdict["outcome"] != UNDECIDED or not verdict["needs"]:
                 break
@@ -232,6 +293,8 @@ class Loop:
         """A data set of good images of the value; None when there are too few however many are made."""
         sessions: list[str] = []
         before = self._before(cycle, target)
+        for slug in self.wanted.also:
+            self.tools.scoring.score(slug, self.tools.chooser)  # what is scored already costs little
         chosen: dict[str, Any] = {}
         for number in range(1, _TRIES + 1):
             made = self._step(
@@ -249,11 +312,22 @@ class Loop:
                 return chosen
         what = f"{target[0]} {self.source.values()[target[0]][target[1]]}"
         self._say(f"too few images of {what} are good enough to learn from. {chosen['why']}")
-        self._say(
-            "what helps: more seeds (--focus), other words for the value in the template, a lower --minimum where images are better than"
-            " their scores, verdicts of yours on the images made here, or images from elsewhere that were imported with this value"
-        )
         return None
+
+    def _advice(self, target: Value, session: str) -> list[str]:
+        """What brings in more images to learn from, each with what to type. ``session`` has those that were made."""
+        text = self.source.values()[target[0]][target[1]]
+        return [
+            "what helps, each followed by the same command again, which goes on here:",
+            f"  more seeds: the same command with --focus {self.wanted.focus * 2}",
+            f"  your verdicts: say ok to {target[0]} in the gallery, on images of session {session} that do show it",
+            f"  a lower bar, where images are better than their scores: the same command with --minimum"
+            f" {max(0.0, self.wanted.minimum - 0.2):g}",
+            "  images from elsewhere: sdgen catalog import FOLDER, and the same command with --also SESSION"
+            f" (a session with images of {target[0]} {text})",
+            f"  rephrasing: other words for {text!r} in the template, sdgen generate TEMPLATE, sdgen score NEW; then sdgen report NEW"
+            f" --against {self.session} says which words do better, and sdgen improve NEW begins with them",
+        ]
 
     def _before(self, cycle: Cycle, target: Value) -> tuple[str, float]:
         """The LoRA of an earlier cycle that raised this value, and its strength: with it more images come out. Nothing where none did."""
@@ -296,7 +370,7 @@ class Loop:
         recipe = Recipe.of(
             {
                 "name": f"{name} {cycle.number} {self.folder.name}",
-                "sessions": list(sessions),
+                "sessions": [*sessions, *self.wanted.also],
                 "value": "=".join(target),
                 "best": self.wanted.best,
                 "at_least": self.wanted.least,
@@ -351,11 +425,22 @@ class Loop:
         file = Path(status["output"])
         return {"run": key, "file": str(file), "content": sha256_file(file)}
 
-    def _frozen(self, target: Value) -> Benchmark:
-        """The benchmark of a value: that of an earlier cycle, or of an earlier loop on this session."""
+    def _freeze(self, target: Value) -> str:
+        """Write the benchmark of a value, that of an earlier cycle or of an earlier loop on this session, and give its hash."""
         wanted = Benchmark.freeze(self.source, target, self.wanted.images)
-        wanted.save(self.folder.parent / "benchmarks" / wanted.hash)
-        return wanted
+        wanted.save(self._benchmarks / wanted.hash)
+        return wanted.hash
+
+    def _frozen(self, hash: str) -> Benchmark:
+        """The benchmark that this cycle began with, whatever has become of the session since. Raises ``benchmark-changed``."""
+        found = Benchmark.read(self._benchmarks / hash / benchmark.FILE)
+        if found.hash != hash:
+            raise SDGenError("benchmark-changed", f"another benchmark lies where {hash} was")
+        return found
+
+    @property
+    def _benchmarks(self) -> Path:
+        return self.folder.parent / "benchmarks"
 
     def _strength(self, frozen: Benchmark, lora: Mapping[str, Any]) -> dict[str, Any]:
         strengths = sorted(set(self.wanted.strengths))
@@ -372,10 +457,20 @@ class Loop:
         }
         best, worth = decide.best_strength(frozen.target, sides, self.wanted.margin)
         self._say("; ".join(f"strength {one:g}: worth {100 * said:+.0f} points" for one, said in worth.items()))
-        return {"strength": best, "worth": {f"{one:g}": said for one, said in worth.items()}}
+        return {
+            "strength": best,
+            "worth": {f"{one:g}": said for one, said in worth.items()},
+            "folders": sorted({str(folder_of_shot(some[0])) for some in made.values()}),
+        }
 
     def _judge(
-        self, frozen: Benchmark, lora: Mapping[str, Any], strength: float, look: int, before: Mapping[str, Any]
+        self,
+        cycle: Cycle,
+        frozen: Benchmark,
+        lora: Mapping[str, Any],
+        strength: float,
+        look: int,
+        before: Mapping[str, Any],
     ) -> dict[str, Any]:
         """The verdict after a look, with the sessions that it is about."""
         doubtful = [(one["placeholder"], one["key"]) for one in before.get("needs", ())]
@@ -387,6 +482,11 @@ class Loop:
         judged = self._judged(frozen, made)
         sides = [(judged[f"base/{wish.name}"], judged[f"{arm.name}/{wish.name}"]) for wish in wishes]
         names = decide.names_of(frozen.values)
+        judge, remarks = (self.tools.judge or self.tools.chooser).name, self._remarks()
+        if self.wanted.people:
+            sides, counted = self._by_people(cycle, frozen, sides, lora, look, frozen.target in doubtful)
+            remarks = [f"{names[frozen.target]} was judged by people, in {counted:,} images; other values by {judge}"]
+            judge = f"people, other values by {judge}"
         verdict = decide.decide(
             frozen.target,
             sides,
@@ -395,7 +495,7 @@ class Loop:
             margin=self.wanted.margin,
             least_diversity=self.wanted.diversity,
             names=names,
-            remarks=self._remarks(),
+            remarks=remarks,
         )
         risen = verdict.target
         self._say(
@@ -406,22 +506,81 @@ class Loop:
             self._say(f"about {count} more images of {names.get(value, value[0])} would tell")
         for remark in verdict.remarks:
             self._say(f"NOTE: {remark}")
-        judge = self.tools.judge or self.tools.chooser
         return {
             **verdict.to_dict(),
-            "judge": judge.name,
+            "judge": judge,
             "chooser": self.tools.chooser.name,
             "benchmark": frozen.hash,
             "wishes": [wish.to_json() for wish in wishes],
             "sides": [
                 {
-                    "base": str(made[f"base/{w.name}"][0].file.parent),
-                    "lora": str(made[f"{arm.name}/{w.name}"][0].file.parent),
+                    "base": str(folder_of_shot(made[f"base/{w.name}"][0])),
+                    "lora": str(folder_of_shot(made[f"{arm.name}/{w.name}"][0])),
                 }
                 for w in wishes
             ],
             "margin": self.wanted.margin,
         }
+
+    def _by_people(
+        self,
+        cycle: Cycle,
+        frozen: Benchmark,
+        sides: list[tuple[Judged, Judged]],
+        lora: Mapping[str, Any],
+        look: int,
+        more: bool,
+    ) -> tuple[list[tuple[Judged, Judged]], int]:
+        """The sides with people's word for the target, and of how many images that is. ``more``: the target is in doubt.
+
+        Raises ``_Waiting`` while there are images of which nothing was said.
+        """
+        if look == 1 or more:
+            self._step(cycle, f"sample {look}", lambda: self._sample(cycle, frozen, sides, lora, look))
+        verdicts: dict[tuple[people.Place, bool], float] = {}
+        for sample in cycle.samples:
+            found = people.said(self.tools.library.catalog, sample["slug"], frozen.target[0])
+            asked = [people.Asked.from_json(one) for one in sample["images"]]
+            verdicts |= {(one.place, one.lora): found[one.file] for one in asked if one.file in found}
+            if left := sum(one.file not in found for one in asked):
+                raise _Waiting(
+                    f"waits for verdicts: {left:,} of {len(asked):,} images of session {sample['slug']}, in {sample['folder']}. Open it in"
+                    f" the gallery, say ok, partial or ko to {frozen.target[0]} of every image (which of them are of the LoRA is not"
+                    " said), then give the same command again."
+                )
+        return people.judged(sides, frozen.target, verdicts), len(verdicts)
+
+    def _sample(
+        self,
+        cycle: Cycle,
+        frozen: Benchmark,
+        sides: list[tuple[Judged, Judged]],
+        lora: Mapping[str, Any],
+        look: int,
+    ) -> dict[str, Any]:
+        """A session of images for people to judge, beside the session that is improved, where the gallery looks for sessions."""
+        before = [people.Asked.from_json(one).place for sample in cycle.samples for one in sample["images"]]
+        count = people.PAIRS * 2 ** (look - 1) - len(set(before))
+        salt = f"{frozen.hash} {lora['content']} {look}"
+        places = people.drawn(sides, frozen.target, before, count, salt)
+        folder = _folder_of(self.tools.library.catalog, self.session).parent
+        folder /= safe_name(f"judge {self.folder.name} {cycle.number}.{look} {lora['content'][:6]}", 100)
+        text = frozen.values[frozen.target[0]][frozen.target[1]]
+        asked = people.write(folder, places, sides, frozen.target, text, salt)
+        return {"folder": str(folder), "slug": self._imported(folder), "images": [one.to_json() for one in asked]}
+
+    def _used(self, cycle: Cycle) -> str:
+        """Which sessions a cycle has left in the gallery, in words."""
+        done = cycle.done
+        folders = {said["folder"] for step, said in done.items() if step.startswith(("focus ", "sample "))}
+        folders |= set(done.get("strength", {}).get("folders", ()))
+        folders |= {folder for side in (cycle.verdict or {}).get("sides", ()) for folder in side.values()}
+        files = [file for folder in folders for file in Path(folder).glob("**/*") if file.is_file()]
+        size = sum(file.stat().st_size for file in files) / 2**20
+        return (
+            f"its {len(folders)} sessions take {size:,.0f} MiB; they are in the gallery as improve …, benchmark … and judge …, and can be"
+            " thrown away there: without its benchmark's images the next loop makes them again"
+        )
 
     def _settle(
         self, lora: Mapping[str, Any], strength: float, verdict: Mapping[str, Any], name: str, number: int
@@ -578,9 +737,11 @@ class Loop:
             asked = Wanted(**data["wanted"])
         except (KeyError, TypeError, ValueError) as error:
             raise SDGenError("improve-bad-state", f"{shown(path)} is damaged: {error}") from error
-        changed = [name for name in Wanted.model_fields if getattr(asked, name) != getattr(self.wanted, name)]
-        if cycles and set(changed) - {"cycles", "batch"}:
-            names = ", ".join(sorted(set(changed) - {"cycles", "batch"}))
+        changed = {name for name in Wanted.model_fields if getattr(asked, name) != getattr(self.wanted, name)} - _FREE
+        if cycles and cycles[-1].outcome == NO_MATERIAL:
+            changed -= _FOR_MATERIAL
+        if cycles and changed:
+            names = ", ".join(sorted(changed))
             raise SDGenError("improve-bad-state", f"{shown(self.folder)} was begun with another {names}")
         self.cycles = cycles
 

@@ -18,8 +18,8 @@ from ...catalog.records import value_key, value_text
 from ...comfy.client import ComfyClient
 from ...comfy.press import Order, place
 from ...errors import SDGenError, nearest_names, shown
-from ...sessions.compile import Prompt
-from ...sessions.naming import safe_name
+from ...sessions.compile import Prompt, compile_graph, is_link
+from ...sessions.naming import is_shard, safe_name
 from ...sessions.plan import Plan
 from ...sessions.reading import load_manifest
 from ...sessions.session_file import read_session_file
@@ -50,7 +50,9 @@ class Source:
     def read(cls, folder: Path, theme: str = "") -> Source:
         """A session in its folder; of one with several themes the part with this ``theme``, else the first.
 
-        Raises ``no-manifest`` for a session that no SDGen of this kind has made, ``unknown-theme``.
+        The workflow is what the images need of it: whatever else was on the canvas, another planner or a training, is not done again.
+
+        Raises ``no-manifest`` for a session that no SDGen of this kind has made, ``unknown-theme``, and what ``compile_graph`` raises.
         """
         ordered = read_session_file(folder)
         plans = [Plan.from_json(part.plan) for part in ordered.parts]
@@ -60,10 +62,12 @@ class Source:
             raise SDGenError("unknown-theme", f"{ordered.name} was not made with the theme {theme!r}", nearest=near)
         number = themes[theme] if theme else 0
         part = ordered.parts[number]
-        graph = {
-            node_id: {name: said for name, said in node.items() if name != "is_changed"}
-            for node_id, node in part.graph.items()
+        planner = part.graph[part.planner]
+        inputs = {  # a link of the planner has long given its value
+            name: part.defaults.get(name, "") if is_link(value) else value for name, value in planner["inputs"].items()
         }
+        graph = {part.planner: {**planner, "inputs": inputs}, **compile_graph(part.graph, part.planner).nodes}
+        graph[part.planner].pop("is_changed", None)
         seeds = frozenset(int(image["seed"]) for image in load_manifest(folder).images if image.get("seed") is not None)
         batch = int(part.defaults.get("batch", 1))
         return cls(ordered.id, ordered.name, plans[number].resolved, graph, part.planner, batch, seeds)
@@ -217,6 +221,12 @@ def shots(folder: Path) -> list[Shot]:
         key = str(own.get("sha256") or "")[:32]
         out.append(Shot(file, key, int(own.get("index", len(out))), int(entry["seed"]), dict(keys)))
     return sorted(out, key=lambda shot: shot.number)
+
+
+def folder_of_shot(shot: Shot) -> Path:
+    """The session's folder; a large session has its images in folders below it."""
+    folder = shot.file.parent
+    return folder.parent if is_shard(folder.name) else folder
 
 
 def text_of(value: object) -> str:

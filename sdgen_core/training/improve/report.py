@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ...errors import SDGenError
+from ...errors import SDGenError, shown
 from ...scoring.page import percent, points, table, whole
 from ...sessions.service import duration
 from .decide import PROMOTE, REST, ROLL_BACK
@@ -62,6 +62,12 @@ def _cycle(cycle: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> 
         parts.append(f"<p>{escape(chosen[-1]['why'])}</p>")
     elif chosen:
         parts.append(f"<p>trained on {chosen[-1]['images']:,} images</p>")
+    end = done.get("end", {})
+    parts += [f"<p>{escape(line.strip())}</p>" for line in end.get("advice", ())]
+    if "file" in end:
+        parts.append(f"<p>the LoRA: {escape(shown(Path(end['file'])))}</p>")
+    waiting = [said for step, said in done.items() if step.startswith("sample ") and f"judge {step[7:]}" not in done]
+    parts += [f"<p>to be judged: session {escape(one['slug'])} in {escape(one['folder'])}</p>" for one in waiting]
     if not verdict:
         return parts
     risen = verdict["target"]
@@ -111,11 +117,15 @@ def _row(name: str, change: Mapping[str, Any], state: str, needs: int | None) ->
 
 
 def _pictures(verdict: Mapping[str, Any], aim: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Pairs of the target, and of the value that fared worst; nothing where the images are gone."""
+    """Pairs of the target, and of the value that fared worst; a word in their place where images are gone or damaged."""
     try:
-        sides = [(shots(Path(side["base"])), shots(Path(side["lora"]))) for side in verdict["sides"]]
-    except (SDGenError, OSError):
+        return _shown(verdict, aim, texts)
+    except (SDGenError, OSError, ValueError):
         return ["<p>The images of the benchmark are gone.</p>"]
+
+
+def _shown(verdict: Mapping[str, Any], aim: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> list[str]:
+    sides = [(shots(Path(side["base"])), shots(Path(side["lora"]))) for side in verdict["sides"]]
     wanted = [(aim["placeholder"], aim["key"], SHOWN)]
     worst = next((guard for guard in verdict["guards"] if guard["key"] != REST), None)
     if worst:
@@ -129,15 +139,16 @@ def _pictures(verdict: Mapping[str, Any], aim: Mapping[str, Any], texts: Mapping
             if pair[0].values.get(placeholder) == key
         ]
         step = max(1, len(pairs) // most)
-        figures = "".join(_figure(one, other) for one, other in pairs[::step][:most])
+        figures = "".join(_figure(one, other, texts) for one, other in pairs[::step][:most])
         text = texts.get(placeholder, {}).get(key, key)
         parts.append(f"<h3>{escape(placeholder)}: {escape(text)}, without and with the LoRA</h3>")
         parts.append(f'<div class="images">{figures}</div>')
     return parts
 
 
-def _figure(base: Shot, lora: Shot) -> str:
-    said = escape(f"seed {base.seed}: " + ", ".join(base.values.values()))
+def _figure(base: Shot, lora: Shot, texts: Mapping[str, Mapping[str, str]]) -> str:
+    values = (texts.get(name, {}).get(key, key) for name, key in base.values.items())
+    said = escape(f"seed {base.seed}: " + ", ".join(values))
     images = "".join(
         f'<img style="display:inline-block;height:{_SIDE}px" alt="{which}, {said}" src="data:image/webp;base64,{_webp(shot.file)}">'
         for which, shot in (("without", base), ("with", lora))
@@ -165,7 +176,10 @@ def _verdict(cycle: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _outcome(cycle: Mapping[str, Any]) -> str:
-    outcome = str(cycle["done"].get("end", {}).get("outcome", ""))
+    done = cycle["done"]
+    outcome = str(done.get("end", {}).get("outcome", ""))
+    if not outcome and any(step.startswith("sample ") and f"judge {step[7:]}" not in done for step in done):
+        return "waits for verdicts"
     return _WORDS.get(outcome, outcome)
 
 

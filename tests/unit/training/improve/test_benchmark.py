@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions.plan import Plan
+from sdgen_core.sessions.session_file import SESSION_FILE
 from sdgen_core.templates import Options, load_text
 from sdgen_core.templates.resolved import ResolvedTemplate
 from sdgen_core.templates.seeds import parse_seed_spec
@@ -151,3 +152,57 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 def test_arms_have_names_and_no_images_have_no_model() -> None:
     assert (Arm().name, Arm("a.safetensors", 0.6, "0123456789ab").name) == ("base", "01234567 at 0.6")
     check_model([], [])
+
+
+def test_parts_of_large_benchmarks_share_no_seeds_with_each_other_or_with_trainings() -> None:
+    things = {f"T{n}": f"thing {n}" for n in range(60)}
+    large = source(things=things)
+    frozen = Benchmark.freeze(large, ("Thing", "T0"), images=400)
+    ends = 0
+    for part, look in ((CHOOSING, 1), (JUDGING, 1), (JUDGING, 2), (JUDGING, 3)):
+        wishes = frozen.wishes(part, look, [("Thing", "")])
+        assert min(wish.seed for wish in wishes) >= ends
+        ends = max(wish.seed + wish.images for wish in wishes)
+    assert ends <= large.fresh(10 + 10 * 1 + 1)  # where images to learn from begin
+    with pytest.raises(SDGenError) as caught:
+        Benchmark.freeze(source(things={f"T{n}": f"thing {n}" for n in range(400)}), ("Thing", "T0"), images=1000)
+    assert caught.value.code == "bad-option"
+
+
+def test_of_a_canvas_only_what_images_need_is_run_again(tmp_path: Path) -> None:
+    """Another planner would make its session again, and a training would be started with every order."""
+    graph = {
+        "1": {"class_type": "SDGenTemplate", "inputs": {}},
+        "2": {
+            "class_type": "SDGenSessionPlan",
+            "inputs": {"template": ["1", 0], "lora": ["8", 0], "steps": 20},
+            "is_changed": 1,
+        },
+        "3": {
+            "class_type": "SDGenSessionSave",
+            "inputs": {"images": ["4", 0], "file_name": ["2", 10]},
+            "is_changed": 2,
+        },
+        "4": {"class_type": "KSampler", "inputs": {"seed": ["2", 2], "model": ["5", 0]}},
+        "5": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a"}},
+        "6": {"class_type": "SDGenSessionPlan", "inputs": {"template": ["1", 0]}},
+        "7": {"class_type": "SDGenTrainLoRA", "inputs": {}},
+        "8": {"class_type": "SDGenAwaitLoRA", "inputs": {"watcher": ["7", 0]}},
+    }
+    plan = Plan.build(template(), variation_seed=0)
+    part = {
+        "plan": plan.to_json(),
+        "graph": graph,
+        "planner": "2",
+        "workflow": None,
+        "defaults": {"batch": 3, "lora": "x"},
+    }
+    order = {
+        "sdgen_session": 1, "id": "abcd", "key": "k", "name": "n", "prefix": "p", "created": 1.0, "parts": [part], "items": [],
+    }  # fmt: skip
+    (tmp_path / SESSION_FILE).write_text(json.dumps(order), encoding="utf-8")
+    (tmp_path / "manifest.json").write_text(json.dumps({"snapshot": {}, "images": []}), encoding="utf-8")
+    found = Source.read(tmp_path)
+    assert set(found.graph) == {"2", "3", "4", "5"} and found.batch == 3
+    assert found.graph["2"]["inputs"]["lora"] == "x" and found.graph["2"]["inputs"]["steps"] == 20
+    assert not any("is_changed" in node for node in found.graph.values())

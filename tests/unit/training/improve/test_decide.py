@@ -158,3 +158,27 @@ def test_a_lora_that_does_nothing_is_seldom_promoted_however_often_one_looks(mon
                 promoted += 1
                 break
     assert promoted / rounds <= 0.05
+
+
+def test_few_seeds_prove_nothing_however_many_images_they_have() -> None:
+    rng = np.random.default_rng(1)
+    sides = [made({"Star": (0.0, 1.0)}, 3, rng) for _ in range(10)]
+    found = decide(TARGET, sides, 1.0, looks=1)
+    assert found.outcome == UNDECIDED and found.target.seeds == 3 and found.needs[TARGET] == 50
+    assert any("too few seeds" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(("alike", "outcome"), [((), PROMOTE), (("Star",), ROLL_BACK)])
+def test_a_value_without_others_is_held_against_its_own_images_before(alike: tuple[str, ...], outcome: str) -> None:
+    assert verdict({"Star": (0.1, 0.9)}, alike=alike).outcome == outcome
+
+
+def test_no_promotion_where_nothing_is_known_of_diversity() -> None:
+    """Of each value a handful: no distances to speak of."""
+    rng = np.random.default_rng(2)
+    sides = [
+        made({"Star": (0.0, 1.0)}, 7, rng),
+        *(made({f"v{n}": (1.0, 1.0)}, 3, rng, first=100 * n) for n in range(1, 60)),
+    ]
+    found = decide(TARGET, sides, 1.0, looks=1, margin=0.5)
+    assert found.outcome == UNDECIDED and any("which it takes to tell" in reason for reason in found.reasons)

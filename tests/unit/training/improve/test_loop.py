@@ -15,7 +15,17 @@ VALUES = {"Thing": {"Star": "a star", "Ring": "a ring"}, "Ground": {"White": "wh
 
 
 @pytest.mark.parametrize(
-    "said", [{"cycles": 0}, {"strengths": []}, {"margin": 0.0}, {"images": 3}, {"focus": "many"}, {"nonsense": 1}]
+    "said",
+    [
+        {"cycles": 0},
+        {"strengths": []},
+        {"strengths": [float("nan")]},
+        {"strengths": [-1.0]},
+        {"margin": 0.0},
+        {"images": 3},
+        {"focus": "many"},
+        {"nonsense": 1},
+    ],
 )
 def test_what_cannot_be_asked_for_is_named(said: dict[str, Any]) -> None:
     with pytest.raises(SDGenError) as caught:
