@@ -12,7 +12,7 @@ from ..sdgen_core.comfy import host
 from ..sdgen_core.comfy import train as training
 from ..sdgen_core.comfy.benchmark_lora import benchmark
 from ..sdgen_core.comfy.export_dataset import export, recipe_of
-from ..sdgen_core.comfy.merge_lora import merge_named
+from ..sdgen_core.comfy.merge_lora import merge_named, named, state
 from ..sdgen_core.training.datasets.folder import IMAGES
 from ..sdgen_core.training.runs.service import status_text
 from ..sdgen_core.training.runs.trainers import NAMES
@@ -365,9 +365,18 @@ class MergeLora(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **inputs: Any) -> int:
-        """The files may be others now, and the one that was made may be gone."""
-        return time.time_ns()
+    def fingerprint_inputs(
+        cls,
+        checkpoint: str,
+        lora: str,
+        strength: float = 1.0,
+        name: str = "",
+        more: str = "",
+        partly: bool = False,
+        overwrite: bool = False,
+    ) -> str | int:
+        """The files may be others now, and the one that was made may be gone. Else what reads the new checkpoint keeps it loaded."""
+        return state(checkpoint, lora, strength, name, more, partly, overwrite)
 
     @classmethod
     @reporting
@@ -381,8 +390,7 @@ class MergeLora(io.ComfyNode):
         partly: bool = False,
         overwrite: bool = False,
     ) -> io.NodeOutput:
-        lines = [line.strip() for line in more.splitlines() if line.strip()]
-        loras = [*([f"{lora}={strength}"] if lora else []), *lines]
+        loras = named(lora, strength, more)
         node = str(cls.hidden.unique_id)
         made, path, text = merge_named(node, checkpoint, loras, name, partly=partly, overwrite=overwrite)
         return io.NodeOutput(made, str(path), ui={"text": [text]})

@@ -122,6 +122,12 @@ def pictures(
     return make
 
 
+def cached_nodes(entry: dict[str, Any]) -> list[str]:
+    """The nodes of a prompt that ComfyUI did not run."""
+    assert entry["status"]["status_str"] == "success", failure(entry)
+    return [node for kind, said in entry["status"]["messages"] if kind == "execution_cached" for node in said["nodes"]]
+
+
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """The mean over all pixels and colours, 0 to 1."""
     out = float(np.abs(one - other).mean())
@@ -328,7 +334,18 @@ def test_the_node_merges_what_a_graph_can_load_at_once(
     assert "by-node.safetensors" in said and "48 modules" in said
     at_run_time = pictures(loras=[("t/one.safetensors", 0.6), ("t/two.safetensors", 0.4)])
     assert difference(pictures("by-node.safetensors"), at_run_time) < SAME
-    # again: nothing is overwritten; a name cannot lead elsewhere
+    # queued again: nothing is made, and what goes on with it keeps its loaded model; a file that is gone is made again
+    file = checkpoints / "by-node.safetensors"
+    before = file.stat()
+    loads = {"2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": ["1", 0]}}}
+    shown = {"3": {"class_type": "PreviewAny", "inputs": {"source": ["2", 1]}}}
+    first, again = (run_prompt(comfy, {**node, **loads, **shown}) for _ in range(2))
+    assert "is there already, made of the same" in first["outputs"]["1"]["text"][0]
+    assert set(cached_nodes(again)) >= {"1", "2"}
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    file.unlink()
+    assert "48 modules" in run_prompt(comfy, node)["outputs"]["1"]["text"][0] and file.is_file()
+    # another merge overwrites nothing; a name cannot lead elsewhere
     entry = run_prompt(comfy, {"1": {**node["1"], "inputs": {**inputs, "more": "two = 0.3"}}})
     assert "file-exists" in str(failure(entry))
     entry = run_prompt(comfy, {"1": {**node["1"], "inputs": {**inputs, "name": "../../x"}}})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SDGenError, shown
-from ...sessions.files import sha256_file
+from ...sessions.files import sha256_file, short_model_hash
 from ...templates.run import few
 from .arithmetic import Applied
 from .info import lora_info
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Called with (tensors written, tensors of the file); what it raises ends the merge and leaves no file.
 Progress = Callable[[int, int], None]
+#: What a checkpoint was made of: a list, one entry a merge.
+_SAID = "sdgen.merged"
 #: Metadata about the tensors that were.
 _OLD_HASHES = ("modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash")
 
@@ -88,7 +90,8 @@ def merge(
         return raw_of(plan.tensor(name)) if name in plan.pieces else file.raw(name)
 
     kinds = {name: (entry.dtype, entry.shape) for name, entry in tensors}
-    write_weights(output, kinds, _metadata(file, loras), content, replace=replace)
+    left_out = sum(len(fit.misses) for fit in plan.fits)
+    write_weights(output, kinds, _metadata(file, loras, left_out), content, replace=replace)
     progress(len(tensors), len(tensors))
     return Merged(
         output,
@@ -97,8 +100,27 @@ def merge(
         len(tensors),
         len(plan.pieces),
         sum(fit.matched for fit in plan.fits),
-        sum(len(fit.misses) for fit in plan.fits),
+        left_out,
     )
+
+
+def holds(output: Path, checkpoint: Path, loras: Sequence[Applied], *, partly: bool = False) -> bool:
+    """Whether ``output`` is what :func:`merge` would make again, by its own metadata. Raises ``missing-file``, ``unreadable-file`` and
+    ``bad-weights`` for the sources."""
+    before = read_header(checkpoint)
+    try:
+        there = read_header(output)
+        *_, last = json.loads(there.metadata[_SAID])
+        base = last["checkpoint"]
+        said = (base["name"], str(base["sha256"])[:10], last["loras"])
+        left_out = bool(last.get("left_out"))
+    except (SDGenError, KeyError, TypeError, ValueError, AttributeError):
+        return False
+    if (left_out and not partly) or {n: (e.dtype, e.shape) for n, e in there.tensors.items()} != {
+        n: (e.dtype, e.shape) for n, e in before.tensors.items()
+    }:
+        return False
+    return said == (checkpoint.name, short_model_hash(checkpoint), [applied.to_json() for applied in loras])
 
 
 def _check(fit: Fit, family: str, checkpoint: Path, *, partly: bool) -> None:
@@ -112,14 +134,15 @@ def _check(fit: Fit, family: str, checkpoint: Path, *, partly: bool) -> None:
     raise SDGenError("lora-does-not-fit", message, hint=hint)
 
 
-def _metadata(file: WeightFile, loras: Iterable[Applied]) -> dict[str, str]:
+def _metadata(file: WeightFile, loras: Iterable[Applied], left_out: int) -> dict[str, str]:
     """The checkpoint's own, and what is in it now. ``modelspec.merged_from`` is ModelSpec's list of names; ours has hashes and strengths.
     https://github.com/Stability-AI/ModelSpec"""
     out = {key: text for key, text in file.header.metadata.items() if key not in _OLD_HASHES}
     said = [applied.to_json() for applied in loras]
-    before = json.loads(out["sdgen.merged"]) if _is_list(out.get("sdgen.merged", "")) else []
+    before = json.loads(out[_SAID]) if _is_list(out.get(_SAID, "")) else []
     base = {"name": file.path.name, "sha256": sha256_file(file.path)}
-    out["sdgen.merged"] = json.dumps([*before, {"checkpoint": base, "loras": said}], ensure_ascii=False)
+    entry = {"checkpoint": base, "loras": said, **({"left_out": left_out} if left_out else {})}
+    out[_SAID] = json.dumps([*before, entry], ensure_ascii=False)
     names = [out["modelspec.merged_from"]] if "modelspec.merged_from" in out else [file.path.name]
     out["modelspec.merged_from"] = ", ".join([*names, *(one["name"] for one in said)])
     return out
