@@ -124,14 +124,14 @@ def list_heads(catalog: CatalogOption = None, json: JsonOption = False) -> None:
             each["scorer_name"],
             each["features"]["name"] if each["features"]["identity"] != each["scorer"] else "its own",
             f"{each['labels']:,}",
-            f"{each['ours']['accuracy']:.0%}",
-            f"{each['theirs']['accuracy']:.0%}",
+            _with_interval(each["ours"]),
+            _with_interval(each["theirs"]),
             ("used" if each["used"] else "not better") + _newer(each),
         ]
         for each in rows
     ]
     if table:
-        headings = ["placeholder", "scorer", "features", "verdicts", "right", "without", ""]
+        headings = ["placeholder", "scorer", "features", "verdicts", "right (95 %)", "without", ""]
         print_table(headings, _escaped(table))
     for broken in damaged:
         print_error(broken)
@@ -180,10 +180,10 @@ def _print(each: dict[str, Any]) -> None:
     took = f"{counted(each['labels'], 'verdict')}, {each['seconds']:.1f} s, on {each['features']['name']}"
     print(visible(f"{each['placeholder']}: {took}"))
     rows = [
-        [name, *(f"{said[part]:.0%}" if part == "accuracy" else f"{said[part]:.3f}" for part in _PARTS)]
+        [name, _with_interval(said), *(f"{said[part]:.3f}" for part in ("log_loss", "brier", "error"))]
         for name, said in (("classifier", each["ours"]), ("without it", each["theirs"]))
     ]
-    print_table([f"on {each['tried']:,} images not learnt from", "right", "log loss", "Brier", "ECE"], rows)
+    print_table([f"on {each['tried']:,} images not learnt from", "right (95 %)", "log loss", "Brier", "ECE"], rows)
     values = sorted(each["values"], key=lambda value: -(value["ok"] + value["partial"] + value["ko"]))
     cells = [
         [value["text"], value["ok"], value["partial"], value["ko"], *map(_share, _accuracies(value))]
@@ -197,7 +197,10 @@ def _print(each: dict[str, Any]) -> None:
         print(visible(f"note: {text}"))
 
 
-_PARTS = ("accuracy", "log_loss", "brier", "error")
+def _with_interval(said: dict[str, Any]) -> str:
+    """How often it is right, and where that lies for all images such as those."""
+    low, high = said["interval"]
+    return f"{said['accuracy']:.0%} ({low:.0%} to {high:.0%})"
 
 
 def _accuracies(value: dict[str, Any]) -> tuple[float | None, float | None]:

@@ -60,10 +60,11 @@ class ValueFacts(BaseModel):
 
 
 class Measures(BaseModel):
-    """How well probabilities fit what people said. ``accuracy`` is of clear verdicts, a half being the threshold; ``error``: the expected
-    calibration error."""
+    """How well probabilities fit what people said. ``accuracy`` is of clear verdicts, a half being the threshold, with its 95 %
+    ``interval``, for which images of one seed and near-duplicates are one; ``error``: the expected calibration error."""
 
     accuracy: float
+    interval: tuple[float, float]
     log_loss: float
     brier: float
     error: float

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...catalog.stats.formulas import wilson
 from ...errors import SDGenError
 from ...scoring.backends.encoders import digest_of
 from ...scoring.backends.interface import Backend
@@ -163,8 +164,8 @@ class Training:
             seconds=round(time.monotonic() - begun, 3),
             strength=strength,
             tried=int(tried.sum()),
-            ours=measures(ours[tried], truth[tried]),
-            theirs=measures(theirs[tried], truth[tried]),
+            ours=measures(ours[tried], truth[tried], groups[tried]),
+            theirs=measures(theirs[tried], truth[tried], groups[tried]),
             remarks=remarks,
         )
         keys = tuple(label.key for label, here in zip(each, tried, strict=True) if here)
@@ -208,15 +209,22 @@ class Training:
         return features.model_copy(update={"tuned": digest, "identity": digest[:16], "name": name})
 
 
-def measures(probabilities: Floats, truth: Floats) -> Measures:
-    """How well n probabilities fit n truths; noughts for none. Of Brier: "Verification of forecasts expressed in terms of probability"."""
+def measures(probabilities: Floats, truth: Floats, groups: Ints) -> Measures:
+    """How well n probabilities fit n truths; noughts for none. Of Brier: "Verification of forecasts expressed in terms of probability".
+
+    ``groups`` (n,): images of one group are right or wrong together, so no more than there are groups count for the interval (Wilson's).
+    """
     import numpy as np
 
+    accuracy = _accuracy(probabilities, truth) or 0.0
+    apart = len(np.unique(groups[truth != 0.5]))
+    interval = wilson(accuracy * apart, apart)
     if not len(truth):
-        return Measures(accuracy=0, log_loss=0, brier=0, error=0)
+        return Measures(accuracy=0, interval=interval, log_loss=0, brier=0, error=0)
     p = np.clip(probabilities, 1e-9, 1 - 1e-9)
     return Measures(
-        accuracy=_accuracy(probabilities, truth) or 0.0,
+        accuracy=accuracy,
+        interval=interval,
         log_loss=float(-(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean()),
         brier=float(((probabilities - truth) ** 2).mean()),
         error=calibration_error(probabilities, truth),

@@ -17,7 +17,7 @@ SCORER = "a" * 16
 
 
 def head(placeholder="Hair", scorer=SCORER, n=40, good=True):
-    measured = Measures(accuracy=0.9, log_loss=0.2, brier=0.1, error=0.03)
+    measured = Measures(accuracy=0.9, interval=(0.8, 0.95), log_loss=0.2, brier=0.1, error=0.03)
     values = [
         ValueFacts(key=key, text=key.lower(), ok=20, partial=0, ko=10, accuracy=0.9, accuracy_without=None)
         for key in ("Red", "Bäume ünd Blüten")

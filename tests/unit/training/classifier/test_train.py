@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from sdgen_core.catalog.stats.formulas import wilson
 from sdgen_core.errors import SDGenError
 from sdgen_core.scoring.cascade.rules import CascadeSettings
 from sdgen_core.scoring.page import page
@@ -280,8 +281,20 @@ def test_other_names_and_other_files_of_weights(weights, tmp_path):
 
 
 def test_measures_against_hand():
-    said = measures(np.array([0.9, 0.2, 0.6, 0.5]), np.array([1.0, 0.0, 0.0, 0.5]))
+    said = measures(np.array([0.9, 0.2, 0.6, 0.5]), np.array([1.0, 0.0, 0.0, 0.5]), np.arange(4))
     assert said.accuracy == pytest.approx(2 / 3)
     assert said.brier == pytest.approx((0.01 + 0.04 + 0.36) / 4)
     assert said.log_loss == pytest.approx(-(np.log(0.9) + np.log(0.8) + np.log(0.4) + np.log(0.5)) / 4)
-    assert measures(np.empty(0), np.empty(0)).accuracy == 0
+    assert said.interval == pytest.approx(wilson(2, 3))
+    nothing = measures(np.empty(0), np.empty(0), np.empty(0, np.int64))
+    assert (nothing.accuracy, nothing.interval) == (0, (0, 1))
+
+
+def test_twins_do_not_make_the_interval_narrower():
+    truth = np.tile([1.0, 0.0, 1.0, 0.0], 10)
+    said = np.where(np.arange(40) % 10 == 0, 1 - truth, truth)  # one of ten is wrong
+    alone = measures(said, truth, np.arange(40))
+    twins = measures(said, truth, np.arange(40) // 4)
+    assert alone.accuracy == twins.accuracy == pytest.approx(0.9)
+    assert alone.interval == pytest.approx(wilson(36, 40)) and twins.interval == pytest.approx(wilson(9, 10))
+    assert twins.interval[0] < alone.interval[0] and twins.interval[1] > alone.interval[1]
