@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SDGenError, nearest_names
 from ..sessions.reading import IMAGE_ENDINGS
 from ..training.desk import FILES, REPORT, Desk, plain
-from ..training.runs.model import ACTIVE, ENDED
+from ..training.runs.model import ENDED
 from .gallery_library import without_paths
 from .model import Empty
 from .model_training import (
@@ -291,10 +290,9 @@ def _run_card(desk: Desk, run: Run) -> RunCard:
 
 
 def _said(desk: Desk, run: Run) -> dict[str, Any]:
-    process = desk.runs.ledger.segment(run.id) if run.state in ACTIVE else None
     left = None if run.pace is None else (run.steps - run.step) * run.pace
     ended = run.state in ENDED
-    saved = [one.step for one in run.saved if 0 < one.step < run.steps]
+    reason = desk.runs.status(run.id)["reason"] if run.state == "waiting" else run.reason  # that nobody would start it, too
     return {
         "id": run.id,
         "name": run.name,
@@ -302,7 +300,7 @@ def _said(desk: Desk, run: Run) -> dict[str, Any]:
         "checkpoint": _name(run.job.base),
         "dataset": _name(run.job.dataset),
         "state": run.state,
-        "reason": plain(run.reason),
+        "reason": plain(reason),
         "wish": "" if ended else run.wish,
         "phase": "" if ended else run.phase,
         "step": run.step,
@@ -313,8 +311,8 @@ def _said(desk: Desk, run: Run) -> dict[str, Any]:
         "ended_at": None if run.ended is None or not ended else round(run.ended * 1000),
         "cause": run.cause
         and RunCause(code=run.cause.code, sentence=plain(run.cause.sentence), hint=plain(run.cause.hint)),
-        "saves": process is not None and process.saves,
-        "resumable": max(saved, default=None) if run.state in ("stopped", "failed") else None,
+        "saves": run.saves,
+        "resumable": run.resumable,
         "lora": _name(run.output or ""),
     }
 
@@ -331,7 +329,7 @@ def run(engine: Engine, call: Call) -> RunDetails:
     return RunDetails(
         **_said(desk, found),
         options=options,
-        curve=[RunPoint(step=step, loss=loss) for step, loss in curve if math.isfinite(loss)],
+        curve=[RunPoint(step=step, loss=loss) for step, loss in curve],
         samples=[RunSample(key=key, name=path.name) for key, path in _samples(found).items()],
         saved=[one.step for one in found.saved],
         seconds=sum(max(0.0, (one.ended or found.updated) - one.started) for one in segments),

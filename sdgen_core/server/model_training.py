@@ -168,7 +168,7 @@ class RunCard(Answer):
     checkpoint: str = Field(description="Name of the model that it is for.")
     dataset: str
     state: State
-    reason: str = Field(description="What it waits for.")
+    reason: str = Field(description="What it waits for, or what troubles it meanwhile.")
     wish: Literal["", "stop", "save"] = Field(description="What somebody asked for that is not done yet.")
     phase: str = Field(description="loading, caching, training, saving, sampling; empty: none.")
     step: int

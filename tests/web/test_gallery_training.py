@@ -14,14 +14,17 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from sdgen_core.catalog.library import Library
 from sdgen_core.training.desk import Desk, model_file, model_files
+from sdgen_core.training.runs.model import Cause
 from sdgen_core.training.runs.service import Runs
 from tests.unit.server.formed import Formed
 from tests.unit.training.runs.conftest import until
 
 from . import gallery
 from .gallery import SHAPED, Served, address, ask, card, opened, press
+from .test_pictures import LEGIBLE
 
 ENDED = ("stopped", "failed", "done")
+FULL = Cause("out-of-memory", "The main memory is full.", "Close other programs.")
 RUNS = "/sdgen/training/runs"
 
 
@@ -84,7 +87,8 @@ def trains(tmp_path: Path) -> Iterator[Trains]:
 
 def row(page: Page, name: str) -> Locator:
     """A run in the list."""
-    return page.get_by_role("region", name="Runs").locator("li[data-run]").filter(has_text=name)
+    opener = page.get_by_role("button", name=f"Open the run {name}", exact=True)
+    return page.get_by_role("region", name="Runs").locator("li[data-run]").filter(has=opener)
 
 
 def dialog(page: Page) -> Locator:
@@ -185,8 +189,10 @@ def test_what_others_begin_is_seen_at_once_and_a_failure_says_why(browser: Brows
         trains.begin("empty", 4, mode="no-data")
         expect(row(page, "long").locator(".sdgen-run-state")).to_have_text("Trains", timeout=gallery.PATIENCE_MS)
         expect(row(page, "empty").locator(".sdgen-run-state")).to_have_text("Waits")
+        expect(row(page, "empty")).to_contain_text("waits for the end of long")
         bar = row(page, "long").get_by_role("progressbar")
         expect(bar).not_to_have_attribute("aria-valuenow", "0")
+        expect(row(page, "long").get_by_role("button", name="Save and stop")).to_have_count(0)  # it saves no states
         row(page, "empty").get_by_role("button", name="Stop").click()
         expect(row(page, "empty").locator(".sdgen-run-state")).to_have_text("Stopped")
         trains.begin("nothing", 4, mode="no-data")
@@ -199,7 +205,15 @@ def test_what_others_begin_is_seen_at_once_and_a_failure_says_why(browser: Brows
         press(page, "Enter")
         expect(page.get_by_role("log")).to_contain_text("No data found.")
         press(page, "Escape")
-        expect(row(page, "nothing")).to_be_visible()
+        expect(opener).to_be_focused()
+        press(page, "Enter")
+        [key] = [run["id"] for run in trains.there if run["name"] == "nothing"]
+        ask(trains, f"{RUNS}/{key}/forget", {})  # in another panel
+        expect(page.get_by_role("alert")).to_contain_text("there is no run")
+        page.watched.forgive("404")  # type: ignore[attr-defined]
+        page.get_by_role("button", name="All runs").click()
+        expect(row(page, "long")).to_be_visible()
+        expect(row(page, "nothing")).to_have_count(0)
 
 
 def test_a_data_set_is_made_of_a_session_and_what_is_wrong_is_said(browser: Browser, trains: Trains) -> None:
@@ -229,8 +243,15 @@ def test_a_data_set_is_made_of_a_session_and_what_is_wrong_is_said(browser: Brow
         window.get_by_role("spinbutton", name="Best share").fill("100")
         window.get_by_role("button", name="Only make the data set").click()
         expect(page.locator(".sdgen-toast")).to_contain_text("The data set every image is made")
-        expect(page.get_by_role("region", name="Data sets").get_by_role("listitem")).to_have_count(2)
+        sets = page.get_by_role("region", name="Data sets").get_by_role("listitem")
+        expect(sets).to_have_count(2)
+        kept = sets.filter(has_text="every image")
+        kept.get_by_role("button", name="Delete").click()
+        kept.get_by_role("button", name="Delete it; its images stay in the gallery").click()
+        expect(sets).to_have_count(1)
+        expect(page.locator(".sdgen-toast").last).to_contain_text("The data set every image is deleted")
     assert trains.there == []
+    assert [path.name for path in (trains.runs.folder / "datasets").iterdir()] != ["every image"]
 
 
 def test_what_became_of_improvements_is_shown_with_its_report(browser: Browser, trains: Trains) -> None:
@@ -264,6 +285,17 @@ def test_without_a_comfyui_runs_are_looked_at(browser: Browser, tmp_path: Path) 
         expect(page.get_by_role("heading", name="Entraînement", exact=True)).to_be_visible()
         expect(page.get_by_role("note")).to_contain_text("sdgen gallery --comfyui")
         expect(page.get_by_role("button", name="Entraîner …")).to_be_disabled()
+        for n in range(25):
+            job = server.runs.job(f"run {n}", "fake", base=tmp_path / "b", dataset=tmp_path / "d", steps=9)
+            server.runs.ledger.add(job, "none")
+            server.runs.ledger.update(job.id, state="done" if n else "failed", cause=None if n else FULL)
+        runs = page.get_by_role("region", name="Entraînements").get_by_role("listitem")
+        expect(runs).to_have_count(20)
+        page.get_by_role("button", name="Montrer les 25 entraînements").click()
+        expect(runs).to_have_count(25)
+        oldest = runs.filter(has_text="run 0")
+        expect(oldest).to_contain_text("La mémoire ne suffit pas pour entraîner ce modèle.")
+        expect(oldest).not_to_contain_text(FULL.hint)
 
 
 def test_on_a_phone_everything_is_in_reach(browser: Browser, trains: Trains) -> None:
@@ -271,9 +303,17 @@ def test_on_a_phone_everything_is_in_reach(browser: Browser, trains: Trains) -> 
     run = trains.begin("narrow", 3)
     with opened(browser, trains.url, "/training", viewport={"width": 360, "height": 700}, has_touch=True) as page:
         expect(row(page, "narrow")).to_contain_text("3 of 3 steps")
+        page.get_by_role("button", name="Check").click()
+        expect(page.get_by_role("region", name="What is in it")).to_be_visible()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert page.evaluate(LEGIBLE) == [], scheme
         page.get_by_role("button", name="Open the run narrow").click()
         for name in ("Loss", "What it is made with", "Log"):
             expect(page.get_by_role("region", name=name)).to_be_visible()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert page.evaluate(LEGIBLE) == [], scheme
         wide = page.evaluate("document.querySelector('.sdgen-training-body').scrollWidth - innerWidth")
         assert wide <= 0
         page.get_by_role("button", name="Back", exact=True).click()

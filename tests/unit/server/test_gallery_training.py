@@ -134,7 +134,8 @@ def test_without_a_comfyui_runs_are_shown_and_none_is_begun(gallery, tmp_path, d
     [trainer] = gallery.ask("GET", "/sdgen/training/trainers")["trainers"]
     assert trainer["problems"][0]["fatal"]
     time.sleep(0.5)  # it would have begun by now
-    assert show(gallery, run)["state"] == "waiting"
+    now = show(gallery, run)
+    assert now["state"] == "waiting" and now["reason"].startswith("waits for a program that starts it")
     gallery.ask("POST", f"/sdgen/training/runs/{run}/stop")
 
 

@@ -3556,7 +3556,7 @@ export interface components {
             state: "waiting" | "starting" | "running" | "saving" | "stopping" | "stopped" | "failed" | "done";
             /**
              * Reason
-             * @description What it waits for.
+             * @description What it waits for, or what troubles it meanwhile.
              */
             reason: string;
             /**
@@ -3642,7 +3642,7 @@ export interface components {
             state: "waiting" | "starting" | "running" | "saving" | "stopping" | "stopped" | "failed" | "done";
             /**
              * Reason
-             * @description What it waits for.
+             * @description What it waits for, or what troubles it meanwhile.
              */
             reason: string;
             /**

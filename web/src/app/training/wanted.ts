@@ -6,6 +6,8 @@ import { shallowReactive } from 'vue'
 export interface Wanted {
   value?: { placeholder: string; key: string; text: string }
   sessions?: readonly string[]
+  /** What these are called. */
+  name?: string
   q?: string
   dataset?: string
 }

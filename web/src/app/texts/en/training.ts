@@ -10,6 +10,13 @@ const TRAINERS = { native: 'ComfyUI’s own trainer', kohya: 'kohya sd-scripts' 
 const OUTCOMES = { promote: 'Promoted', 'roll back': 'Rolled back', undecided: 'Not promoted', 'no material': 'No good images to learn from', '': 'Not finished' }
 const SHARES = { none: 'start at once', wait: 'wait until it has nothing to do', pause: 'pause its sessions', both: 'pause its sessions, and wait for what it has begun' }
 const LEARNED = { keep: 'stays in the captions', replace: 'the trigger word stands for it', drop: 'nothing stands for it' }
+/** What helps here; the server's own words are for recipes. */
+const HINTS = {
+  'other-value': 'Add sessions that were made with it.', trash: '', missing: 'Import the folder again when its files are there.', broken: 'Make them again.',
+  rejected: 'Take a verdict, mark or rating back if it was wrong.', unknown: 'Score the session, or judge some images.',
+  low: 'Lower the least score, make more seeds, rephrase the value, or take images from elsewhere.', apart: 'They show later whether the LoRA helps.',
+  'no-caption': 'Give a trigger word.', duplicate: '', share: 'Raise the best share.', balance: '', limit: ''
+}
 
 export const training = {
   title: 'Training',
@@ -22,7 +29,7 @@ export const training = {
   phase: (name: string) => pick(PHASES, name),
   steps: (step: number, all: number) => `${n(step)} of ${n(all)} steps`,
   left: (time: string) => `${time} left`,
-  took: (time: string) => `trained for ${time}`,
+  took: 'Training time',
   loss: (value: string) => `loss ${value}`,
   wish: { stop: 'is being stopped', save: 'stops at the next saved state', '': '' } as Record<string, string>,
   open: (name: string) => `Open the run ${name}`,
@@ -95,6 +102,8 @@ export const training = {
   minimum: 'Least score of the model (%)',
   triggerWord: 'Trigger word',
   triggerHint: 'A word of your own; the LoRA shows what it learned where a prompt has it.',
+  triggerExample: 'a word of your own',
+  newName: 'best images',
   learned: 'The value in the captions',
   learnedAs: (name: string) => pick(LEARNED, name),
   preview: 'What it would hold',
@@ -102,7 +111,7 @@ export const training = {
   none: 'None is chosen: nothing can be trained from it.',
   leftOut: 'Left out',
   because: (_name: string, said: string) => said,
-  becauseHint: (_name: string, said: string) => said,
+  becauseHint: (name: string, said: string) => (HINTS as Record<string, string>)[name] ?? said,
   called: (name: string) => `It will be called ${name}.`,
   how: 'How it is trained',
   preset: 'Preset',

@@ -101,6 +101,9 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^waits until ComfyUI has nothing to do$/, 'attend que ComfyUI n’ait rien à faire'],
   [/^waits for the end of (.+)$/, 'attend la fin de $1'],
   [/^is about to start$/, 'va démarrer'],
+  [/^is prepared$/, 'se prépare'],
+  [/^it cannot start yet: (.+)$/, 'ne peut pas encore démarrer : $1'],
+  [/^it cannot be looked after: (.+)$/, 'ne peut pas être suivi : $1'],
   [/^waits for a program that starts it.*$/, 'attend un programme qui le démarre : ComfyUI avec SDGen, ou « sdgen train follow »']
 ]
 

@@ -24,7 +24,7 @@ const HINTS = {
   'other-value': 'Ajoutez des sessions faites avec elle.', missing: 'Importez de nouveau le dossier quand les fichiers y sont.', broken: 'Refaites-les.',
   rejected: 'Retirez un verdict, une marque ou une note qui était une erreur.', unknown: 'Notez la session, ou jugez quelques images.',
   low: 'Baissez le minimum, faites plus de graines, reformulez la valeur, ou prenez des images d’ailleurs.', 'no-caption': 'Donnez un mot déclencheur.',
-  share: 'Augmentez la meilleure part.'
+  share: 'Augmentez la meilleure part.', trash: '', apart: 'Elles montreront si le LoRA aide.', duplicate: '', balance: '', limit: ''
 }
 
 export const training: Same<typeof english> = {
@@ -37,7 +37,7 @@ export const training: Same<typeof english> = {
   phase: (name) => pick(PHASES, name),
   steps: (step, all) => `${n(step)} pas sur ${n(all)}`,
   left: (time) => `encore ${time}`,
-  took: (time) => `entraîné pendant ${time}`,
+  took: 'Durée',
   loss: (value) => `perte ${value}`,
   wish: { stop: 'en cours d’arrêt', save: 's’arrête au prochain état enregistré', '': '' },
   open: (name) => `Ouvrir l’entraînement ${name}`,
@@ -105,6 +105,8 @@ export const training: Same<typeof english> = {
   minimum: 'Note minimale du modèle (%)',
   triggerWord: 'Mot déclencheur',
   triggerHint: 'Un mot à vous ; le LoRA montre ce qu’il a appris là où une invite l’emploie.',
+  triggerExample: 'un mot à vous',
+  newName: 'meilleures images',
   learned: 'La valeur dans les légendes',
   learnedAs: (name) => pick(LEARNED, name),
   preview: 'Ce qu’il contiendrait',
