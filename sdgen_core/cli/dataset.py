@@ -101,7 +101,10 @@ def make(
         Path | None,
         typer.Option("--held-out", help="held_out.json of another data set: the same is set aside.", metavar="FILE"),
     ] = None,
-    files: Annotated[str | None, typer.Option("--files", help="auto, link or copy.")] = None,
+    files: Annotated[
+        str | None,
+        typer.Option("--files", help="auto, link or copy. A linked image is the gallery's own file: edit only copies."),
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Where to; else in the training folder, under its name.")
     ] = None,
