@@ -292,7 +292,8 @@ def _run_card(desk: Desk, run: Run) -> RunCard:
 def _said(desk: Desk, run: Run) -> dict[str, Any]:
     left = None if run.pace is None else (run.steps - run.step) * run.pace
     ended = run.state in ENDED
-    reason = desk.runs.status(run.id)["reason"] if run.state == "waiting" else run.reason  # that nobody would start it, too
+    # of one that waits also that nobody would start it, which is in no ledger
+    reason = desk.runs.status(run.id)["reason"] if run.state == "waiting" else run.reason
     return {
         "id": run.id,
         "name": run.name,
