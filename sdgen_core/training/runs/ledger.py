@@ -115,9 +115,14 @@ class Run:
 
     @property
     def resumable(self) -> int | None:
-        """The step of the saved state from which it can go on; None when it has none, lives or is done."""
+        """The step of the saved state from which it can go on; None when it has none, lives, is done or is spoiled."""
         steps = [one.step for one in self.saved if 0 < one.step < self.steps]
-        return max(steps, default=None) if self.state in ("stopped", "failed") else None
+        return max(steps, default=None) if self.state in ("stopped", "failed") and not self.spoiled else None
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether its weights have become no numbers, and so have those of its states."""
+        return self.verdict == "not-finite"
 
 
 @dataclass(frozen=True)

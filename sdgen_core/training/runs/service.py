@@ -180,6 +180,9 @@ class Runs:
         run = self.find(named)
         if run.state not in ENDED or run.state == "done":
             raise SDGenError("bad-run-state", f"{run.name} is {run.state}: it cannot go on")
+        if run.spoiled:
+            hint = "Start it anew with a lower learning rate, or without mixed precision."
+            raise SDGenError("nothing-saved", f"{run.name} cannot go on: what it has saved are no numbers", hint=hint)
         state = self._last_state(run)
         if state is None:
             raise SDGenError("nothing-saved", f"{run.name} has saved no state from which it can go on")

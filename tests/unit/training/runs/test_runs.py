@@ -235,6 +235,16 @@ def test_what_cannot_go_on(room: Room) -> None:
     assert not folder.exists() and runs.list() == []
 
 
+def test_states_that_are_no_numbers_are_not_gone_on_with(room: Room) -> None:
+    runs = room.runs()
+    run = room.start(runs, 6, mode="nan", every=2)
+    status = runs.wait(run)
+    assert (status["state"], len(status["saved"]), status["resumable"]) == ("failed", 3, None)
+    with pytest.raises(SDGenError, match="are no numbers") as refused:
+        runs.resume(run)
+    assert refused.value.code == "nothing-saved"
+
+
 def test_one_trains_at_a_time_in_order(room: Room) -> None:
     runs = room.runs()
     first, second, third = (room.start(runs, 4, name=name, pace=0.3) for name in ("a", "b", "c"))
