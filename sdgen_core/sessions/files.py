@@ -142,12 +142,16 @@ def remove_leftovers(folder: Path, *, min_age: float = 600.0) -> list[Path]:
     return removed
 
 
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes, read in 1 MiB pieces. Raises ``missing-file`` or ``unreadable-file``."""
+def sha256_file(path: Path, look: Callable[[], object] = lambda: None) -> str:
+    """Hex SHA-256 of a file's bytes, read in 1 MiB pieces; ``look`` is called for each, and what it raises ends the reading.
+
+    Raises ``missing-file`` or ``unreadable-file``.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as handle:
             while piece := handle.read(1 << 20):
+                look()
                 digest.update(piece)
     except FileNotFoundError as error:
         raise SDGenError("missing-file", f"There is no file {shown(path)}.") from error

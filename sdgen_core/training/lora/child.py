@@ -6,6 +6,7 @@ on the standard output that it was given. What ComfyUI prints goes to standard e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -87,8 +88,9 @@ def _followed(process: subprocess.Popen[bytes], job: bytes, progress: Progress, 
     printed: list[bytes] = []
     reader = threading.Thread(target=lambda pipe: printed.extend(pipe), args=(process.stderr,), daemon=True)
     reader.start()
-    process.stdin.write(job)
-    process.stdin.close()
+    with contextlib.suppress(OSError):  # it has ended already, and its last line says why
+        process.stdin.write(job)
+        process.stdin.close()
     for line in process.stdout:
         said = json.loads(line)
         if "done" in said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ def merge(
 
     kinds = {name: (entry.dtype, entry.shape) for name, entry in tensors}
     left_out = sum(len(fit.misses) for fit in plan.fits)
-    write_weights(output, kinds, _metadata(file, loras, left_out), content, replace=replace)
+    metadata = _metadata(file, loras, left_out, _seldom(lambda: progress(0, len(tensors))))
+    write_weights(output, kinds, metadata, content, replace=replace)
     progress(len(tensors), len(tensors))
     return Merged(
         output,
@@ -134,13 +136,26 @@ def _check(fit: Fit, family: str, checkpoint: Path, *, partly: bool) -> None:
     raise SDGenError("lora-does-not-fit", message, hint=hint)
 
 
-def _metadata(file: WeightFile, loras: Iterable[Applied], left_out: int) -> dict[str, str]:
+def _seldom(call: Callable[[], None]) -> Callable[[], None]:
+    """``call``, twice a second at most: reading a checkpoint takes a minute, and Cancel counts meanwhile."""
+    last = 0.0
+
+    def now_and_then() -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.5:
+            last = time.monotonic()
+            call()
+
+    return now_and_then
+
+
+def _metadata(file: WeightFile, loras: Iterable[Applied], left_out: int, look: Callable[[], None]) -> dict[str, str]:
     """The checkpoint's own, and what is in it now. ``modelspec.merged_from`` is ModelSpec's list of names; ours has hashes and strengths.
     https://github.com/Stability-AI/ModelSpec"""
     out = {key: text for key, text in file.header.metadata.items() if key not in _OLD_HASHES}
     said = [applied.to_json() for applied in loras]
     before = json.loads(out[_SAID]) if _is_list(out.get(_SAID, "")) else []
-    base = {"name": file.path.name, "sha256": sha256_file(file.path)}
+    base = {"name": file.path.name, "sha256": sha256_file(file.path, look)}
     entry = {"checkpoint": base, "loras": said, **({"left_out": left_out} if left_out else {})}
     out[_SAID] = json.dumps([*before, entry], ensure_ascii=False)
     names = [out["modelspec.merged_from"]] if "modelspec.merged_from" in out else [file.path.name]

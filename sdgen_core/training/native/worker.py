@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import json
 import math
 import os
@@ -27,6 +26,7 @@ from typing import Any
 from ...comfy.client import ComfyClient, failure
 from ...comfy.runtime import free_port
 from ...errors import SDGenError, shown
+from ...sessions.files import sha256_file
 from ..runs.model import Cause, Job
 from . import weights
 from .causes import KILLED, NAN, cause_of, told
@@ -334,7 +334,7 @@ def metadata(plan: Plan, found: list[Picture], began: float) -> dict[str, str]:
         "ss_batch_size_per_device": 1,
         "ss_seed": options.get("seed"),
         "ss_sd_model_name": job.base.name,
-        "ss_new_sd_model_hash": file_hash(job.base),
+        "ss_new_sd_model_hash": sha256_file(job.base),
         "ss_num_train_images": sum(one.repeats for one in found),
         "ss_dataset_dirs": json.dumps(folders),
         "ss_tag_frequency": json.dumps(tags, ensure_ascii=False),
@@ -346,15 +346,6 @@ def metadata(plan: Plan, found: list[Picture], began: float) -> dict[str, str]:
         "modelspec.date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     return {name: str(value) for name, value in said.items() if value is not None}
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()
 
 
 def _plan(path: Path) -> Plan:
