@@ -125,7 +125,7 @@ def list_heads(catalog: CatalogOption = None, json: JsonOption = False) -> None:
             each["features"]["name"] if each["features"]["identity"] != each["scorer"] else "its own",
             f"{each['labels']:,}",
             _with_interval(each["ours"]),
-            _with_interval(each["theirs"]),
+            f"{each['theirs']['accuracy']:.0%}",
             ("used" if each["used"] else "not better") + _newer(each),
         ]
         for each in rows
@@ -200,7 +200,7 @@ def _print(each: dict[str, Any]) -> None:
 def _with_interval(said: dict[str, Any]) -> str:
     """How often it is right, and where that lies for all images such as those."""
     low, high = said["interval"]
-    return f"{said['accuracy']:.0%} ({low:.0%} to {high:.0%})"
+    return f"{said['accuracy']:.0%} ({100 * low:.0f}–{100 * high:.0f})"
 
 
 def _accuracies(value: dict[str, Any]) -> tuple[float | None, float | None]:

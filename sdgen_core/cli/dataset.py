@@ -121,7 +121,7 @@ def make(
     from ..training.datasets.audit import audit as look
     from ..training.datasets.choose import choose
     from ..training.datasets.recipe import Recipe
-    from ..training.datasets.write import check_target, folder_of, write
+    from ..training.datasets.write import check_target, check_there, folder_of, write
 
     given: dict[str, Any] = {
         "name": name, "value": value, "theme": theme, "query": query, "best": best, "minimum": minimum, "at_least": at_least,
@@ -153,7 +153,9 @@ def make(
         target = folder or folder_of(
             settings_of(library.folder, settings).training_folder(library.folder.parent), wanted.name
         )
-        check_target(library, target)
+        if not dry_run:  # choosing decodes images, and may take minutes
+            check_target(library, target)
+            check_there(wanted, target)
         with _bar("looking at images", json) as tell:
             selection = choose(library, wanted, lambda looked: tell(looked, None))
         if dry_run:

@@ -12,7 +12,7 @@ from ..errors import SDGenError
 from ..training.datasets.audit import audit
 from ..training.datasets.choose import choose
 from ..training.datasets.recipe import Recipe, merged, named_after
-from ..training.datasets.write import folder_of, unused, write
+from ..training.datasets.write import check_target, folder_of, unused, write
 from . import host
 from .score_session import ALL, chosen
 
@@ -52,6 +52,8 @@ def recipe_of(
 def export(recipe: Recipe, node: str) -> tuple[Path, int, str]:
     """Choose and write; gives the folder, how many images are in it, and what is to be said. Raises what ``choose`` and ``write`` raise."""
     engine = host.engine()
+    folder = folder_of(engine.settings.training_folder(engine.user_dir), recipe.name)
+    check_target(engine.library, folder)
     bar = host.Progress(node)
     bar.show(0.0, "looks for the best images")
 
@@ -65,7 +67,6 @@ def export(recipe: Recipe, node: str) -> tuple[Path, int, str]:
         host.check_cancelled()
         bar.show(done / total, f"{done:,} of {total:,} images")
 
-    folder = folder_of(engine.settings.training_folder(engine.user_dir), recipe.name)
     made = write(engine.library, selection, unused(selection, folder), tell)
     return made.folder, len(made.images), f"{selection.text()}\n{audit(made.folder).text()}"
 

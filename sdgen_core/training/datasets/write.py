@@ -120,16 +120,24 @@ def check_target(library: Library, folder: Path) -> None:
             raise SDGenError("inside-gallery", f"{shown(folder)} is in {shown(root)}, whose images are in the library")
 
 
-def _same(selection: Selection, folder: Path) -> DataSet | None:
-    """What is there, when it is just this; None when nothing is."""
+def check_there(recipe: Recipe, folder: Path) -> DataSet | None:
+    """What is there, when it is of this recipe; None when nothing is. Raises ``dataset-exists`` for anything else."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
     try:
         there = DataSet.read(folder)
     except SDGenError:
         raise SDGenError("dataset-exists", f"{shown(folder)} is there, and is no data set") from None
-    if there.recipe != json.loads(selection.recipe.text()):
+    if there.recipe != json.loads(recipe.text()):
         raise SDGenError("dataset-exists", f"{shown(folder)} is a data set of another recipe")
+    return there
+
+
+def _same(selection: Selection, folder: Path) -> DataSet | None:
+    """What is there, when it is just this; None when nothing is."""
+    there = check_there(selection.recipe, folder)
+    if there is None:
+        return None
     if [(one.key, one.caption) for one in there.images] != [(one.key, one.caption) for one in selection.images]:
         message = f"{shown(folder)} is of the same recipe, but of other images: the library has changed since"
         raise SDGenError("dataset-exists", message)

@@ -37,7 +37,7 @@ def test_train_list_score_report_and_forget(catalog):
     done = sdgen("classifier", "train", "learn", *where)
     assert done.exit_code == 0, done.output
     assert "Shape: 120 verdicts" in done.stdout and "it is used" in done.stdout
-    assert re.search(r"classifier +\d+% \(\d+% to \d+%\)", done.stdout), done.stdout
+    assert re.search(r"classifier +\d+% \(\d+–\d+\)", done.stdout), done.stdout
     assert "without it" in done.stdout and "ring" in done.stdout
     done = sdgen("classifier", "list", "--json", *where)
     [each] = json.loads(done.stdout)["classifiers"]

@@ -61,6 +61,15 @@ def test_from_a_session_to_a_folder_that_is_audited(command, tmp_path):
     assert lines[-1]["event"] == "done" and lines[-1]["problems"][0]["code"] == "broken-image"
 
 
+def test_what_is_in_the_way_is_told_before_any_image_is_looked_at(command, tmp_path, monkeypatch):
+    command("make", "coats", "--value", "Colour=red")
+    monkeypatch.setattr("sdgen_core.training.datasets.choose.choose", lambda *_: pytest.fail("it chooses"))
+    said = command("make", "coats", "--value", "Colour=red", "--limit", 3, code=1)
+    assert "error[dataset-exists]" in said and "sdgen dataset forget" in said
+    inside = tmp_path / "gallery" / "set"
+    assert "error[inside-gallery]" in command("make", "coats", "--folder", inside, code=1)
+
+
 def test_a_data_set_is_deleted_when_that_was_meant(command, tmp_path):
     command("make", "coats", "--value", "Colour=red")
     folder = tmp_path / "training" / "datasets" / "Colour red"
