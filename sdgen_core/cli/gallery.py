@@ -115,11 +115,14 @@ def gallery(
 
 def _desk(library: Library, settings: Settings, comfyui: Path | None) -> Desk:
     """Training as the page shows it: with a ComfyUI runs can be started, without one they are only shown."""
+    from ..comfy.client import ComfyClient
     from ..training.desk import Desk, model_file, model_files
     from ..training.lora.child import find_comfyui
     from ..training.native.installation import Installation
     from ..training.runs.service import Runs
+    from ..training.runs.sharing import remote
     from ..training.runs.trainers import installation_at, trainers
+    from .connection import server_url
 
     made = trainers(
         lambda: Installation(find_comfyui(comfyui)),
@@ -134,7 +137,7 @@ def _desk(library: Library, settings: Settings, comfyui: Path | None) -> Desk:
         return Desk(library, Runs(folder, made, starts=False), problem=error.message, follows=True)
     return Desk(
         library,
-        Runs(folder, made),
+        Runs(folder, made, host=remote(ComfyClient(server_url(None)))),
         files=lambda kind: model_files(models, kind),
         file=lambda kind, name: model_file(models, kind, name),
         follows=True,

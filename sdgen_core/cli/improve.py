@@ -133,7 +133,7 @@ def improve(
         other = load(judge, folders, device=device, memory=folder / "models.json") if judge and not by_people else None
         scoring = ScoringSettings.model_validate(said.scoring)
         runs = place.runs(starts=True)
-        stack.callback(runs.close)
+        stack.callback(place.leave, runs)
         tools = Tools(
             ComfyClient(server_url(server)),
             library,
@@ -156,8 +156,8 @@ def improve(
                 "interrupted: ComfyUI still makes the images it was asked for, and a training goes on; so does the same command"
             )
             raise
-        except SDGenError:
-            if any(cycle.done for cycle in loop.cycles):
+        except SDGenError as error:
+            if error.code != "improve-busy" and any(cycle.done for cycle in loop.cycles):
                 tell("what was done is kept: the same command goes on from here")
             raise
         finally:

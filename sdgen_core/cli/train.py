@@ -412,6 +412,14 @@ class Place:
                 **options,
             )
 
+    def leave(self, runs: Runs) -> None:
+        """Look after the runs no more; what trains or waits is left to another process."""
+        from ..training.runs.model import ACTIVE
+
+        runs.close()
+        if runs.there and runs.ledger.runs("waiting", *ACTIVE):
+            self.follow()
+
 
 class Starter:
     """The program that starts a run which a command has put in line, and what the command says meanwhile."""

@@ -293,13 +293,17 @@ class Runs:
         """Come back when a run has ended, with its status; looks after the runs meanwhile if nobody else does. ``look(status)`` is called
         some times a second and ends the waiting, not the run, by giving False or by raising."""
         key = self.find(named).id
-        while True:
-            if self._thread is None:
-                self.round()
-            status = self.status(key)
-            if not look(status) or status["state"] in ENDED:
-                return status
-            time.sleep(_LOOK)
+        try:
+            while True:
+                if self._thread is None:
+                    self.round()
+                status = self.status(key)
+                if not look(status) or status["state"] in ENDED:
+                    return status
+                time.sleep(_LOOK)
+        finally:
+            if self._thread is None and self._supervisor is not None:  # others may be looked after by others
+                self._supervisor.release()
 
     def follow(self) -> None:
         """Look after the runs in a thread of this process, until ``close``."""

@@ -306,6 +306,14 @@ def test_a_program_that_only_looks_keeps_nobody_from_starting(room: Room) -> Non
     assert starts.status(run)["state"] == "done" and not waiting.is_alive()
 
 
+def test_who_has_waited_for_its_run_keeps_nobody_from_following(room: Room) -> None:
+    one, other = room.runs(), room.runs()
+    run, second = room.start(one, 2), room.start(one, 2, name="second")
+    assert one.wait(run)["state"] == "done"
+    assert other.round() is not None
+    assert other.wait(second)["state"] == "done"
+
+
 def test_trouble_before_and_during_a_run_is_said_by_it(room: Room) -> None:
     wrong = ["the queue does not answer"]
 
