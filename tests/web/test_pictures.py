@@ -8,7 +8,10 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from sdgen_core.catalog.library import Library
 from sdgen_core.cli.graphs import SHIPPED
 from sdgen_core.comfy.runtime import ComfyServer
+from sdgen_core.training.desk import Desk, model_file, model_files
+from sdgen_core.training.native.installation import Installation
+from sdgen_core.training.runs.service import Runs
+from sdgen_core.training.runs.trainers import installation_at, trainers
 
 from . import canvas, demo, gallery
 
@@ -199,6 +207,41 @@ def test_the_gallery_can_be_read(browser: Browser, weeks: gallery.Served, screen
             assert page.evaluate(LEGIBLE) == [], scheme
         if WRITE and size == (1400, 900):
             pose(page, screen)
+
+
+@pytest.mark.skipif(not WRITE, reason="only writes a picture: what is in it is looked at by the tests of training")
+def test_a_training_has_its_picture(browser: Browser, demo_models: Path, comfyui_folder: Path, tmp_path: Path) -> None:
+    trainer_of = trainers(partial(Installation, comfyui_folder), partial(installation_at, comfyui_folder))
+    runs = Runs(tmp_path / "training", trainer_of)
+    files, file = partial(model_files, demo_models), partial(model_file, demo_models)
+
+    def desk(library: Library) -> Desk:
+        return Desk(library, runs, names=("native",), files=files, file=file, follows=True)
+
+    with gallery.built_page():
+        server = gallery.Served(tmp_path, training=desk)
+        demo.library(server.root)
+        server.scan()
+        demo.judge(server.library)
+        with server:
+            recipe = {"name": "purple stars", "value": "Colour=Purple", "at_least": 20}
+            gallery.ask(server, "/sdgen/training/datasets", {"recipe": recipe})
+            order = {
+                "name": "purple stars",
+                "trainer": "native",
+                "checkpoint": "sdgen-demo.safetensors",
+                "dataset": "purple stars",
+            }
+            order |= {"steps": 100, "options": {"save_every": 25}}
+            run = gallery.ask(server, "/sdgen/training/runs", order)["id"]
+            looks: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}, "color_scheme": "dark"}
+            with gallery.opened(browser, server.url, f"/training?run={run}", **looks) as page:
+                far = re.compile(r"(7[6-9]|8\d) of 100 steps .* left")
+                expect(page.locator(".sdgen-run-said")).to_contain_text(far, timeout=gallery.SCORED_MS * 2)
+                pose(page, "training")
+            gallery.ask(server, f"/sdgen/training/runs/{run}/stop", {})
+            while gallery.ask(server, "/sdgen/training/runs")["runs"][0]["state"] != "stopped":
+                time.sleep(0.2)
 
 
 #: What cannot be read: too pale, cut off, or under something else.
