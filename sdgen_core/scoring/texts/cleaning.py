@@ -42,9 +42,13 @@ _AROUND = listed(
 )
 
 
-def cleaned(text: str) -> str:
-    """A value as people would say it; empty when nothing is left. The main part stands for a value of several parts."""
-    return ", ".join(tag for tag in _tags(_main(text)) if not _unsaid(tag))
+def cleaned(text: str, spoken: bool = True) -> str:
+    """A value as people would say it; empty when nothing is left. The main part stands for a value of several parts.
+
+    ``spoken`` False: in the words of prompts, in which a tag such as 1girl or long_hair is what a model has learned.
+    """
+    found = ((tag, _spoken(tag)) for tag in _bare(_main(text)))
+    return ", ".join(said if spoken else tag for tag, said in found if said and not _unsaid(said))
 
 
 def not_assessable(placeholder: str, text: str) -> str | None:
@@ -89,9 +93,14 @@ def _main(text: str) -> str:
 
 
 def _tags(text: str) -> list[str]:
+    """What stands between commas, as people would say it."""
+    return [said for tag in _bare(text) if (said := _spoken(tag))]
+
+
+def _bare(text: str) -> list[str]:
     """What stands between commas, without the generator's own signs."""
     words = _unweighted(_TAG.sub(" ", text)).replace("\\", "")
-    tags = (_tag(tag) for tag in re.split(r"[,;\n]|\bBREAK\b|\bAND\b", words))
+    tags = (_unsigned(tag) for tag in re.split(r"[,;\n]|\bBREAK\b|\bAND\b", words))
     return [tag for tag in tags if tag]
 
 
@@ -105,12 +114,14 @@ def _unweighted(text: str) -> str:
     return ", ".join("".join(run.text for run in chunk if run.weight > 0) for part in parts for chunk in part.chunks)
 
 
-def _tag(tag: str) -> str:
-    tag = tag.strip()
-    if len(tag) > 3:  # shorter ones may be faces: ^_^
-        tag = tag.replace("_", " ")
+def _unsigned(tag: str) -> str:
     tag = re.sub(r"\s+", " ", re.sub(r"\(\s*\)|\{\s*\}|\[\s*\]", " ", tag))
-    tag = re.sub(r":\d*\.\d+$", "", tag.strip()).strip(" .:")  # a weight whose bracket is missing
+    return re.sub(r":\d*\.\d+$", "", tag.strip()).strip(" .:")  # a weight whose bracket is missing
+
+
+def _spoken(tag: str) -> str:
+    if len(tag) > 3:  # shorter ones may be faces: ^_^
+        tag = re.sub(r"[\s_]+", " ", tag).strip(" .:")
     girls = _GIRLS.fullmatch(tag.lower())
     if girls:
         number = int(girls[1])

@@ -11,8 +11,13 @@ from ...scoring.texts import cleaning
 from ...templates.parameters import part_of
 from .recipe import Captions
 
-#: Values are few, and images many.
-cleaned = functools.lru_cache(maxsize=4096)(cleaning.cleaned)
+
+@functools.lru_cache(maxsize=4096)  # values are few, and images many
+def cleaned(text: str) -> str:
+    """A text without what no image shows, in the words of prompts: with those the LoRA will be used."""
+    return cleaning.cleaned(text, spoken=False)
+
+
 _COMMAS = re.compile(r"\s*,(?:\s*,)*\s*")
 
 

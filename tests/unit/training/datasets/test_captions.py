@@ -28,27 +28,44 @@ def made(placeholder=None, values=VALUES, prompt=PROMPT, **recipe):
 @pytest.mark.parametrize(
     ("recipe", "learned", "said"),
     [
-        ({}, None, "one girl, long red hair, green coat"),  # in the prompt's order, without what nobody sees
-        ({"trigger": "sks", "class_word": "woman"}, None, "sks, woman, one girl, long red hair, green coat"),
+        ({}, None, "1girl, long red hair, green coat"),  # in the prompt's order, without what nobody sees
+        ({"trigger": "sks", "class_word": "woman"}, None, "sks, woman, 1girl, long red hair, green coat"),
         ({"keep": ["Hair", "Quality"]}, None, "long red hair"),
-        ({"drop": ["Hair"], "trigger": "sks"}, None, "sks, one girl, green coat"),
-        ({"trigger": "sks", "learned": "replace"}, "Hair", "sks, one girl, green coat"),
-        ({"trigger": "sks", "learned": "keep", "keep": ["Count"]}, "Hair", "sks, one girl, long red hair"),
-        ({"learned": "drop"}, "Hair", "one girl, green coat"),
+        ({"drop": ["Hair"], "trigger": "sks"}, None, "sks, 1girl, green coat"),
+        ({"trigger": "sks", "learned": "replace"}, "Hair", "sks, 1girl, green coat"),
+        ({"trigger": "sks", "learned": "keep", "keep": ["Count"]}, "Hair", "sks, 1girl, long red hair"),
+        ({"learned": "drop"}, "Hair", "1girl, green coat"),
         ({"keep": ["Quality"]}, None, ""),
         (
             {"unseen": "keep", "keep": ["Outfit", "Quality"]},
             None,
             "masterpiece, best quality, green coat <lora:coats:0.7>",
         ),
-        ({"text": "prompt"}, None, "one girl, long red hair in the wind, green coat"),
-        ({"text": "prompt", "drop": ["Outfit"], "trigger": "sks"}, None, "sks, one girl, long red hair in the wind"),
-        ({"text": "prompt", "trigger": "sks", "learned": "replace"}, "Hair", "one girl, sks in the wind, green coat"),
-        ({"text": "prompt", "trigger": "sks", "learned": "drop"}, "Hair", "sks, one girl, in the wind, green coat"),
+        ({"text": "prompt"}, None, "1girl, long red hair in the wind, green coat"),
+        ({"text": "prompt", "drop": ["Outfit"], "trigger": "sks"}, None, "sks, 1girl, long red hair in the wind"),
+        ({"text": "prompt", "trigger": "sks", "learned": "replace"}, "Hair", "1girl, sks in the wind, green coat"),
+        ({"text": "prompt", "trigger": "sks", "learned": "drop"}, "Hair", "sks, 1girl, in the wind, green coat"),
     ],
 )
 def test_what_a_recipe_says(recipe, learned, said):
     assert made(learned, **recipe) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("1girl, solo, long_hair", "1girl, solo, long_hair"),  # what models of tags have learned, and prompts will say
+        ("score_9, score_8_up, rating_safe, cat_ears", "cat_ears"),
+        ("hatsune miku \\(vocaloid\\)", "hatsune miku (vocaloid)"),
+        ("((red, blue)), (green:1.2)", "red, blue, green"),
+        ("embedding:foo, girl", "girl"),
+        ("^_^, red", "^_^, red"),
+        ("日本語, 青い髪", "日本語, 青い髪"),
+    ],
+)
+def test_captions_have_the_words_of_prompts_without_their_signs(value, said):
+    assert made(values={"A": value}, prompt=value) == said
+    assert made(values={}, prompt=value, text="prompt") == said
 
 
 def test_of_a_value_of_several_parts_the_main_one_is_said():
