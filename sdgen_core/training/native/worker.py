@@ -110,10 +110,15 @@ class Comfy:
         self._reader.start()
 
     def _started(self, port: int) -> subprocess.Popen[bytes]:
-        for name in ("input", "output", "temp", "user", "custom_nodes", "models/loras"):
+        for name in ("input", "output", "temp", "user", "custom_nodes", "models/loras", "page"):
             (self.base / name).mkdir(parents=True, exist_ok=True)
         models = self.base / "models.yaml"  # JSON is YAML too
-        models.write_text(json.dumps({"sdgen": {"checkpoints": str(self._models)}}), encoding="utf-8")
+        # before the folders of ComfyUI's own extra_model_paths.yaml, which may have a checkpoint of the same name
+        places = {"sdgen": {"is_default": True, "checkpoints": str(self._models)}}
+        models.write_text(json.dumps(places), encoding="utf-8")
+        (
+            self.base / "page" / "index.html"
+        ).touch()  # ComfyUI ends where it has none, and not every installation has one
         command = [
             str(self._where.python),
             str(GUARD),
@@ -125,7 +130,14 @@ class Comfy:
         ]
         command += ["--base-directory", str(self.base), "--extra-model-paths-config", str(models)]
         command += ["--database-url", f"sqlite:///{(self.base / 'user' / 'comfyui.db').as_posix()}"]
-        command += ["--disable-auto-launch", "--disable-api-nodes", "--disable-all-custom-nodes", *self._where.flags]
+        command += [
+            "--front-end-root",
+            str(self.base / "page"),
+            "--disable-auto-launch",
+            "--disable-api-nodes",
+            "--disable-all-custom-nodes",
+            *self._where.flags,
+        ]
         try:
             return subprocess.Popen(
                 command,

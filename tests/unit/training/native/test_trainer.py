@@ -23,6 +23,16 @@ from sdgen_core.training.native.trainer import NativeTrainer
 from sdgen_core.training.native.worker import Plan
 from sdgen_core.training.runs.model import Job, State
 
+#: Ends with 7 where ComfyUI is given a page of its own (Desktop has none that is installed), and the run's checkpoint goes before any
+#: of the same name in the user's other folders.
+WITHOUT_OTHERS = """
+import json, sys
+from pathlib import Path
+told = dict(zip(sys.argv, sys.argv[1:]))
+[models] = json.loads(Path(told["--extra-model-paths-config"]).read_text(encoding="utf-8")).values()
+sys.exit(7 if (Path(told["--front-end-root"]) / "index.html").is_file() and models["is_default"] is True else 8)
+"""
+
 
 @pytest.fixture
 def trainer(comfyui_folder: Path) -> NativeTrainer:
@@ -151,6 +161,7 @@ def test_the_worker_says_why_it_cannot_begin(
     [
         ("raise MemoryError", "out-of-memory", "memory"),
         ("print('odd'); raise SystemExit(3)", "server-start-failed", "ended while it started with code 3"),
+        (WITHOUT_OTHERS, "server-start-failed", "ended while it started with code 7"),
         pytest.param(
             "import os; os.kill(os.getpid(), 9)",
             "killed",
