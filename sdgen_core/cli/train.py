@@ -81,7 +81,7 @@ def start(
         list[str] | None,
         typer.Option("--set", help="An option of the trainer, such as rank=16. May be repeated.", metavar="NAME=VALUE"),
     ] = None,
-    share: ShareOption = "none",
+    share: ShareOption = "wait",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is wrong.")] = False,
     wait: WaitOption = False,
     server: ServerOption = None,
