@@ -440,7 +440,10 @@ class Starter:
         """Another one takes its place when it has ended and nobody would start the run. Raises ``training-failed`` when that is in vain."""
         from ..training.runs.service import NOBODY
 
-        if status["reason"] != NOBODY or self._process.poll() is None:
+        if status["reason"] != NOBODY:
+            self._tries = 0
+            return
+        if self._process.poll() is None:
             return
         if self._tries == _TRIES:
             said = self._place.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]

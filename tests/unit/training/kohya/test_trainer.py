@@ -17,7 +17,8 @@ from sdgen_core.errors import CODES, SDGenError
 from sdgen_core.training.kohya import preflight, trainer
 from sdgen_core.training.kohya.preflight import Facts
 from sdgen_core.training.kohya.trainer import KohyaTrainer
-from sdgen_core.training.runs.model import Job, Problem, State
+from sdgen_core.training.runs.model import Job, Problem, Seen, State
+from sdgen_core.training.runs.trainers import trainers
 
 from .conftest import PACKAGES
 from .test_families import FLUX, SD2, SDXL
@@ -210,6 +211,15 @@ def test_a_full_disk_and_missing_tokenizers(
 def test_settings_that_name_no_checkout_are_a_problem_of_the_job(job: Job, tmp_path: Path) -> None:
     found = _fatal(KohyaTrainer("", "", lambda: tmp_path), job)
     assert [one.code for one in found] == ["kohya-not-found"]
+
+
+def test_a_log_is_read_and_states_are_found_without_a_comfyui(job: Job) -> None:
+    def gone() -> Any:
+        raise SDGenError("comfyui-not-found", "there is none")
+
+    made = trainers(gone, kohya_folder="/nowhere")("kohya")
+    assert made.read("steps:  50%|#####     | 1/2 [00:01<00:01,  1.0s/it, avr_loss=0.5]") == Seen(1, 2, 0.5, "training")
+    assert made.states(job) == []
 
 
 def test_the_form_is_of_the_checkpoints_own_script(kohya: KohyaTrainer, job: Job, model) -> None:
