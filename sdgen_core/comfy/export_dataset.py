@@ -68,7 +68,12 @@ def export(recipe: Recipe, node: str) -> tuple[Path, int, str]:
         bar.show(done / total, f"{done:,} of {total:,} images")
 
     made = write(engine.library, selection, unused(selection, folder), tell)
-    return made.folder, len(made.images), f"{selection.text()}\n{audit(made.folder).text()}"
+
+    def audited(done: int, total: int) -> None:
+        host.check_cancelled()
+        bar.show(done / total, f"{done:,} of {total:,} images audited")
+
+    return made.folder, len(made.images), f"{selection.text()}\n{audit(made.folder, progress=audited).text()}"
 
 
 def _slugs(text: str) -> list[str]:

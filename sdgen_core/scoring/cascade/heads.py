@@ -1,8 +1,9 @@
 """The user's own classifier as files: one head a placeholder and scorer, with what it was tried on before anybody asked it.
 
 A file is one of safetensors: ``weights`` (k + 1, width) and ``bias`` (k + 1,) of the logits of k values and of none of them; of the n
-images on which it was tried, without having learnt from them, ``keys`` (n, 16), ``truth``, ``ours`` and ``theirs`` (n,): what people
-said, what the head says, and what is said without it. The rest is JSON in the file's head (``Facts``). It is trained elsewhere.
+images on which it was tried, without having learnt from them, ``keys`` (n, 16), ``truth``, ``ours`` and ``theirs`` (n,): what people said,
+what the head says, and what is said without it; ``groups`` (n,): one number for images of one seed and near-duplicates. The rest is JSON
+in the file's head (``Facts``). It is trained elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ...catalog.catalog import Catalog
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
     Vectors = NDArray[np.float32]
 
 #: Of files; those of a newer form are not read.
@@ -113,11 +115,12 @@ class Head:
     truth: Floats
     ours: Floats
     theirs: Floats
+    groups: Ints
 
     @property
     def better(self) -> bool:
         """Whether it beats what is said without it."""
-        return beats(self.ours.tolist(), self.theirs.tolist(), self.truth.tolist())
+        return beats(self.ours.tolist(), self.theirs.tolist(), self.truth.tolist(), self.groups.tolist())
 
     def probabilities(self, vectors: Vectors) -> Floats:
         """(n, width) features -> (n, k + 1)."""
@@ -160,7 +163,9 @@ class HeadStore:
         small = {name: np.ascontiguousarray(column, np.float32) for name, column in tensors.items()}
         path = self.path(head.facts.scorer, head.facts.placeholder)
         make_folder(path.parent)
-        write_atomic(path, save({**small, "keys": np.ascontiguousarray(keys)}, {"sdgen": head.facts.model_dump_json()}))
+        columns: dict[str, NDArray[Any]] = {**small, "keys": np.ascontiguousarray(keys)}
+        columns["groups"] = np.ascontiguousarray(head.groups, np.int64)
+        write_atomic(path, save(columns, {"sdgen": head.facts.model_dump_json()}))
         return path
 
     def load(self, scorer: str, placeholder: str) -> Head | None:
@@ -207,15 +212,16 @@ def read(path: Path) -> Head:
             columns[name].astype(np.float64) for name in ("weights", "bias", "truth", "ours", "theirs")
         )
         keys = tuple(row.tobytes().hex() for row in columns["keys"])
+        groups = columns["groups"].astype(np.int64)
     except Exception as error:  # the library raises of many kinds
         raise _bad(path, f"cannot be read ({type(error).__name__})") from error
     k, n = len(facts.values), len(keys)
     fits = weights.shape == (k + 1, facts.features.width) and bias.shape == (k + 1,)
-    if not fits or any(column.shape != (n,) for column in (truth, ours, theirs)):
+    if not fits or any(column.shape != (n,) for column in (truth, ours, theirs, groups)):
         raise _bad(path, "has weights of another shape than it says")
     if not all(np.isfinite(column).all() for column in (weights, bias, truth, ours, theirs)):
         raise _bad(path, "has numbers that are none")
-    return Head(facts, weights, bias, keys, truth, ours, theirs)
+    return Head(facts, weights, bias, keys, truth, ours, theirs, groups)
 
 
 def _facts(path: Path) -> Facts:

@@ -169,7 +169,7 @@ class Training:
             remarks=remarks,
         )
         keys = tuple(label.key for label, here in zip(each, tried, strict=True) if here)
-        head = Head(facts, weights, bias, keys, truth[tried], ours[tried], theirs[tried])
+        head = Head(facts, weights, bias, keys, truth[tried], ours[tried], theirs[tried], groups[tried])
         self.heads.save(head)
         if not features.tuned:
             self.heads.network(facts.scorer, facts.placeholder).unlink(missing_ok=True)

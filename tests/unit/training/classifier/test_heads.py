@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from sdgen_core.errors import SDGenError
+from sdgen_core.scoring.cascade.classifier import beats
 from sdgen_core.scoring.cascade.heads import FORM, Facts, Features, Head, HeadStore, Measures, ValueFacts, read
 
 SCORER = "a" * 16
@@ -43,7 +44,7 @@ def head(placeholder="Hair", scorer=SCORER, n=40, good=True):
     ours, theirs = np.clip(truth, 0.1, 0.9), np.full(n, 0.5)
     found = (ours, theirs) if good else (theirs, ours)
     keys = tuple(f"{at:032x}" for at in range(n))
-    return Head(facts, rng.normal(size=(3, 5)), rng.normal(size=3), keys, truth, *found)
+    return Head(facts, rng.normal(size=(3, 5)), rng.normal(size=3), keys, truth, *found, np.arange(n) // 2)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -52,7 +53,7 @@ def test_what_is_written_is_read(tmp_path):
     path = store.save(one)
     again = store.load(SCORER, "Hair")
     assert again.facts == one.facts and again.keys == one.keys and again.better
-    for name in ("weights", "bias", "truth", "ours", "theirs"):
+    for name in ("weights", "bias", "truth", "ours", "theirs", "groups"):
         assert getattr(again, name) == pytest.approx(getattr(one, name), abs=1e-6)
     vectors = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
     said = again.probabilities(vectors)
@@ -100,6 +101,18 @@ def test_a_damaged_file_is_said(tmp_path, damage, word):
     with pytest.raises(SDGenError) as caught:
         read(path)
     assert caught.value.code == "bad-classifier" and word in str(caught.value)
+
+
+def test_what_a_few_seeds_say_is_chance_however_many_images_they_have():
+    seeds = np.arange(60) // 15  # three of four go well, the fourth does not
+    truth = np.ones(60)
+    ours, theirs = np.where(seeds < 3, 0.7, 0.3), np.full(60, 0.5)
+    assert beats(ours.tolist(), theirs.tolist(), truth.tolist())
+    assert not beats(ours.tolist(), theirs.tolist(), truth.tolist(), seeds.tolist())
+    # where the images of a seed differ as others do, it makes no difference
+    mixed = (np.arange(60) % 15).tolist()
+    assert beats(ours.tolist(), theirs.tolist(), truth.tolist(), mixed)
+    assert not beats(ours.tolist(), theirs.tolist(), truth.tolist(), [7] * 60)  # one alone tells nothing
 
 
 @given(st.text(min_size=1, max_size=80), st.text(min_size=1, max_size=80))
