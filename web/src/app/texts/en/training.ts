@@ -129,6 +129,7 @@ export const training = {
   makeOnly: 'Only make the data set',
   begin: 'Train',
   cancel: 'Cancel',
+  going: 'The images are put together, and all is checked …',
   made: (name: string) => `The data set ${name} is made`,
   started: (name: string) => `${name} is in line`,
   problems: 'What speaks against it'

@@ -132,6 +132,7 @@ export const training: Same<typeof english> = {
   makeOnly: 'Seulement faire le jeu d’images',
   begin: 'Entraîner',
   cancel: 'Annuler',
+  going: 'Les images sont réunies, et tout est vérifié …',
   made: (name) => `Le jeu d’images ${name} est fait`,
   started: (name) => `${name} est dans la file`,
   problems: 'Ce qui s’y oppose'
