@@ -184,7 +184,7 @@ class TrainLoRA(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "ckpt_name",
-                    options=host.model_files("checkpoints"),
+                    options=training.bases(),
                     tooltip="The checkpoint that the LoRA is for.",
                 ),
                 io.String.Input(

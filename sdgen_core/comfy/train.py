@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError, nearest_names, shown
+from ..sessions.naming import safe_name
 from ..training.runs.asked import dataset_folder, options_of
 from ..training.runs.service import status_text
 from . import host
@@ -27,6 +29,9 @@ SHARES = {
     "pause sessions, then wait": "both",
     "start at once": "none",
 }
+
+#: Kinds of ComfyUI's models that LoRAs are trained for.
+_BASES = ("checkpoints", "diffusion_models")
 
 #: Runs that a prompt waits for: what waits for the prompt's end in turn would wait for ever.
 _awaited: set[str] = set()
@@ -82,15 +87,24 @@ def desk_of(engine: host.Engine, runs: Runs) -> Desk:
     from ..training.desk import Desk
 
     def kinds(kind: str) -> tuple[str, ...]:
-        return ("checkpoints", "diffusion_models") if kind == "checkpoints" else (kind,)
+        return _BASES if kind == "checkpoints" else (kind,)
 
     def files(kind: str) -> list[str]:
-        return list(dict.fromkeys(name for one in kinds(kind) for name in host.model_files(one)))
+        return _files(*kinds(kind))
 
     def file(kind: str, name: str) -> Path | None:
         return next((path for one in kinds(kind) if (path := host.model_path(one, name))), None)
 
     return Desk(engine.library, runs, files=files, file=file, shares=tuple(SHARES.values()))
+
+
+def bases() -> list[str]:
+    """The models that a LoRA can be trained for, by name: checkpoints, and diffusion models alone, as FLUX mostly comes."""
+    return _files(*_BASES)
+
+
+def _files(*kinds: str) -> list[str]:
+    return list(dict.fromkeys(name for kind in kinds for name in host.model_files(kind)))
 
 
 def train(
@@ -107,12 +121,14 @@ def train(
         raise SDGenError(
             "missing-file",
             f"there is no checkpoint {checkpoint!r}",
-            nearest=nearest_names(checkpoint, host.model_files("checkpoints")),
+            nearest=nearest_names(checkpoint, bases()),
         )
+    if share not in SHARES:  # older ComfyUIs do not check what a program sends
+        raise SDGenError("bad-option", f"share {share!r} is no choice", nearest=nearest_names(share, SHARES))
     engine = host.engine()
     folder = dataset_folder(engine.training_folder, dataset)
     job = engine.training.job(
-        name.strip() or folder.name,
+        _unshadowed(name.strip() or folder.name, engine.training_folder),
         trainer,
         base=base,
         dataset=folder,
@@ -121,6 +137,18 @@ def train(
     )
     run = engine.training.start(job, share=SHARES[share])
     return Watcher(run), f"{job.name} is trained by {trainer}: {job.steps:,} steps, run {run}"
+
+
+def _unshadowed(name: str, training: Path) -> str:
+    """The name, with a number where ComfyUI's loaders would find another LoRA by it: one of a folder that goes before ours."""
+    from ..training.runs.publish import FOLDER
+
+    for number in itertools.count(1):
+        free = name if number == 1 else f"{name}_{number}"
+        there = host.model_path("loras", f"{safe_name(free)}.safetensors")
+        if there is None or there.parent == training / FOLDER:  # of ours none is overwritten anyway
+            return free
+    raise AssertionError("unreachable")
 
 
 def await_run(run: str, node: str) -> dict[str, Any]:

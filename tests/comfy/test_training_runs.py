@@ -154,12 +154,16 @@ def test_a_run_outlives_comfyui(server: ComfyServer, stub_server: Any, tmp_path:
 
 
 def test_a_graph_waits_for_its_lora(server: ComfyServer, tmp_path: Path, run_prompt: Any) -> None:
+    # a LoRA of this name in a folder that goes before the training's own: loaders would take that one
+    (server.base / "models" / "loras").mkdir(parents=True, exist_ok=True)
+    (server.base / "models" / "loras" / "rouge é.safetensors").write_bytes(b"another")
     server.start()
     entry = run_prompt(
         server, awaited(graph(data_set(tmp_path / "set"), 4, share="wait until nothing renders")), timeout=200
     )
     assert entry["status"]["status_str"] == "success", entry["status"]
     assert "step 4 of 4" in entry["outputs"]["2"]["text"][0]
+    assert (server.base / "user" / "sdgen" / "training" / "loras" / "rouge é_2.safetensors").is_file()
     assert "5" in entry["outputs"]  # core's loader took the LoRA by its name
 
 
@@ -211,6 +215,8 @@ def test_sessions_pause_for_a_run(
 
 
 def test_what_is_wrong_is_told_by_the_node(server: ComfyServer, tmp_path: Path, run_prompt: Any) -> None:
+    (server.base / "models" / "diffusion_models").mkdir(parents=True, exist_ok=True)
+    (server.base / "models" / "diffusion_models" / "flux é.safetensors").write_bytes(b"none")
     server.start()
     good = data_set(tmp_path / "set")
 
@@ -224,6 +230,12 @@ def test_what_is_wrong_is_told_by_the_node(server: ComfyServer, tmp_path: Path, 
     assert "[missing-file]" in told({"dataset": "nowhere"})
     assert "rnk" in told({"options": "rnk: 3"}) and "rank" in told({"options": "rnk: 3"})
     assert "[bad-option]" in told({"options": "rank: [3"})
+    # diffusion models alone can be chosen, too, as kohya trains FLUX; what is not there is named
+    offered = server.client.get("/object_info/SDGenTrainLoRA")["SDGenTrainLoRA"]["input"]["required"]["ckpt_name"]
+    assert {CHECKPOINT, "flux é.safetensors"} <= set(offered[1]["options"])
+    assert "flux é.safetensors is no whole safetensors file" in told({"ckpt_name": "flux é.safetensors"})
+    assert "flux é.safetensors" in told({"ckpt_name": "flx é.safetensors"})
+    assert "pause sessions" in told({"share": "pause session"})
     # the shipped workflow, where no sd-scripts is set up
     shipped = json.loads((ROOT / "workflows" / "api" / "train_lora_kohya.json").read_text(encoding="utf-8"))
     assert (shipped["4"]["inputs"]["watcher"], shipped["3"]["inputs"]["dataset"]) == (["3", 0], ["1", 0])
