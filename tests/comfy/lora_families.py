@@ -22,7 +22,7 @@ import comfy.supported_models as known
 import torch
 
 from sdgen_core.training.lora.arithmetic import Applied
-from sdgen_core.training.lora.patches import patched
+from sdgen_core.training.lora.patches import Patched, patched
 from sdgen_core.training.lora.weights import WeightFile, save_tensors
 
 META = torch.device("meta")
@@ -65,6 +65,21 @@ PLACES: dict[str, dict[str, tuple[str, tuple[int, int] | None]]] = {
     },
 }  # fmt: skip
 
+FLUX = {
+    "image_model": "flux", "in_channels": 16, "out_channels": 16, "vec_in_dim": 768, "context_in_dim": 4096, "hidden_size": 3072,
+    "mlp_ratio": 4.0, "num_heads": 24, "depth": 19, "depth_single_blocks": 38, "axes_dim": [16, 56, 56], "theta": 10000,
+    "patch_size": 2, "qkv_bias": True, "guidance_embed": True,
+}  # fmt: skip
+FLUX_PLACES: dict[str, tuple[str, tuple[int, int] | None]] = {
+    "lora_unet_double_blocks_3_img_attn_qkv": ("double_blocks.3.img_attn.qkv.weight", None),
+    "lora_unet_single_blocks_7_linear2": ("single_blocks.7.linear2.weight", None),
+    # diffusers keeps apart what the original has in one matrix
+    "transformer.transformer_blocks.0.attn.add_k_proj": ("double_blocks.0.txt_attn.qkv.weight", (3072, 3072)),
+    "transformer.single_transformer_blocks.0.attn.to_v": ("single_blocks.0.linear1.weight", (6144, 3072)),
+    "transformer.single_transformer_blocks.1.proj_mlp": ("single_blocks.1.linear1.weight", (9216, 12288)),
+    "transformer.single_transformer_blocks.0.proj_out": ("single_blocks.0.linear2.weight", None),
+}
+
 
 def sparse(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
     """A checkpoint of zeros in half precision that takes no room on the disk."""
@@ -78,6 +93,49 @@ def sparse(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + at)
+
+
+def holds(plan: Patched, lora: dict[str, torch.Tensor], module: str, name: str, rows: tuple[int, int] | None) -> bool:
+    """Whether a tensor (of zeros) of the checkpoint gets a module's difference, in these rows."""
+    up, down = (lora[f"{module}.lora_{side}.weight"] for side in ("up", "down"))
+    shape = (up.shape[0], *down.shape[1:])
+    delta = (0.25 * up.flatten(1) @ down.flatten(1)).reshape(shape).half()  # strength · alpha / rank
+    found = plan.tensor(name)
+    part = found if rows is None else found[rows[0] : rows[0] + rows[1]]
+    return part.shape == delta.shape and torch.allclose(part, delta, rtol=1e-3, atol=1e-4)
+
+
+def flux(folder: Path) -> dict[str, Any]:
+    """FLUX.1, a diffusion model alone of 24 GB, with a LoRA whose modules kohya's and diffusers' names are for."""
+    config = known.Flux(dict(FLUX))
+    config.set_inference_dtype(torch.float32, None)
+    shapes = {k: tuple(v.shape) for k, v in config.get_model({}, "", device=META).diffusion_model.state_dict().items()}
+    checkpoint, path = folder / "FLUX.safetensors", folder / "FLUX-lora.safetensors"
+    sparse(checkpoint, shapes)
+    random = torch.Generator().manual_seed(1)
+    lora: dict[str, torch.Tensor] = {}
+    for module, (name, rows) in FLUX_PLACES.items():
+        out, width = shapes[name]
+        lora[f"{module}.lora_down.weight"] = torch.randn(2, width, generator=random)
+        lora[f"{module}.lora_up.weight"] = torch.randn(rows[1] if rows else out, 2, generator=random)
+        lora[f"{module}.alpha"] = torch.tensor(1.0)
+    save_tensors(path, lora, {})
+    plan = patched(WeightFile(checkpoint), [Applied(path, 0.5)])
+    [fit] = plan.fits
+    right = {module: holds(plan, lora, module, *place) for module, place in FLUX_PLACES.items()}
+    return {
+        "family": plan.family, "lora": fit.family, "modules": fit.modules, "misses": list(fit.misses), "right": right,
+        "size": checkpoint.stat().st_size, "kilobytes": most_memory(),
+    }  # fmt: skip
+
+
+def most_memory() -> int:
+    """What this process had in memory at most, in KB; 0 where only Linux tells."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main(folder: Path) -> dict[str, Any]:
@@ -115,18 +173,12 @@ def main(folder: Path) -> dict[str, Any]:
         save_tensors(path, lora, {})
         plan = patched(WeightFile(checkpoint), [Applied(path, 0.5)])
         [fit] = plan.fits
-        right = {}
-        for module, (name, rows) in PLACES[family].items():
-            up, down = (lora[f"{module}.lora_{side}.weight"] for side in ("up", "down"))
-            shape = (up.shape[0], *down.shape[1:])
-            delta = (0.25 * up.flatten(1) @ down.flatten(1)).reshape(shape).half()  # strength · alpha / rank
-            found = plan.tensor(name)
-            part = found if rows is None else found[rows[0] : rows[0] + rows[1]]
-            right[module] = part.shape == delta.shape and torch.allclose(part, delta, rtol=1e-3, atol=1e-4)
+        right = {module: holds(plan, lora, module, *place) for module, place in PLACES[family].items()}
         said[family] = {
             "family": plan.family, "lora": fit.family, "modules": fit.modules, "misses": list(fit.misses), "right": right,
             "tensors": len(plan.pieces),
         }  # fmt: skip
+    said["FLUX"] = flux(folder)
     # the wrong way round: an SDXL LoRA and a checkpoint of SD 1
     [fit] = patched(WeightFile(folder / "SD15.safetensors"), [Applied(folder / "SDXL-lora.safetensors")]).fits
     return {**said, "crossed": {"family": fit.family, "matched": fit.matched, "modules": fit.modules}}

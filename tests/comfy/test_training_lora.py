@@ -284,12 +284,13 @@ def test_names_and_places_of_the_great_families(comfyui_folder: Path, tmp_path: 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
-    for family, shown in (("SD15", "SD 1"), ("SDXL", "SDXL")):
+    for family, shown in (("SD15", "SD 1"), ("SDXL", "SDXL"), ("FLUX", "FLUX")):
         assert said[family]["misses"] == [] and all(said[family]["right"].values()), said[family]
         assert said[family]["family"] == said[family]["lora"] == shown
     # fewer tensors than modules: OpenCLIP's query, key and value lie in one
     assert said["SDXL"]["modules"] - said["SDXL"]["tensors"] == 2 * 32
     assert said["SD15"]["modules"] == said["SD15"]["tensors"] > 250
+    assert said["FLUX"]["size"] > 23e9 and said["FLUX"]["kilobytes"] < 6e6, "a checkpoint is never in memory as a whole"
     crossed = said["crossed"]
     assert crossed["family"] == "SDXL" and crossed["matched"] < crossed["modules"] / 2
 
