@@ -52,8 +52,8 @@ def _is_sharing_violation(error: OSError) -> bool:
     return getattr(error, "winerror", None) in _SHARING_WINERRORS
 
 
-def _replace(source: Path, target: Path) -> None:
-    """``os.replace`` that waits for a program on Windows which has ``target`` open."""
+def replace(source: Path, target: Path) -> None:
+    """``os.replace`` that waits for a program on Windows which has ``target`` open, or a file in a folder ``source``."""
     deadline = time.monotonic() + SHARING_WAIT
     pause = 0.01
     while True:
@@ -98,7 +98,7 @@ def atomic_file(
                 if durable:
                     os.fsync(handle.fileno())
             ready(temporary)
-            _replace(temporary, path)
+            replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import SDGenError, shown
-from ...sessions.files import raise_write_error, temporary_name
+from ...sessions.files import raise_write_error, replace, temporary_name
 from ..runs.model import ENDED
 from .folder import CONFIG, IMAGES, RECORD
 from .held_out import FILE
@@ -37,7 +37,7 @@ def forget(folder: Path, runs: Iterable[Run]) -> None:
             raise SDGenError("bad-run-state", message, hint="Wait for its end, or stop it first.")
     gone = temporary_name(folder)
     try:
-        folder.rename(gone)  # whole or not at all: Windows refuses while a program has a file of it open
+        replace(folder, gone)  # whole or not at all: Windows refuses while a program has a file of it open
         shutil.rmtree(gone)
     except OSError as error:
         raise_write_error(error, folder, "delete")

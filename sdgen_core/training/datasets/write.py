@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import SDGenError, shown
-from ...sessions.files import make_folder, raise_write_error, sync_folder, temporary_name
+from ...sessions.files import make_folder, raise_write_error, replace, sync_folder, temporary_name
 from .captions import main_part
 from .choose import Image, Selection
 from .folder import (
@@ -78,7 +78,7 @@ def write(
         dataset = _fill(selection, sources, temporary, folder, place, progress)
         if folder.is_dir():
             folder.rmdir()  # an empty one; a rename onto it fails on Windows
-        temporary.rename(folder)
+        replace(temporary, folder)
         sync_folder(folder.parent)
     except OSError as error:
         with _hinting():

@@ -38,7 +38,7 @@ class Writes:
         self._alive = True
         path = type(Path())
         for owner, name in (
-            (files, "_replace"), (Journal, "_write"), (path, "rename"), (path, "replace"), (path, "mkdir"),
+            (files, "replace"), (Journal, "_write"), (path, "rename"), (path, "replace"), (path, "mkdir"),
             (shutil, "copytree"), (shutil, "rmtree"),
         ):  # fmt: skip
             monkeypatch.setattr(owner, name, self._counted(getattr(owner, name), name))

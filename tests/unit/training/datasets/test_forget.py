@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_moved_stays_whole(reds, monkeypatch):
     def busy(*_):
         raise PermissionError(13, "another program has a file of it open")
 
-    monkeypatch.setattr(Path, "rename", busy)
+    monkeypatch.setattr(os, "replace", busy)
     with pytest.raises(SDGenError, match="another program") as error:
         forget(reds, [])
     assert error.value.code == "unwritable-folder" and files(reds) == before

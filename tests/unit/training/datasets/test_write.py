@@ -178,6 +178,22 @@ def test_a_write_that_fails_leaves_nothing(coats, tmp_path, monkeypatch):
     assert tree(tmp_path / "sets") == []
 
 
+def test_a_virus_scanner_that_looks_at_a_new_image_is_waited_for(coats, tmp_path, monkeypatch):
+    tries, replace = [], os.replace
+
+    def busy(source, target):
+        tries.append(source)
+        if len(tries) < 4:
+            error = PermissionError(errno.EACCES, "Access is denied")
+            error.winerror = 5
+            raise error
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    assert write(coats.library, chosen(coats), tmp_path / "set").images and len(tries) == 4
+    assert tree(tmp_path / "set")
+
+
 def test_what_a_killed_write_left_goes_with_the_next(coats, tmp_path):
     old, new = tmp_path / "set [a].1-2.tmp", tmp_path / "set [a].3-4.tmp"
     for folder in (old, new):
