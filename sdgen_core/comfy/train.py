@@ -63,7 +63,7 @@ def runs_of(engine: host.Engine) -> Runs:
 
     def resume(session: str, reason: str) -> None:
         row = sessions.ledger.session(session)
-        if row.state == "paused" and row.reason == reason:
+        if row.state == "paused" and row.reason in (reason, ""):  # a command has no word for why it pauses one
             sessions.resume(session)
 
     def trainer_of(name: str) -> Trainer:

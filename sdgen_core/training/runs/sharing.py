@@ -68,10 +68,15 @@ def make_room(host: Host, choice: str, name: str, remember: Callable[[list[str]]
 
 
 def give_back(host: Host, sessions: tuple[str, ...], name: str) -> None:
-    """After a run: sessions that were paused for it go on, save those that somebody has resumed or stopped meanwhile."""
+    """After a run: sessions that were paused for it go on, save those that somebody has resumed or stopped meanwhile. Raises ``no-server``
+    while no ComfyUI runs: they wait for the next one."""
     for session in sessions:
-        with contextlib.suppress(SDGenError):  # it is gone, or has ended
+        try:
             host.resume(session, reason_for(name))
+        except SDGenError as error:
+            if error.code == "no-server":
+                raise
+            # it is gone, or has ended
 
 
 def remote(client: ComfyClient) -> Host:

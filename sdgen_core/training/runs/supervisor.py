@@ -2,7 +2,7 @@
 
 One program at a time does it, the one that holds ``follower.lock``; the system lets go of that lock when the program dies. Whoever comes
 next finds everything in the ledger, the logs and the keepers' records, and reads the log of a living run again from its beginning. So a
-restart loses no step.
+restart loses no step. Who starts runs signs ``follower.json``, so that others can say for whom a run waits.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Supervisor:
                     self._guarded(run, self._look_after, "it cannot be looked after")
                 waiting = self._ledger.waiting() if begin else []
                 self._guide(waiting)
-                for run in self._ledger.owing():
+                for run in self._ledger.owing() if begin else ():
                     self._guarded(run, self._give_back)
                 return bool(waiting or self._ledger.runs(*ACTIVE))
             finally:

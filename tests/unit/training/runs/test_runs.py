@@ -566,6 +566,28 @@ def test_sessions_are_paused_and_go_on(room: Room, share: str) -> None:
     assert comfy.state == "running" and other.ledger.owing() == []
 
 
+def test_a_session_waits_for_the_comfyui_that_makes_it(room: Room) -> None:
+    comfy = Comfy()
+    comfy.rendering = False
+    runs = room.runs(host=comfy.host())
+    run = room.start(runs, 3, share="pause")
+    runs.round()
+
+    def nobody(session: str, reason: str) -> None:
+        raise SDGenError("no-server", "no ComfyUI answers")
+
+    comfy.resume, resume = nobody, comfy.resume
+    runs.close()
+    other = room.runs(host=comfy.host())
+    assert other.wait(run)["state"] == "done"
+    other.round()
+    assert comfy.state == "paused" and [one.id for one in other.ledger.owing()] == [run]
+    other.close()
+    comfy.resume = resume
+    room.runs(host=comfy.host()).round()
+    assert comfy.state == "running" and not other.ledger.owing()
+
+
 def test_a_session_that_somebody_has_stopped_stays_so(room: Room) -> None:
     comfy = Comfy()
     comfy.rendering = False
