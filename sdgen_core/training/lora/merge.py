@@ -132,7 +132,9 @@ def _check(fit: Fit, family: str, checkpoint: Path, *, partly: bool) -> None:
     found = some if fit.matched else f"none of its {fit.modules} modules match"
     of = "" if fit.family == "unknown" else f", a LoRA for {fit.family},"
     message = f"{shown(fit.path)}{of} does not fit {shown(checkpoint)}, a model of the family {family}: {found}"
-    hint = "With --partly the others are merged, as ComfyUI applies them at run time." if fit.matched else None
+    # a few that match by chance, as of an SDXL LoRA in a model of SD 1, make no sense of the rest
+    most = 2 * fit.matched > fit.modules
+    hint = "With --partly the others are merged, as ComfyUI applies them at run time." if most else None
     raise SDGenError("lora-does-not-fit", message, hint=hint)
 
 

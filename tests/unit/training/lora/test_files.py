@@ -18,7 +18,9 @@ from typer.testing import CliRunner
 from sdgen_core.cli.lora import app
 from sdgen_core.errors import SDGenError
 from sdgen_core.training.lora.info import lora_info
+from sdgen_core.training.lora.merge import _check
 from sdgen_core.training.lora.modules import modules_of, plain_name, split
+from sdgen_core.training.lora.patches import Fit
 from sdgen_core.training.lora.weights import (
     WeightFile,
     check_target,
@@ -222,6 +224,15 @@ def test_numbers_that_do_nothing_or_are_none(tmp_path: Path) -> None:
     bad = {**pair("lora_unet_a"), "lora_unet_a.lora_up.weight": torch.full((8, 4), float("inf"))}
     found = lora_info(saved(path, bad), check=True).checked
     assert found == ("lora_unet_a.lora_up.weight holds numbers that are not finite",)
+
+
+@pytest.mark.parametrize(("missing", "hint"), [(2, True), (84, False), (100, False)])
+def test_partly_is_proposed_only_where_most_of_a_lora_fits(missing: int, hint: bool) -> None:
+    fit = Fit(Path("a.safetensors"), "SDXL", 100, tuple(f"m{n}" for n in range(missing)))
+    error = refused(
+        lambda: _check(fit, "SD 1", Path("b.safetensors"), partly=False), "lora-does-not-fit", "for SDXL, does"
+    )
+    assert ("--partly" in (error.hint or "")) is hint
 
 
 def test_a_checkpoint_is_no_lora(tmp_path: Path) -> None:
