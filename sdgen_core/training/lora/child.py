@@ -38,7 +38,7 @@ def find_comfyui(named: Path | None = None) -> Path:
             return folder.resolve()
     raise SDGenError(
         "comfyui-not-found",
-        f"There is no ComfyUI in {shown(wanted)}." if wanted else "No ComfyUI was found, whose code applies LoRAs.",
+        f"There is no ComfyUI in {shown(wanted)}." if wanted else "No ComfyUI was found, whose code is needed.",
         hint="Name its folder, the one with main.py in it, with --comfyui DIR or the environment variable SDGEN_COMFYUI.",
     )
 
