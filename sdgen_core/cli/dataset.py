@@ -177,7 +177,10 @@ def make(
 @app.command()
 @reporting
 def audit(
-    folder: Annotated[Path, typer.Argument(help="A data set, or any folder with folders like 10_name of images.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help="A data set: its name, or its folder; or any folder with folders like 10_name of images."),
+    ],
     epochs: Annotated[int, typer.Option("--epochs", min=1, max=100_000)] = 10,
     batch: Annotated[int, typer.Option("--batch", min=1, max=4096, help="Images a step.")] = 1,
     accumulation: Annotated[int, typer.Option("--accumulation", min=1, max=4096, help="Batches a step.")] = 1,
@@ -187,6 +190,8 @@ def audit(
     seconds: Annotated[
         float | None, typer.Option("--seconds-per-step", min=0, help="To say how long the training takes.")
     ] = None,
+    settings: SettingsOption = None,
+    catalog: CatalogOption = None,
     json: JsonOption = False,
 ) -> None:
     """Look at a data set before training: counts, buckets, captions, every image decoded, steps and time.
@@ -197,9 +202,10 @@ def audit(
 
     size = None if resolution is None else _sides(resolution)
     wanted = (size, size) if isinstance(size, int) else None if size is None else (size[0], size[1])
+    folder = _there(dataset, settings, catalog)
     with _bar("auditing", json) as tell:
         found = look(
-            _there(folder),
+            folder,
             epochs=epochs,
             batch=batch,
             accumulation=accumulation,
@@ -218,13 +224,15 @@ def audit(
 @app.command()
 @reporting
 def show(
-    folder: Annotated[Path, typer.Argument(help="A data set's folder.")],
+    dataset: Annotated[str, typer.Argument(help="A data set: its name in the training folder, or its folder.")],
+    settings: SettingsOption = None,
+    catalog: CatalogOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what a data set was made of: recipe, images with captions, what was set aside."""
     from ..training.datasets.folder import DataSet
 
-    found = DataSet.read(_there(folder))
+    found = DataSet.read(_there(dataset, settings, catalog))
     if json:
         print_json({**found.to_json(), "folder": str(found.folder), "held_out": found.held_out.to_json()})
         return
@@ -319,10 +327,12 @@ def _training(settings: Path | None, catalog: Path | None) -> Path:
     return settings_of(home, settings).training_folder(home.parent)
 
 
-def _there(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise SDGenError("not-a-dataset", f"there is no folder {shown(folder)}")
-    return folder
+def _there(given: str, settings: Path | None, catalog: Path | None) -> Path:
+    """The folder of a data set. Raises ``missing-file`` with the nearest names."""
+    from ..training.runs.asked import dataset_folder
+
+    folder = Path(given)
+    return folder if folder.is_dir() else dataset_folder(_training(settings, catalog), given)
 
 
 def _number(text: str, option: str) -> int:

@@ -342,7 +342,7 @@ def _of_number(whole: int, there: int) -> Iterator[Problem]:
 def _of_duplicates(known: DataSet | None) -> Iterator[Problem]:
     """Where most images went as near-duplicates: small or plain pictures are taken for each other."""
     gone = known.counts.get("duplicate", 0) if known else 0
-    if known and gone >= len(known.images):
+    if known and gone >= len(known.images) + sum(known.counts.get(one, 0) for one in ("share", "balance", "limit")):
         bits = known.recipe.get("duplicates")
         message = (
             f"{counted(gone, 'good image')} more were left out as near-duplicates ({bits} of 64 bits or fewer apart)"

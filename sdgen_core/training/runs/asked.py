@@ -24,7 +24,7 @@ def dataset_folder(training: Path, given: str) -> Path:
             return folder.absolute()
     above = folder_of(training, "x").parent
     known = [one.name for one in above.iterdir() if one.is_dir()] if above.is_dir() else []
-    hint = "Link the folder of an SDGen Export Dataset, or write its path."
+    hint = "`sdgen dataset list` shows those that there are; the folder of an SDGen Export Dataset will do too."
     raise SDGenError("missing-file", f"there is no data set {text!r}", nearest=nearest_names(text, known), hint=hint)
 
 

@@ -145,7 +145,12 @@ def test_many_near_duplicates_are_told(made, tmp_path):
     recipe = {"name": "reds", "best": 1.0, "apart": {"share": 0.0}}
     found = audit(write(made.library, choose(made.library, Recipe.of(recipe)), tmp_path / "reds").folder)
     assert codes(found) == ["many-duplicates"] and "24 good images more" in found.text() and found.errors == []
-    all_of_them = choose(made.library, Recipe.of({**recipe, "duplicates": None}))
+    made.add("hats", [Shot({"Hat": "wide"}, looks=max(n, 2) + 100, seed=n) for n in range(12)])
+    made.judge("hats", range(12), "value/Hat", "ok")
+    few = choose(made.library, Recipe.of({**recipe, "value": "Hat=wide", "limit": 2}))
+    assert few.counts == {"other-value": 36, "duplicate": 2, "limit": 8}  # it is the limit that makes it small
+    assert codes(audit(write(made.library, few, tmp_path / "few").folder)) == ["few-images"]
+    all_of_them = choose(made.library, Recipe.of({**recipe, "value": "Colour=red", "duplicates": None}))
     assert codes(audit(write(made.library, all_of_them, tmp_path / "all").folder)) == []
 
 

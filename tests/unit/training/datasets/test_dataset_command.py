@@ -47,13 +47,16 @@ def test_from_a_session_to_a_folder_that_is_audited(command, tmp_path):
     folder = tmp_path / "training" / "datasets" / "Colour red"
     assert f"written: {folder.as_posix()}" in said and "warning" not in said
     assert {path.read_text() for path in folder.rglob("*.txt")} == {"sks, red"}
-    shown = command("show", folder, catalog=None)
+    shown = command("show", "Colour red")
+    assert shown == command("show", folder, catalog=None)
     assert "Colour red: 10 images, 64×64, of Colour=red; coats" in shown and "sks, red" in shown
     record = json.loads(command("show", folder, "--json", catalog=None))
     assert len(record["images"]) == 10 and len(record["held_out"]["seeds"]) == 8
     assert "Colour red" in command("list") and listed(command)[0]["counts"]["images"] == 10
     said = command("audit", folder, "--epochs", 4, "--batch", 2, "--seconds-per-step", 3, catalog=None)
     assert "4 epochs with a batch of 2: 20 steps, about 60 s" in said
+    assert command("audit", "Colour red", "--epochs", 4, "--batch", 2, "--seconds-per-step", 3) == said
+    assert "Did you mean 'Colour red'?" in command("audit", "Color red", code=1)
     next(folder.rglob("*.png")).write_bytes(b"no image")
     said = command("audit", folder, catalog=None, code=1)
     assert "error: images/1_Colour red/0" in said
@@ -159,8 +162,8 @@ def test_what_is_refused(command, words, said):
 
 
 def test_folders_that_are_none(command, tmp_path):
-    assert "error[not-a-dataset]" in command("show", tmp_path / "none", catalog=None, code=1)
-    assert "error[not-a-dataset]" in command("audit", tmp_path / "none", catalog=None, code=1)
+    assert "error[missing-file]" in command("show", tmp_path / "none", code=1)
+    assert "error[missing-file]" in command("audit", tmp_path / "none", code=1)
     assert "has no dataset.json" in command("show", tmp_path, catalog=None, code=1)
     assert "no data sets in" in command("list")
     inside = tmp_path / "gallery" / "set"
