@@ -13,6 +13,14 @@ _MEMORY = Cause(
 )
 _KNOWN: tuple[tuple[str, Cause], ...] = (
     (
+        r"\b(?:WinError|os error) 1455\b",  # Windows says the rest in its own language
+        Cause(
+            "out-of-memory",
+            "Windows' paging file is too small to load this model",
+            "Let Windows manage its size (advanced system settings, performance, virtual memory), or close other programs.",
+        ),
+    ),
+    (
         r"OutOfMemoryError|out of memory|Allocation on device|can't allocate memory|not enough memory|MemoryError",
         _MEMORY,
     ),
@@ -47,7 +55,7 @@ _KNOWN: tuple[tuple[str, Cause], ...] = (
         Cause("training-dtype", "this model cannot be trained in that precision", "Choose the other training_dtype."),
     ),
     (
-        r"No space left on device|not enough space on the disk",
+        r"No space left on device|not enough space on the disk|\b(?:WinError|os error) 112\b",
         Cause("disk-full", "the disk is full", "Free some space."),
     ),
 )
