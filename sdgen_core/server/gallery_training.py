@@ -17,6 +17,7 @@ from ..sessions.reading import IMAGE_ENDINGS
 from ..training.desk import FILES, REPORT, Desk, plain
 from ..training.runs.model import ENDED
 from .gallery_library import without_paths
+from .gallery_pages import version as catalog_version
 from .model import Empty
 from .model_training import (
     DatasetAudit,
@@ -30,6 +31,7 @@ from .model_training import (
     LogAsked,
     LogPiece,
     ReasonCount,
+    RecipeAsked,
     RecipeBody,
     RunCard,
     RunCause,
@@ -50,6 +52,7 @@ from .model_training import (
 from .route import Call, Engine, File, Route
 
 if TYPE_CHECKING:
+    from ..training.datasets.choose import Selection
     from ..training.datasets.folder import DataSet
     from ..training.datasets.recipe import Recipe
     from ..training.runs.ledger import Run
@@ -215,11 +218,11 @@ def _recipe_without_paths(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def preview(engine: Engine, call: Call) -> DatasetPreview:
     """What a recipe would make; nothing is written. Raises what ``choose`` raises, and ``bad-recipe``."""
-    from ..training.datasets.choose import REASONS, choose
+    from ..training.datasets.choose import REASONS
     from ..training.datasets.write import folder_of, unused
 
     recipe = _recipe(call.body.recipe)
-    found = choose(engine.library, recipe)
+    found = _selection(engine, recipe, engine.desk.turn(call.body.asker))
     some = found.images[:: max(1, len(found.images) // _SHOWN)][:_SHOWN]
     return DatasetPreview(
         name=unused(found, folder_of(engine.desk.runs.folder, recipe.name)).name,
@@ -237,16 +240,24 @@ def preview(engine: Engine, call: Call) -> DatasetPreview:
 
 def make(engine: Engine, call: Call) -> DatasetCard:
     """Write a data set; where another one has its name, under another. Raises what ``choose`` and ``write`` raise."""
-    from ..training.datasets.choose import choose
     from ..training.datasets.write import folder_of, unused, write
 
     recipe = _recipe(call.body.recipe)
-    found = choose(engine.library, recipe)
+    found = _selection(engine, recipe)
     found.needed()
     folder = unused(found, folder_of(engine.desk.runs.folder, recipe.name))
     made = write(engine.library, found, folder)
     engine.library.tell("training", id="", run=None)
     return _card(made, made.folder.stat().st_mtime)
+
+
+def _selection(engine: Engine, recipe: Recipe, looks: Callable[[int], None] = lambda looked: None) -> Selection:
+    """What a recipe chooses, whatever it is called. Raises what ``choose`` raises."""
+    from ..training.datasets import choose
+
+    key = f"{catalog_version(engine)} {recipe.model_dump_json(exclude={'name'})}"
+    found = engine.desk.chosen(key, lambda: choose.choose(engine.library, recipe, looks))
+    return replace(found, recipe=recipe)
 
 
 def forget_dataset(engine: Engine, call: Call) -> DatasetForgotten:
@@ -581,7 +592,7 @@ _ROUTES = (
         "/sdgen/training/datasets/preview",
         preview,
         "What a recipe would make, and why each other image is left out",
-        body=RecipeBody,
+        body=RecipeAsked,
         answer=DatasetPreview,
         asks=True,
         slow=True,

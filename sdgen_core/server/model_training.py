@@ -127,6 +127,14 @@ class RecipeBody(Body):
     recipe: dict[str, Any] = Field(max_length=40)
 
 
+class RecipeAsked(RecipeBody):
+    """What a recipe would make, asked again and again while it is written."""
+
+    asker: str = Field(
+        default="", max_length=40, description="Anything: the next question with the same ends this one."
+    )
+
+
 class ReasonCount(Answer):
     """How many images are left out for a reason."""
 

@@ -15,6 +15,7 @@ from .runs.trainers import NAMES
 
 if TYPE_CHECKING:
     from ..catalog.library import Library
+    from .datasets.choose import Selection
     from .datasets.folder import DataSet
     from .runs.ledger import Run
     from .runs.service import Runs
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("sdgen")
 _T = TypeVar("_T")
 
+#: Of so many who ask it is known what they asked last.
+_ASKERS = 50
 #: Seconds between two looks whether a run has changed.
 LOOK = 0.5
 
@@ -74,6 +77,8 @@ class Desk:
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self._listed: dict[Path, tuple[tuple[int, int], Any]] = {}
+        self._turns: dict[str, object] = {}
+        self._chosen: tuple[str, Selection] | None = None
 
     def version(self) -> str:
         """Another text after every change of a run, of the list of data sets or of improvements."""
@@ -142,6 +147,29 @@ class Desk:
             now[path] = known if known and known[0] == mark else (mark, card(path.parent, mark[0] / 1e9))
         self._listed = now
         return [made for _, made in sorted(now.values(), key=lambda one: -one[0][0])]
+
+    def chosen(self, key: str, choose: Callable[[], Selection]) -> Selection:
+        """What was chosen last when that was for the same ``key``, else what ``choose`` gives: among many images that takes its time, and
+        who sees what would be in a data set mostly makes it next."""
+        last = self._chosen
+        if last is None or last[0] != key:
+            self._chosen = last = (key, choose())
+        return last[1]
+
+    def turn(self, asker: str) -> Callable[[int], None]:
+        """What raises ``bad-request`` once the same ``asker`` has taken another turn: nobody waits for that answer any more."""
+        mine = object()
+        with self._lock:
+            self._turns.pop(asker, None)
+            self._turns[asker] = mine
+            for old in list(self._turns)[:-_ASKERS]:
+                del self._turns[old]
+
+        def look(done: int) -> None:
+            if asker and self._turns.get(asker) is not mine:
+                raise SDGenError("bad-request", "something else was asked meanwhile")
+
+        return look
 
     def forget_data_set(self, name: str) -> None:
         """Delete a data set with its folder; its images stay where they were taken from.

@@ -18,6 +18,7 @@ from sdgen_core.errors import SDGenError
 from sdgen_core.server.app import Alone
 from sdgen_core.server.gallery_training import _between, _whole
 from sdgen_core.training import desk
+from sdgen_core.training.datasets import choose
 from sdgen_core.training.datasets.folder import DataSet
 from sdgen_core.training.desk import Desk, model_file, model_files, plain
 from sdgen_core.training.runs.service import Refused, Runs
@@ -250,6 +251,35 @@ def test_a_recipe_that_cannot_be_is_refused(gallery, tmp_path, change, code):
         error = refused(gallery, "POST", path, {"recipe": {**RECIPE, **change}})
         assert error.code == code
     assert not (tmp_path / "training" / "datasets").exists()
+
+
+def test_what_was_chosen_is_not_chosen_again(gallery, monkeypatch):
+    ids = gallery.imported(4)
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids, "field": "value/Hair", "value": "ok"})
+    begun = []
+    real = choose.choose
+    monkeypatch.setattr(choose, "choose", lambda *given: begun.append(given[1].name) or real(*given))
+    preview = "/sdgen/training/datasets/preview"
+    for name in ("a", "b"):
+        told = gallery.ask("POST", preview, {"recipe": {**RECIPE, "name": name}})
+        assert (told["name"], told["images"]) == (name, 4)
+    made = gallery.ask("POST", "/sdgen/training/datasets", {"recipe": {**RECIPE, "name": "c"}})
+    assert (made["name"], begun) == ("c", ["a"])
+    gallery.ask("POST", "/sdgen/judge", {"ids": ids[:1], "field": "value/Hair", "value": "ko"})
+    assert gallery.ask("POST", preview, {"recipe": RECIPE})["images"] == 3
+    assert gallery.ask("POST", preview, {"recipe": {**RECIPE, "best": 0.5, "at_least": 1}})["images"] == 2
+    assert begun == ["a", RECIPE["name"], RECIPE["name"]]
+
+
+def test_the_next_question_ends_the_one_before_of_the_same_asker_alone(gallery):
+    desk = gallery.engine.desk
+    first, other, nobody = desk.turn("a"), desk.turn("b"), desk.turn("")
+    first(1)
+    second, _ = desk.turn("a"), desk.turn("")
+    for look in (second, other, nobody):
+        look(2)
+    with pytest.raises(SDGenError):
+        first(2)
 
 
 def test_nothing_good_enough_says_what_helps(gallery):

@@ -3400,6 +3400,22 @@ export interface components {
             images: number;
         };
         /**
+         * RecipeAsked
+         * @description What a recipe would make, asked again and again while it is written.
+         */
+        RecipeAsked: {
+            /** Recipe */
+            recipe: {
+                [key: string]: unknown;
+            };
+            /**
+             * Asker
+             * @description Anything: the next question with the same ends this one.
+             * @default
+             */
+            asker: string;
+        };
+        /**
          * RecipeBody
          * @description A recipe of a data set, as `sdgen dataset` and nodes take it.
          */
@@ -8089,7 +8105,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RecipeBody"];
+                "application/json": components["schemas"]["RecipeAsked"];
             };
         };
         responses: {
