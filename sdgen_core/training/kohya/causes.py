@@ -58,6 +58,12 @@ _KINDS = (
         "Close other programs, or choose a smaller model, resolution or batch.",
     ),
     _kind(
+        "out-of-memory",
+        r"\b(?:WinError|os error) 1455\b",  # Windows says the rest in its own language
+        "Windows' paging file is too small to load this model.",
+        "Let Windows manage its size (advanced system settings, performance, virtual memory), or close other programs.",
+    ),
+    _kind(
         "disk-full",
         r"No space left on device|WinError 112|There is not enough space on the disk|unexpected pos \d+ vs \d+",
         "The disk is full.",

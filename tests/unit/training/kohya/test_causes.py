@@ -77,6 +77,7 @@ def test_a_good_end_has_no_cause() -> None:
             "memory",
         ),
         ("OSError: [Errno 28] No space left on device\n", 1, "disk-full", "disk is full"),
+        ("OSError: [WinError 1455] Le fichier de pagination est insuffisant\n", 1, "out-of-memory", "paging file"),
         ("AssertionError: full_bf16 requires bf16 / full_bf16を使う場合\n", 1, "refused", "full_bf16 requires bf16."),
         ("ModuleNotFoundError: No module named 'library'\n", 1, "missing-package", "library"),
         (
