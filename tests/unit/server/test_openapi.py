@@ -88,6 +88,14 @@ def test_answers_are_what_the_document_says(shared, document):
     assert len(answered) > 22, answered
 
 
+def test_no_two_models_have_one_name():
+    """In the document one would stand for both."""
+    met = {}
+    for route in table.ROUTES:
+        for model in filter(None, (route.query, route.body, route.answer)):
+            assert met.setdefault(model.__name__, model) is model, route.path
+
+
 def test_comfyuis_start_does_not_wait_for_the_table():
     """The models of all routes take longer to make than the whole pack may take to load."""
     code = "import sys; import sdgen_core.server.routes; print(*sys.modules)"
