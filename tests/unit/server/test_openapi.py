@@ -91,7 +91,7 @@ def test_answers_are_what_the_document_says(shared, document):
 def test_no_two_models_have_one_name():
     """In the document one would stand for both."""
     met = {}
-    for route in table.ROUTES:
+    for route in table.TABLE:
         for model in filter(None, (route.query, route.body, route.answer)):
             assert met.setdefault(model.__name__, model) is model, route.path
 
