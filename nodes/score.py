@@ -188,6 +188,11 @@ class ScoreSession(io.ComfyNode):
                     display_name="report",
                     tooltip="The session's report, as JSON; of several the figures of each.",
                 ),
+                io.String.Output(
+                    "session_out",
+                    display_name="session",
+                    tooltip="The session's id, for nodes that come next; of several, with commas between.",
+                ),
             ],
         )
 
@@ -200,7 +205,8 @@ class ScoreSession(io.ComfyNode):
     @reporting
     def execute(cls, scorer: Any, session: str = NEWEST, wait: bool = True) -> io.NodeOutput:
         node = str(cls.hidden.unique_id)
-        report = score_sessions(scorer, chosen(session), node, wait=wait, whole=session.strip().casefold() == ALL)
+        slugs, whole = chosen(session), session.strip().casefold() == ALL
+        report = score_sessions(scorer, slugs, node, wait=wait, whole=whole)
         success, mean, text = figures(report)
         host.tell_for_good(node, text)
         said = brief(report)
@@ -209,6 +215,7 @@ class ScoreSession(io.ComfyNode):
             mean,
             failing_text(report),
             json.dumps(said, ensure_ascii=False),
+            ALL if whole else ",".join(slugs),
             ui={"text": [text], "sdgen": [said]},
         )
 

@@ -7,10 +7,11 @@ import time
 from typing import Any
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..sdgen_core.comfy import host
 from ..sdgen_core.comfy import train as training
-from ..sdgen_core.comfy.benchmark_lora import benchmark
+from ..sdgen_core.comfy.benchmark_lora import begin, benchmark
 from ..sdgen_core.comfy.export_dataset import export, recipe_of
 from ..sdgen_core.comfy.merge_lora import merge_named, named, state
 from ..sdgen_core.training.datasets.folder import IMAGES
@@ -409,7 +410,7 @@ class BenchmarkLoRA(io.ComfyNode):
             search_aliases=["evaluate lora", "compare sessions", "a/b test", "promote"],
             is_output_node=True,
             not_idempotent=True,
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             inputs=[
                 ScorerType.Input(
                     "scorer", tooltip="From an SDGen Load Scorer: best another one than that which chose the images."
@@ -418,13 +419,13 @@ class BenchmarkLoRA(io.ComfyNode):
                     "without",
                     default="",
                     dynamic_prompts=False,
-                    tooltip="Name or id of the session made without the LoRA.",
+                    tooltip="Name or id of the session made without the LoRA; with a LoRA below: of the session that is improved.",
                 ),
                 io.String.Input(
                     "with_lora",
                     default="",
                     dynamic_prompts=False,
-                    tooltip="Name or id of the session made with it, of the same template and seeds.",
+                    tooltip="Name or id of the session made with it, of the same template and seeds. Empty with a LoRA below.",
                 ),
                 io.String.Input(
                     "value",
@@ -440,6 +441,30 @@ class BenchmarkLoRA(io.ComfyNode):
                     max=100.0,
                     step=0.5,
                     tooltip="Points of 100 by which no other value may fall.",
+                ),
+                io.Combo.Input(
+                    "lora",
+                    optional=True,
+                    options=["", *host.model_files("loras")],
+                    default="",
+                    tooltip="A LoRA, for which both sessions are made first, on new seeds. Empty: they are there.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    optional=True,
+                    default=1.0,
+                    min=0.05,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="Strength of the LoRA, where the sessions are made.",
+                ),
+                io.Int.Input(
+                    "images",
+                    optional=True,
+                    default=72,
+                    min=8,
+                    max=1000,
+                    tooltip="Images of each value, where the sessions are made; 72 can show that a value falls by less than 5 points.",
                 ),
             ],
             outputs=[
@@ -466,10 +491,35 @@ class BenchmarkLoRA(io.ComfyNode):
     @classmethod
     @reporting
     def execute(
-        cls, scorer: Any, without: str = "", with_lora: str = "", value: str = "", margin: float = 5.0
+        cls,
+        scorer: Any,
+        without: str = "",
+        with_lora: str = "",
+        value: str = "",
+        margin: float = 5.0,
+        lora: str = "",
+        strength: float = 1.0,
+        images: int = 72,
     ) -> io.NodeOutput:
+        node = str(cls.hidden.unique_id)
+        if lora and not with_lora.strip():
+            text, said = begin(
+                node,
+                cls.hidden.prompt,
+                (cls.hidden.extra_pnginfo or {}).get("workflow"),
+                without=without,
+                value=value,
+                margin=margin,
+                lora=lora,
+                strength=strength,
+                images=images,
+            )
+            host.tell_for_good(node, text)
+            # What reads the verdict comes in the prompt that follows.
+            blocked = [ExecutionBlocker(None) for _ in range(4)]
+            return io.NodeOutput(*blocked, ui={"text": [text], "sdgen": [said]})
         promoted, change, text, report = benchmark(scorer, without, with_lora, value, margin)
-        host.tell_for_good(str(cls.hidden.unique_id), text)
+        host.tell_for_good(node, text)
         return io.NodeOutput(promoted, change, text, report, ui={"text": [text]})
 
 

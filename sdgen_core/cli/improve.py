@@ -163,7 +163,7 @@ def improve(
         finally:
             said_so_far = [cycle.to_dict() for cycle in loop.cycles if cycle.done]
             if said_so_far:
-                text = page(loop.source.name, said_so_far, loop.source.values())
+                text = page(loop.source.name, said_so_far, loop.source.values(every=True))
                 write_atomic(report, text.encode("utf-8", "surrogatepass"))
         if json:
             cycles_said = [cycle.to_dict() for cycle in done]

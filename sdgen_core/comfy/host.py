@@ -79,7 +79,7 @@ class Engine:
             user_dir=user_dir,
             places=self.settings.places(),
         )
-        self.feeder = Feeder(self.sessions, _own_server, window=self.settings.window)
+        self.feeder = Feeder(self.sessions, own_server, window=self.settings.window)
         self.sessions.changed.append(StatusLine(self.sessions).changed)
         self.library = Library(
             self.settings.catalog_folder(user_dir),
@@ -534,9 +534,9 @@ def check_cancelled() -> None:
     model_management.throw_exception_if_processing_interrupted()
 
 
-def tell(node: str, text: str) -> None:
-    """Show a text on a node."""
-    _prompt_server().send_progress_text(text, node, current_client())
+def tell(node: str, text: str, client: str | None = None) -> None:
+    """Show a text on a node, in the page (``client``) whose prompt is being executed or another one."""
+    _prompt_server().send_progress_text(text, node, client or current_client())
 
 
 def tell_for_good(node: str, text: str) -> None:
@@ -572,7 +572,7 @@ _warned: set[str] = set()
 # ---- ComfyUI's server ----------------------------------------------------------------------------------------------------
 
 
-def _own_server() -> ComfyClient | None:
+def own_server() -> ComfyClient | None:
     """A client for this process's own server; None until it listens."""
     server = _prompt_server()
     port = getattr(server, "port", None)

@@ -87,6 +87,7 @@ def submit(client: ComfyClient, graph: Prompt, planner: str) -> dict[str, Any]:
 
 def _entry(client: ComfyClient, prompt_id: str) -> dict[str, Any]:
     """The history of the press, once it has ended. Raises ``node-error`` when somebody took it out of the queue."""
+    pause = 0.05
     while True:
         there = prompt_id in client.queued_ids()  # asked first: what ends in between is found in the history
         entry = client.history(prompt_id)
@@ -94,4 +95,5 @@ def _entry(client: ComfyClient, prompt_id: str) -> dict[str, Any]:
             return entry
         if not there:
             raise SDGenError("node-error", "the order was taken out of ComfyUI's queue before it was planned")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 1.0)  # behind others' prompts it may stand for hours

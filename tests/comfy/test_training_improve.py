@@ -235,6 +235,33 @@ def test_the_node_decides_on_the_sessions_of_a_loop(cycle: Cycle, server: ComfyS
     assert alone is not None and "not-comparable" in alone[1]
 
 
+def test_the_shipped_workflow_repairs_a_value_with_one_press(
+    cycle: Cycle, server: ComfyServer, root: Path, run_prompt: Any, wait_for_prompt: Any
+) -> None:
+    graph = json.loads((root / "workflows" / "api" / "improve_value.json").read_text(encoding="utf-8"))
+    kinds = {node["class_type"]: node for node in graph.values()}
+    # the loop's images to learn from are a session as the workflow asks for; few steps and images are enough to see it work
+    kinds["SDGenScoreSession"]["inputs"]["session"] = cycle.done["focus 1"]["slug"]
+    kinds["SDGenTrainLoRA"]["inputs"]["steps"] = 20
+    kinds["SDGenBenchmarkLoRA"]["inputs"] |= {"images": 8, "margin": 30.0}
+    pressed = run_prompt(server, graph, 300)
+    assert pressed["status"]["status_str"] == "success", failure(pressed)
+    [node] = [key for key, one in graph.items() if one["class_type"] == "SDGenBenchmarkLoRA"]
+    behind = {key for key, one in graph.items() if one["inputs"].get("source", [""])[0] == node}
+    assert len(behind) == 2 and not behind & set(pressed["outputs"])
+    said = pressed["outputs"][node]["sdgen"][0]
+    entry = wait_for_prompt(server, said["prompt"], 300)
+    assert entry["status"]["status_str"] == "success", failure(entry)
+    assert set(entry["outputs"]) == {node, *behind}
+    # what was trained once is not trained again, and both sessions have the same seeds
+    runs = [one for one in entry["prompt"][2].values() if one["class_type"] == "SDGenTrainLoRA"]
+    assert not runs
+    [report] = [json.loads(text) for key in behind if (text := entry["outputs"][key]["text"][0]).startswith("{")]
+    assert report["target"]["pairs"] == 9 and report["outcome"] in ("promote", "roll back", "undecided")
+    made = {one["name"]: one for one in server.client.get("/sdgen/sessions")["sessions"]}
+    assert [made[name]["done"] for name in said["sessions"]] == [90, 90]  # all ten things
+
+
 def test_where_nothing_is_good_enough_it_says_what_helps(
     tools: Tools, session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

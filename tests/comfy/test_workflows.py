@@ -29,7 +29,7 @@ LANGUAGES = ("en", "fr")
 BY_HAND = ("txt2img_session", "seed_sweep")
 #: Workflows that make a session, and all.
 SESSIONS = (*BY_HAND, *(name for name in RECIPES if name not in BY_HAND))
-SHIPPED = (*SESSIONS, "score_session", "train_lora_native", "train_lora_kohya")
+SHIPPED = (*SESSIONS, "score_session", "train_lora_native", "train_lora_kohya", "improve_value")
 
 #: Write the workflows of recipes anew, with the notes that they have.
 WRITE = bool(os.environ.get("SDGEN_WORKFLOWS"))

@@ -31,7 +31,7 @@ from . import canvas, demo, gallery
 
 RECIPES = [name for name in SHIPPED if name != "txt2img_session"]
 #: Without a template and a planner.
-SMALL = ("score_session", "train_lora_native", "train_lora_kohya")
+SMALL = ("score_session", "train_lora_native", "train_lora_kohya", "improve_value")
 
 WRITE = bool(os.environ.get("SDGEN_PICTURES"))
 

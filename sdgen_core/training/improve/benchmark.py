@@ -74,7 +74,8 @@ class Benchmark:
     @classmethod
     def freeze(cls, source: Source, target: Value, images: int = IMAGES) -> Benchmark:
         """A benchmark for a value of a session. Raises ``unknown-value``, and ``bad-option`` where it would need too many seeds."""
-        target, values = source.value("=".join(target)), source.values()
+        target = source.value("=".join(target))
+        values = source.values_beside(target)
         frozen = cls(
             source.slug,
             source.name,

@@ -341,7 +341,7 @@ class Loop:
         """Images of the value to choose from, scored beside some of the other values: by itself a value that never comes out would be
         taken for one that always does."""
         placeholder, key = target
-        others = [one for one in self.source.values()[placeholder] if one != key]
+        others = [one for one in self.source.values_beside(target)[placeholder] if one != key]
         seed = self.source.fresh(10 + 10 * cycle.number + number)
         count = self.wanted.focus * 2 ** (number - 1)
         label = f"improve {safe_name(self.folder.name, 60)} {cycle.number}.{number} {safe_name(key, 30)}"
@@ -544,9 +544,9 @@ class Loop:
             verdicts |= {(one.place, one.lora): found[one.file] for one in asked if one.file in found}
             if left := sum(one.file not in found for one in asked):
                 raise _Waiting(
-                    f"waits for verdicts: {left:,} of {len(asked):,} images of session {sample['slug']}, in {sample['folder']}. Open it in"
-                    f" the gallery, say ok, partial or ko to {frozen.target[0]} of every image (which of them are of the LoRA is not"
-                    " said), then give the same command again."
+                    f"waits for verdicts: {left:,} of {len(asked):,} images of session {Path(sample['folder']).name} ({sample['slug']})."
+                    f" Open it in the gallery, Review with 'Ask about every value', and say OK, Partial or KO to {frozen.target[0]} of each"
+                    " image (which of them are of the LoRA is not said), then give the same command again."
                 )
         return people.judged(sides, frozen.target, verdicts), len(verdicts)
 
@@ -585,7 +585,7 @@ class Loop:
     def _settle(
         self, lora: Mapping[str, Any], strength: float, verdict: Mapping[str, Any], name: str, number: int
     ) -> dict[str, Any]:
-        """Put a promoted LoRA where ComfyUI finds it; any other stays in its run's folder alone."""
+        """Put a promoted LoRA among ComfyUI's own; any other stays where it was trained."""
         if verdict["outcome"] != decide.PROMOTE:
             said = "rolled back" if verdict["outcome"] == decide.ROLL_BACK else "not promoted"
             self._say(f"{said}: {'; '.join(verdict['reasons'])}. The LoRA stays at {lora['file']}")

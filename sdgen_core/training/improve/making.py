@@ -81,6 +81,12 @@ class Source:
             for name, pool in pools.items()
         }
 
+    def values_beside(self, target: tuple[str, str]) -> dict[str, dict[str, str]]:
+        """``values``, with all that the template knows in place of the target alone: in a session of one value nothing tells what a scorer
+        says of any other, and others may be harmed all the same."""
+        values, (name, _) = self.values(), target
+        return values if len(values[name]) > 1 else {**values, name: self.values(every=True)[name]}
+
     def value(self, given: str) -> tuple[str, str]:
         """Placeholder and key of ``Placeholder=Key``; the value's text will do too. Raises ``unknown-value`` with the nearest."""
         values = self.values()

@@ -110,6 +110,18 @@ def test_values_that_the_template_leaves_out_are_no_part_of_it() -> None:
     assert frozen.wishes(JUDGING)[1].values == {"Thing": ["Ring"]}
 
 
+def test_a_session_of_one_value_is_held_against_those_that_its_template_knows() -> None:
+    alone = ResolvedTemplate.from_json(template().to_json() | {"prompt": "{Thing[Star]} on {Ground[G0]}"})
+    frozen = Benchmark.freeze(Source("abc", "t", alone, {}, "2", 1, frozenset()), ("Thing", "Star"))
+    assert [dict(wish.values) for wish in frozen.wishes(JUDGING)] == [
+        {"Thing": ["Star"]}, {"Thing": ["Ring", "Odd, key", "7"]},
+    ]  # fmt: skip
+    assert {item.keys["Thing"] for item in plan_of(frozen.wishes(JUDGING)[1], frozen.template).items()} == {
+        "Ring", "Odd, key", "7",
+    }  # fmt: skip
+    assert list(frozen.values["Ground"]) == ["G0"]
+
+
 def test_a_value_without_others_is_held_against_nothing_else() -> None:
     frozen = Benchmark.freeze(source(things={"Star": "a star"}), ("Thing", "Star"))
     assert [wish.values for wish in frozen.wishes(JUDGING)] == [{"Thing": ["Star"]}]
