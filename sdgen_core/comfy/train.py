@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SDGenError, nearest_names, shown
-from ..sessions.naming import safe_name
 from ..training.runs.asked import dataset_folder, options_of
 from ..training.runs.service import status_text
 from . import host
@@ -47,6 +45,7 @@ class Watcher:
 def runs_of(engine: host.Engine) -> Runs:
     """The runs of a ComfyUI: it trains with its own code where no other is wanted, and shares the machine with its sessions."""
     from ..training.native.installation import Installation, device_flags
+    from ..training.runs.publish import FOLDER
     from ..training.runs.service import Runs
     from ..training.runs.sharing import Host
     from ..training.runs.trainers import trainers
@@ -78,7 +77,11 @@ def runs_of(engine: host.Engine) -> Runs:
         )
         return made(name)
 
-    here = Host(lambda: host.rendering() and not _awaited, making, pause, resume, host.free_models)
+    def elsewhere(name: str) -> bool:
+        there = host.model_path("loras", name)
+        return there is not None and there.parent != engine.training_folder / FOLDER
+
+    here = Host(lambda: host.rendering() and not _awaited, making, pause, resume, host.free_models, elsewhere)
     return Runs(engine.training_folder, trainer_of, host=here, first=True)
 
 
@@ -128,7 +131,7 @@ def train(
     engine = host.engine()
     folder = dataset_folder(engine.training_folder, dataset)
     job = engine.training.job(
-        _unshadowed(name.strip() or folder.name, engine.training_folder),
+        name.strip() or folder.name,
         trainer,
         base=base,
         dataset=folder,
@@ -137,18 +140,6 @@ def train(
     )
     run = engine.training.start(job, share=SHARES[share])
     return Watcher(run), f"{job.name} is trained by {trainer}: {job.steps:,} steps, run {run}"
-
-
-def _unshadowed(name: str, training: Path) -> str:
-    """The name, with a number where ComfyUI's loaders would find another LoRA by it: one of a folder that goes before ours."""
-    from ..training.runs.publish import FOLDER
-
-    for number in itertools.count(1):
-        free = name if number == 1 else f"{name}_{number}"
-        there = host.model_path("loras", f"{safe_name(free)}.safetensors")
-        if there is None or there.parent == training / FOLDER:  # of ours none is overwritten anyway
-            return free
-    raise AssertionError("unreachable")
 
 
 def await_run(run: str, node: str) -> dict[str, Any]:

@@ -6,19 +6,22 @@ import contextlib
 import itertools
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = "loras"
 
 
-def publish(output: Path, training: Path) -> Path:
+def publish(output: Path, training: Path, elsewhere: Callable[[str], bool] = lambda name: False) -> Path:
     """Give a file a second name in the training folder's ``loras``, or copy it where that cannot be. A name that is taken gets a number:
-    nothing is overwritten. Raises ``OSError``.
+    nothing is overwritten, and none is given by which ComfyUI's loaders find another file, ``elsewhere``. Raises ``OSError``.
     """
     folder = training / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         target = folder / (output.name if number == 1 else f"{output.stem}_{number}{output.suffix}")
+        if elsewhere(target.name):
+            continue
         with contextlib.suppress(FileExistsError):
             _add(output, target)
             return target

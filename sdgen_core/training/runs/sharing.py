@@ -26,7 +26,7 @@ CHOICES = ("none", "wait", "pause", "both")
 class Host:
     """What a ComfyUI is asked, and asked to do: ``busy`` whether it executes a prompt or has one in its queue, ``making`` the ids of the
     sessions that make images, ``pause`` one of them for a reason, ``resume`` one that is still paused for this reason, ``free`` its models'
-    memory as soon as it can.
+    memory as soon as it can, ``elsewhere`` whether its loaders find a LoRA of this file name outside of the training folder.
     """
 
     busy: Callable[[], bool] = lambda: False
@@ -34,6 +34,7 @@ class Host:
     pause: Callable[[str, str], None] = lambda session, reason: None
     resume: Callable[[str, str], None] = lambda session, reason: None
     free: Callable[[], None] = lambda: None
+    elsewhere: Callable[[str], bool] = lambda name: False
 
 
 def checked(choice: str) -> str:

@@ -409,7 +409,7 @@ class Supervisor:
 
     def _published(self, output: Path) -> Path:
         try:
-            return publish(output, self._folder)
+            return publish(output, self._folder, self._host.elsewhere)
         except OSError as error:
             log.warning("SDGen: %s stays where it is: %s", shown(output), error)
             return output

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sdgen_core.sessions.safetensors_file import read_header
 from sdgen_core.training.runs.events import downsampled, masked_crc, read_folder, read_scalars, records
+from sdgen_core.training.runs.publish import publish
 from sdgen_core.training.runs.trail import Progress, Trail, shown_lines
 from sdgen_core.training.runs.verdict import judge, stamp
 
@@ -309,3 +310,20 @@ def test_the_real_library_reads_what_the_tests_write(tmp_path: Path) -> None:
     header = read_header(path)
     assert set(header.tensors) == {"x.diff", "y.alpha"} and header.metadata == {"ss_steps": "5"}
     assert code(path) == "good"
+
+
+# ---- where loaders find it ------------------------------------------------------------------------------------------------------
+
+
+def test_a_lora_gets_a_name_by_which_loaders_find_it_and_no_other(tmp_path: Path) -> None:
+    output = tmp_path / "run" / "red.safetensors"
+    output.parent.mkdir()
+    output.write_bytes(b"new")
+    others = {"red.safetensors", "red_3.safetensors"}
+    made = [publish(output, tmp_path, others.__contains__)]
+    assert made[0] == publish(output, tmp_path, others.__contains__), "it is there already"
+    output.unlink()
+    output.write_bytes(b"newer")
+    made.append(publish(output, tmp_path, others.__contains__))
+    assert [path.name for path in made] == ["red_2.safetensors", "red_4.safetensors"]
+    assert [path.read_bytes() for path in made] == [b"new", b"newer"]
