@@ -214,10 +214,12 @@ class Benchmark:
 
 def check_model(one: Sequence[Shot], other: Sequence[Shot]) -> None:
     """Raises ``benchmark-changed`` when two arms were made by different checkpoints: one of the same name took the place of the other."""
-    hashes = [_model_hash(side[0].file) for side in (one, other) if side]
-    if len(hashes) == 2 and all(hashes) and hashes[0] != hashes[1]:
-        message = f"the images without a LoRA were made by a checkpoint {hashes[0]}, and those with it by {hashes[1]}"
-        raise SDGenError("benchmark-changed", message)
+    ends = [side[at].file for side in (one, other) if side for at in (0, -1)]
+    hashes = [found for found in dict.fromkeys(map(_model_hash, ends)) if found]
+    if len(hashes) > 1:
+        message = f"the images without a LoRA were made by a checkpoint {hashes[0]}, and those with it by {hashes[-1]}"
+        hint = "Throw the benchmark's sessions away, empty the trash, and begin anew with another --name."
+        raise SDGenError("benchmark-changed", message, hint=hint)
 
 
 def _model_hash(file: Path) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sdgen_core.errors import SDGenError
 from sdgen_core.sessions.plan import Plan
@@ -17,7 +19,7 @@ from sdgen_core.templates import Options, load_text
 from sdgen_core.templates.resolved import ResolvedTemplate
 from sdgen_core.templates.seeds import parse_seed_spec
 from sdgen_core.training.improve.benchmark import CHOOSING, FILE, JUDGING, Arm, Benchmark, check_model
-from sdgen_core.training.improve.making import Source, Wish, narrowed
+from sdgen_core.training.improve.making import Shot, Source, Wish, narrowed
 
 THINGS = {"Star": "a star", "Ring": "a ring", "Odd, key": "a cross", "7": "a seven"}
 
@@ -164,6 +166,24 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 def test_arms_have_names_and_no_images_have_no_model() -> None:
     assert (Arm().name, Arm("a.safetensors", 0.6, "0123456789ab").name) == ("base", "01234567 at 0.6")
     check_model([], [])
+
+
+@pytest.mark.parametrize(("before", "after"), [("aa", "ab"), ("aaa", "bbb"), ("ab", "b")])
+def test_another_checkpoint_of_the_same_name_is_noticed(tmp_path: Path, before: str, after: str) -> None:
+    """Each letter is an image and the checkpoint it was made with."""
+
+    def side(name: str, models: str) -> list[Shot]:
+        files = [tmp_path / f"{name}{n}.png" for n in range(len(models))]
+        for file, model in zip(files, models, strict=True):
+            told = PngInfo()
+            told.add_text("parameters", f"a star\nSteps: 12, Model hash: {ord(model):08x}, Model: m")
+            Image.new("RGB", (8, 8)).save(file, pnginfo=told)
+        return [Shot(file, "", n, n, {}) for n, file in enumerate(files)]
+
+    check_model(side("same", "aaa"), side("more", "aa"))
+    with pytest.raises(SDGenError) as caught:
+        check_model(side("one", before), side("other", after))
+    assert caught.value.code == "benchmark-changed" and "begin anew" in caught.value.hint
 
 
 def test_parts_of_large_benchmarks_share_no_seeds_with_each_other_or_with_trainings() -> None:
