@@ -209,8 +209,7 @@ def test_what_others_begin_is_seen_at_once_and_a_failure_says_why(browser: Brows
         press(page, "Enter")
         [key] = [run["id"] for run in trains.there if run["name"] == "nothing"]
         ask(trains, f"{RUNS}/{key}/forget", {})  # in another panel
-        expect(page.get_by_role("alert")).to_contain_text("there is no run")
-        page.watched.forgive("404")  # type: ignore[attr-defined]
+        expect(page.get_by_role("alert")).to_contain_text("This run was removed from the list.")
         page.get_by_role("button", name="All runs").click()
         expect(row(page, "long")).to_be_visible()
         expect(row(page, "nothing")).to_have_count(0)

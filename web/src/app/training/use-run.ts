@@ -92,6 +92,12 @@ export function useRun(id: () => string) {
     if (changed) void load()
   }
 
+  function gone(): void {
+    asking.abort()
+    run.value = null
+    error.value = new ApiError('unknown-run', words.gone, '')
+  }
+
   watch(
     id,
     () => {
@@ -106,7 +112,7 @@ export function useRun(id: () => string) {
     platform.on('training', ({ id: of, run: card }) => {
       if (of !== id()) return
       if (card) told(card)
-      else void load() // it is gone, which the server says
+      else gone()
     }),
     platform.on('reload', () => void load())
   ]

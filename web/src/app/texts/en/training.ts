@@ -46,6 +46,7 @@ export const training = {
   trainer: (name: string) => pick(TRAINERS, name),
   // ---- a run ----
   back: 'All runs',
+  gone: 'This run was removed from the list.',
   facts: 'What it is made with',
   checkpoint: 'Model',
   dataset: 'Data set',

@@ -52,6 +52,7 @@ export const training: Same<typeof english> = {
   alone: 'L’entraînement commence dans le panneau de ComfyUI, ou ici avec sdgen gallery --comfyui DOSSIER, qui dit où est ComfyUI.',
   trainer: (name) => pick(TRAINERS, name),
   back: 'Tous les entraînements',
+  gone: 'Cet entraînement a été retiré de la liste.',
   facts: 'Avec quoi il est fait',
   checkpoint: 'Modèle',
   dataset: 'Jeu d’images',
