@@ -1,1 +1,0 @@
-import{_ as o}from"./ScoringBar.vue_vue_type_script_setup_true_lang-B0LPqvqw.mjs";import"./index-nA3AKoEn.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-DorhcX9d.mjs";import"./words-CZHJbktx.mjs";import"./styles-plo23Ddf.mjs";export{o as default};
