@@ -42,6 +42,9 @@ class Recipe:
     colour_jitter: float = 0.09
     between: float = 0.3
     """With a shape between two or three, whose names then share the truth."""
+    patched: float = 0.6
+    """Of these, with more of one shape on one side and more of another on the other, as the demo model mixes them too: a star below, a
+    circle above."""
     shapeless: float = 0.06
     """With an outline of no shape: every name is as true as the others."""
     rounding: float = 2.5
@@ -95,8 +98,9 @@ def draw(recipe: Recipe) -> Pictures:
     radii = np.array([shapes.SIZES[s.size] for s in scenes]) * rng.uniform(0.93, 1.07, count)
     offsets = np.array([shapes.POSITIONS[s.position] for s in scenes]) + rng.uniform(-2, 2, (count, 2))
     shares = _shares([shapes.SHAPES.index(s.shape) for s in scenes], recipe, rng)
+    tilts = np.where(rng.random(count) < recipe.patched, rng.uniform(1, 5, count), 0)
     rounding = recipe.rounding * np.clip(rng.uniform(-1, 1, count), 0, 1)
-    pixels = _painted(shares, rounding, radii, offsets, paint, ground, rng)
+    pixels = _painted(shares, tilts, rounding, radii, offsets, paint, ground, rng)
     _autoencode(pixels, np.flatnonzero(rng.random(count) < recipe.autoencoded), recipe)
     truth = {}
     for name, question in scorer.QUESTIONS.items():
@@ -135,6 +139,7 @@ def _colours(names: Sequence[str], recipe: Recipe, rng: np.random.Generator) -> 
 
 def _painted(
     shares: shapes.Floats,
+    tilts: npt.NDArray[np.float64],
     rounding: npt.NDArray[np.float64],
     radii: npt.NDArray[np.float64],
     offsets: npt.NDArray[np.float64],
@@ -142,7 +147,8 @@ def _painted(
     ground: shapes.Floats,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Pixels [N, 3, 64, 64]. Signed distances of several shapes are mixed by their shares; those of none are waves around a circle."""
+    """Pixels [N, 3, 64, 64]. Signed distances of several shapes are mixed by their shares; those of none are waves around a circle. A
+    mixture with a tilt has other shares at every place; `shares` becomes what there is of each within its radius."""
     axis = np.arange(shapes.SIDE, dtype=np.float32) + 0.5 - shapes.SIDE / 2
     out = torch.empty(len(shares), 3, shapes.SIDE, shapes.SIDE, dtype=torch.uint8)
     for i, share in enumerate(shares):
@@ -152,13 +158,31 @@ def _painted(
         if share.min() > 0:
             distance = _waves(x, y, radius, rng)
         else:
-            some = [(part, shape) for part, shape in zip(share, shapes.SHAPES, strict=True) if part]
-            distance = sum(part * shapes.outline(shape, x, y, radius) for part, shape in some)
+            some = np.flatnonzero(share)
+            parts = share[some, None, None, None]
+            if tilts[i] and len(some) > 1:
+                parts = _tilted(parts, float(tilts[i]), x / radius, y / radius, rng)
+                shares[i, some] = parts[:, np.hypot(x, y) < radius].mean(1)
+            distance = sum(
+                part * shapes.outline(shapes.SHAPES[n], x, y, radius) for part, n in zip(parts, some, strict=True)
+            )
         if rounding[i] > 0.3:
             distance = _smooth(distance, float(rounding[i]))
         cover = np.clip(0.5 - distance, 0, 1)
         mixed = ground[i, :, None, None] * (1 - cover) + paint[i, :, None, None] * cover
         out[i] = torch.from_numpy(np.rint(mixed * 255).astype(np.uint8))
+    return out
+
+
+def _tilted(
+    parts: shapes.Floats, tilt: float, x: shapes.Floats, y: shapes.Floats, rng: np.random.Generator
+) -> shapes.Floats:
+    """[K, 1, 64, 64] of shares [K, 1, 1, 1]: each part grows in a direction of its own, by e to the `tilt` a radius; 1 in all at
+    every place."""
+    towards = rng.uniform(0, 2 * math.pi, len(parts))
+    slope = np.stack([np.cos(angle) * x + np.sin(angle) * y for angle in towards])
+    grown = parts * np.exp(tilt * slope)
+    out: shapes.Floats = (grown / grown.sum(0)).astype(np.float32)
     return out
 
 
