@@ -1,6 +1,7 @@
-"""The lines that the worker prints for its supervisor, one JSON object each, and what ComfyUI's training bar says.
+"""The lines that the worker prints for its supervisor and for people, and what ComfyUI's training bar says.
 
-Everything else in the log is ComfyUI's, for people.
+Everything else in the log is ComfyUI's. Names of files and sentences stand as JSON's strings: they may have any characters, and a line is
+a line.
 """
 
 from __future__ import annotations
@@ -10,68 +11,92 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..runs.model import Cause, Seen
 
-_KEY = "sdgen"
+_SAID = "SDGen training: "
+_STEP = re.compile(r"step (\d+) of (\d+)(?:, loss (\S+))?")
+_PHASE = re.compile(r"\w+")
+_FILE = re.compile(r"(state|LoRA) after step (\d+): (\".*\")")
+_FAILED = re.compile(r"failed \[([\w-]+)\]: (\".*\")")
 
 #: tqdm's bar of the node: passes that are over, all passes, and the loss of the one that has just been made.
 _BAR = re.compile(r"Training LoRA:\s*\d+%\|[^|]*\|\s*(\d+)/(\d+)\s*\[.*?\bloss=(nan|-?inf|[-+.\deE]+)")
 
 
-def line(kind: str, **said: Any) -> str:
-    """A line of the worker's. Numbers that are none are left out: JSON has no word for them."""
-    values = {key: str(value) if isinstance(value, Path) else value for key, value in said.items()}
-    sound = {key: value for key, value in values.items() if not (isinstance(value, float) and not math.isfinite(value))}
-    return json.dumps({_KEY: kind, **sound}, ensure_ascii=False)
+def phase(name: str) -> str:
+    """What the worker does now, a word."""
+    return f"{_SAID}{name}"
 
 
-def parsed(piece: str) -> dict[str, Any] | None:
-    """What ``line`` made; None for any other text."""
-    piece = piece.strip()
-    if not piece.startswith('{"' + _KEY + '"'):
-        return None
-    try:
-        said = json.loads(piece)
-    except (ValueError, RecursionError):
-        return None
-    return said if isinstance(said, dict) and isinstance(said.get(_KEY), str) else None
+def step(at: int, steps: int, loss: float | None) -> str:
+    """A step is over; a loss that is no number is not said."""
+    return f"{_SAID}step {at} of {steps}" + (f", loss {loss!r}" if loss is not None and math.isfinite(loss) else "")
+
+
+def state(folder: Path, at: int) -> str:
+    """A state was saved."""
+    return f"{_SAID}state after step {at}: {_quoted(str(folder))}"
+
+
+def saved(file: Path, at: int) -> str:
+    """The LoRA was saved."""
+    return f"{_SAID}LoRA after step {at}: {_quoted(str(file))}"
+
+
+def failed(cause: Cause) -> str:
+    """The training ends for this reason."""
+    return f"{_SAID}failed [{cause.code}]: {_quoted(cause.sentence)}, {_quoted(cause.hint)}"
 
 
 def seen(piece: str) -> Seen | None:
     """What a piece of the log tells of the progress."""
-    said = parsed(piece)
-    if said is None:
+    text = _words(piece)
+    if text is None:
         return None
-    kind = said[_KEY]
-    if kind == "phase":
-        return Seen(phase=str(said.get("phase", "")))
-    if kind == "step":
-        loss = said.get("loss")
-        return Seen(
-            step=_whole(said.get("step")),
-            steps=_whole(said.get("steps")),
-            loss=float(loss) if isinstance(loss, int | float) else None,
-            phase="training",
-        )
-    if kind == "state":
-        return Seen(step=_whole(said.get("step")), state=Path(str(said.get("state", ""))))
-    if kind == "saved":
-        return Seen(step=_whole(said.get("step")), saved=Path(str(said.get("file", ""))))
-    return None
+    if found := _STEP.fullmatch(text):
+        return Seen(step=int(found[1]), steps=int(found[2]), loss=_number(found[3]), phase="training")
+    if found := _FILE.fullmatch(text):
+        names = _unquoted(found[3])
+        if len(names) != 1:
+            return None
+        if found[1] == "state":
+            return Seen(step=int(found[2]), state=Path(names[0]))
+        return Seen(step=int(found[2]), saved=Path(names[0]))
+    return Seen(phase=text) if _PHASE.fullmatch(text) else None
 
 
 def failure(piece: str) -> Cause | None:
     """The cause that a line names, where it is one of failure."""
-    said = parsed(piece)
-    if said is None or said[_KEY] != "failed":
+    found = _FAILED.fullmatch(_words(piece) or "")
+    said = _unquoted(found[2]) if found else []
+    return Cause(found[1], *said) if found and len(said) == 2 else None
+
+
+def _words(piece: str) -> str | None:
+    """What a line of the worker's says; None for any other text."""
+    piece = piece.strip()
+    return piece[len(_SAID) :] if piece.startswith(_SAID) else None
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _unquoted(text: str) -> list[str]:
+    """The strings of a list; none where it is something else."""
+    try:
+        said = json.loads(f"[{text}]")
+    except (ValueError, RecursionError):
+        return []
+    return said if all(isinstance(one, str) for one in said) else []
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
         return None
-    return Cause(str(said.get("code", "")), str(said.get("sentence", "")), str(said.get("hint", "")))
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 @dataclass

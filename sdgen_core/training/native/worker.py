@@ -28,11 +28,11 @@ from ...comfy.runtime import free_port
 from ...errors import SDGenError, shown
 from ...sessions.files import sha256_file
 from ..runs.model import Cause, Job
-from . import weights
+from . import lines, weights
 from .causes import KILLED, NAN, cause_of, told
 from .graph import Part, parts, training
 from .installation import Installation
-from .lines import Bar, line
+from .lines import Bar
 from .pictures import Picture, lay_out, pictures
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -87,8 +87,9 @@ class Plan:
         return cls(job, where, said["options"], said["save_every"], output, state, said["begin"])
 
 
-def say(kind: str, **said: Any) -> None:
-    print(line(kind, **said), flush=True)
+def say(line: str) -> None:
+    """To the log at once: the supervisor reads it."""
+    print(line, flush=True)
 
 
 # ---- ComfyUI ---------------------------------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ def run(plan: Plan) -> None:
     base = plan.job.folder / "comfyui"
     shutil.rmtree(base, ignore_errors=True)
     found = pictures(plan.job.dataset)
-    say("phase", phase="loading")
+    say(lines.phase("loading"))
     lay_out(found, base / "input" / "images")
     learned = weights.read(plan.state / weights.LORA) if plan.state else {}
     comfy = Comfy(plan, base)
@@ -240,13 +241,13 @@ def run(plan: Plan) -> None:
             learned = _train(plan, comfy, kinds, begin, end, learned)
             if end < plan.job.steps:
                 state = weights.save_state(plan.job.states, end, learned, {"options": dict(plan.options)})
-                say("state", state=state.folder, step=end - plan.begin)
+                say(lines.state(state.folder, end - plan.begin))
     finally:
         comfy.end()
         shutil.rmtree(base, ignore_errors=True)
-    say("phase", phase="saving")
+    say(lines.phase("saving"))
     weights.write(plan.output, learned, metadata(plan, found, began))
-    say("saved", file=plan.output, step=plan.job.steps - plan.begin)
+    say(lines.saved(plan.output, plan.job.steps - plan.begin))
 
 
 def _train(
@@ -265,7 +266,7 @@ def _train(
         if differences:
             weights.write(loras / part.differences, differences)
     passes = int(plan.options["grad_accumulation_steps"])
-    say("phase", phase="caching")
+    say(lines.phase("caching"))
     comfy.bar = Bar(passes)
     graph = training(kinds, plan.job.base.name, "images", part, plan.options)
     prompt = comfy.client.queue_prompt({"prompt": graph, "client_id": "sdgen"})
@@ -307,8 +308,8 @@ def _follow(plan: Plan, comfy: Comfy, prompt: str, part: Part) -> None:
 
 def _tell(plan: Plan, step: int, loss: float | None) -> None:
     """Say that a step of the run is over. Raises ``Failed`` when its loss is no number."""
-    shown_loss = {} if loss is None else {"loss": round(loss, 6)}
-    say("step", step=step - plan.begin, steps=plan.job.steps - plan.begin, **shown_loss)
+    rounded = None if loss is None else round(loss, 6)
+    say(lines.step(step - plan.begin, plan.job.steps - plan.begin, rounded))
     if loss is not None and not math.isfinite(loss):
         raise Failed(Cause(NAN.code, f"{NAN.sentence} at step {step:,}", NAN.hint))
 
@@ -379,5 +380,5 @@ def main(arguments: list[str]) -> int:
         cause = cause_of(f"{type(error).__name__}: {error}")
     else:
         return 0
-    say("failed", code=cause.code, sentence=cause.sentence, hint=cause.hint)
+    say(lines.failed(cause))
     return 1

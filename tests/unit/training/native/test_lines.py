@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdgen_core.training.native import lines
-from sdgen_core.training.native.lines import Bar, line
+from sdgen_core.training.native.lines import Bar
+from sdgen_core.training.runs.model import Cause
 
 
 def drawn(at: int, total: int, loss: float | None) -> str:
@@ -68,36 +69,56 @@ def test_the_loss_of_images_of_several_sizes_is_scaled_back() -> None:
 @given(st.text())
 def test_other_text_tells_nothing(text: str) -> None:
     assert Bar(1).read(text) == []
-    assert lines.seen(text) is None or lines.parsed(text) is not None
-    assert lines.failure(text) is None or lines.parsed(text) is not None
+    assert lines.seen(text) is None
+    assert lines.failure(text) is None
+
+
+@given(
+    st.sampled_from(["", "step ", "step 1 of ", "state after step 1: ", "LoRA after step 1: ", "failed [x]: "]),
+    st.text(),
+)
+def test_what_is_only_like_a_line_of_ours_breaks_nothing(begin: str, text: str) -> None:
+    lines.seen(lines.phase(begin + text))
+    lines.failure(lines.phase(begin + text))
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.floats(0, 10, allow_nan=False))
 def test_steps_are_read_as_they_were_said(step: int, steps: int, loss: float) -> None:
-    seen = lines.seen(line("step", step=step, steps=steps, loss=loss) + "\n")
+    seen = lines.seen(lines.step(step, steps, loss) + "\n")
     assert seen is not None
     assert (seen.step, seen.steps, seen.loss, seen.phase) == (step, steps, loss, "training")
+
+
+def test_a_loss_that_is_no_number_is_not_said() -> None:
+    assert lines.step(3, 10, float("nan")) == lines.step(3, 10, None) == "SDGen training: step 3 of 10"
+    seen = lines.seen(lines.step(3, 10, None))
+    assert seen is not None and (seen.step, seen.loss) == (3, None)
 
 
 @given(st.text(st.characters(blacklist_categories=("Cs",)), min_size=1))
 def test_files_with_any_name_are_read_as_they_were_said(name: str) -> None:
     path = Path("états") / name
-    text = line("saved", file=path, step=3)
+    text = lines.saved(path, 3)
     assert "\n" not in text
     assert "\r" not in text
     seen = lines.seen(text)
     assert seen is not None
     assert (seen.saved, seen.step) == (path, 3)
-    seen = lines.seen(line("state", state=path, step=4))
+    seen = lines.seen(lines.state(path, 4))
     assert seen is not None
     assert (seen.state, seen.step) == (path, 4)
 
 
-def test_failures_are_read_as_they_were_said() -> None:
-    cause = lines.failure(line("failed", code="loss-nan", sentence="the loss became no number", hint="Lower it."))
-    assert cause is not None
-    assert (cause.code, cause.sentence, cause.hint) == ("loss-nan", "the loss became no number", "Lower it.")
-    assert lines.failure(line("phase", phase="saving")) is None
-    phase = lines.seen(line("phase", phase="saving"))
-    assert phase is not None
-    assert phase.phase == "saving"
+@given(st.text(st.characters(blacklist_categories=("Cs",))), st.text(st.characters(blacklist_categories=("Cs",))))
+def test_failures_are_read_as_they_were_said(sentence: str, hint: str) -> None:
+    cause = Cause("loss-nan", sentence, hint)
+    assert lines.failure(lines.failed(cause)) == cause
+    assert lines.seen(lines.failed(cause)) is None
+
+
+def test_a_phase_is_a_word() -> None:
+    assert lines.failure(lines.phase("saving")) is None
+    seen = lines.seen(lines.phase("saving"))
+    assert seen is not None
+    assert seen.phase == "saving"
+    assert lines.seen("SDGen: saving") is None

@@ -17,11 +17,11 @@ from sdgen_core.errors import SDGenError
 from sdgen_core.training.native import worker
 from sdgen_core.training.native.causes import cause_of, told
 from sdgen_core.training.native.installation import Installation
-from sdgen_core.training.native.lines import line
+from sdgen_core.training.native.lines import failed
 from sdgen_core.training.native.options import SMALL
 from sdgen_core.training.native.trainer import NativeTrainer
 from sdgen_core.training.native.worker import Plan
-from sdgen_core.training.runs.model import Job, State
+from sdgen_core.training.runs.model import Cause, Job, State
 
 #: Ends with 7 where ComfyUI is given a page of its own (Desktop has none that is installed), and the run's checkpoint goes before any
 #: of the same name in the user's other folders.
@@ -136,7 +136,7 @@ def test_what_comfyui_says_becomes_one_sentence(text: str, code: str, words: str
 
 
 def test_the_workers_own_word_goes_before_guesses(trainer: NativeTrainer) -> None:
-    tail = "\n".join(["CUDA out of memory", line("failed", code="loss-nan", sentence="no number"), "Traceback"])
+    tail = "\n".join(["CUDA out of memory", failed(Cause("loss-nan", "no number")), "Traceback"])
     cause = trainer.cause(tail, 1)
     assert cause is not None
     assert cause.code == "loss-nan"
