@@ -14,18 +14,17 @@ triggers, so that a status costs the same at item 100 and at item 40,000. The ta
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import sqlite3
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SDGenError, nearest_names, shown
+from ..errors import SDGenError, nearest_names
+from .ledger_file import LedgerFile
 from .ledger_schema import prepare
 
 STATES = ("planned", "running", "paused", "completed", "failed", "stopped")
@@ -108,50 +107,14 @@ def new_session_id() -> str:
     return "".join(secrets.choice(alphabet) for _ in range(10))
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """The ledger in ``path``. Safe for many threads of one process; other processes may read and change states.
 
     Raises ``SDGenError`` ``ledger-unusable`` when the file cannot be opened, is no ledger or comes from a newer SDGen.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
-            prepare(self._db, shown(path))
-        except (sqlite3.Error, OSError) as error:
-            raise SDGenError("ledger-unusable", f"the ledger {shown(path)} cannot be opened: {error}") from error
-
-    def close(self) -> None:
-        """Close the file; the ledger is not usable afterwards."""
-        with self._lock:
-            self._db.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite has rolled back by itself after some errors
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = "disk-full" if "full" in str(error) else "ledger-unusable"
-            raise SDGenError(code, f"the ledger {shown(self.path)} cannot be used: {error}") from error
-
-    def _rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
-        with self._lock, self._translated():
-            return self._db.execute(sql, args).fetchall()
+        super().__init__(path, prepare)
 
     # ---- sessions --------------------------------------------------------------------------------------------------------
 

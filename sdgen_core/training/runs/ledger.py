@@ -7,26 +7,24 @@ and leave a wish. Journal mode is WAL with ``synchronous=FULL``: what was commit
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import SDGenError, nearest_names, shown
+from ...errors import SDGenError, nearest_names
+from ...sessions.ledger_file import LedgerFile
 from ...sessions.ledger_schema import split_statements, write_ahead
 from .model import ACTIVE, STATES, Cause, Job, State
 from .process import Process
 
 SCHEMA_VERSION = 1
 
-#: Seconds that one program waits for another that writes.
-_PATIENCE = 30
+_HINT = "Check the rights and free space of the training folder (setting `training_folder`)."
 
 
 def _quoted(words: Sequence[str]) -> str:
@@ -206,53 +204,14 @@ def new_id() -> str:
     return "".join(secrets.choice("0123456789abcdefghjkmnpqrstvwxyz") for _ in range(8))
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """The ledger in ``path``. Safe for many threads and many programs.
 
     Raises ``SDGenError`` ``ledger-unusable`` when the file cannot be opened, is no ledger or comes from a newer SDGen.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.RLock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None)
-            _prepare(self._db, shown(path))
-        except (sqlite3.Error, OSError) as error:
-            hint = "Check the rights and free space of the training folder (setting `training_folder`)."
-            raise SDGenError(
-                "ledger-unusable", f"the ledger {shown(path)} cannot be opened: {error}", hint=hint
-            ) from error
-
-    def close(self) -> None:
-        """Close the file; the ledger is not usable afterwards."""
-        with self._lock:
-            self._db.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite has rolled back by itself after some errors
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = "disk-full" if "full" in str(error) else "ledger-unusable"
-            raise SDGenError(code, f"the ledger {shown(self.path)} cannot be used: {error}") from error
-
-    def _rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
-        with self._lock, self._translated():
-            return self._db.execute(sql, args).fetchall()
+        super().__init__(path, _prepare, _HINT)
 
     # ---- runs ------------------------------------------------------------------------------------------------------------
 
