@@ -81,6 +81,9 @@ class Sessions:
 
     def groups(self, session_id: str, items: Sequence[ItemRow], most: int) -> list[list[ItemRow]]:
         """See ``LoadedSession.groups``."""
+        parts = self.load(session_id).parts
+        if any(item.part >= len(parts) for item in items):  # extended in this moment, by another thread
+            self.forget(session_id)
         return self.load(session_id).groups(items, most)
 
     def child(self, items: Sequence[ItemRow], attempts: Mapping[int, int]) -> Child:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from sdgen_core.errors import SDGenError
+from sdgen_core.sessions import ordering
 from sdgen_core.sessions.batching import batch_graph
 from sdgen_core.sessions.changes import extend
 from sdgen_core.sessions.compile import PLANNER, SAVER, compile_graph
@@ -459,3 +460,21 @@ def test_extending_keeps_the_batch(make):
     session = sessions.submit(order(batch=3)).session
     extend(sessions, session.id, seeds=[100])
     assert sessions.load(session.id).parts[-1].options == PartOptions(batch=3)
+
+
+def test_items_are_grouped_in_the_moment_in_which_their_session_is_extended(make, monkeypatch):
+    """The ledger has the new items a moment before the session is read anew."""
+    sessions = make()
+    session = sessions.submit(order(batch=3)).session
+    assert indexes(sessions, session) == [[0, 1, 2], [3, 4]]
+    seen = []
+
+    def written(*args):
+        seen.append(indexes(sessions, session))
+        return write(*args)
+
+    write = ordering.write_session_file
+    monkeypatch.setattr(ordering, "write_session_file", written)
+    extend(sessions, session.id, seeds=[100])
+    assert seen[-1] == indexes(sessions, session)
+    assert sorted(idx for group in seen[-1] for idx in group) == list(range(10))
