@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 from playwright.sync_api import Error as PageError
 
 from sdgen_core.comfy.runtime import ComfyServer
@@ -33,6 +33,8 @@ BROWSER_FLAGS = [
 START_TIMEOUT_MS = 90_000
 PACK = Path(__file__).resolve().parents[2]
 STUBS = PACK / "tests" / "comfy" / "stub_nodes"
+
+expect.set_options(timeout=gallery.PATIENCE_MS)  # build machines are slow; a page that is right does not wait
 
 
 @pytest.fixture(scope="session")
