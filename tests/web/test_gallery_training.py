@@ -96,7 +96,9 @@ def dialog(page: Page) -> Locator:
 
 
 def state(page: Page, text: str) -> None:
-    expect(page.locator(".sdgen-run-state").first).to_have_text(text, timeout=gallery.PATIENCE_MS)
+    """Of the run that is open. One that saves states all the time may just do that."""
+    words = re.compile("Trains|Saves") if text == "Trains" else text
+    expect(page.locator(".sdgen-run-state").first).to_have_text(words, timeout=gallery.PATIENCE_MS)
 
 
 def test_from_a_value_that_fails_to_a_lora(browser: Browser, trains: Trains) -> None:
@@ -210,6 +212,7 @@ def test_what_others_begin_is_seen_at_once_and_a_failure_says_why(browser: Brows
         [key] = [run["id"] for run in trains.there if run["name"] == "nothing"]
         ask(trains, f"{RUNS}/{key}/forget", {})  # in another panel
         expect(page.get_by_role("alert")).to_contain_text("This run was removed from the list.")
+        page.watched.forgive("404")  # of what was asked for in that moment
         page.get_by_role("button", name="All runs").click()
         expect(row(page, "long")).to_be_visible()
         expect(row(page, "nothing")).to_have_count(0)

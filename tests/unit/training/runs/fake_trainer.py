@@ -41,12 +41,21 @@ def lora(path: Path, up: float = 0.5, **metadata: str) -> None:
     )
 
 
+def varint(number: int) -> bytes:
+    """A protocol buffer's whole number."""
+    out = b""
+    while number > 0x7F:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
 def event(wall: float, step: int, tag: str, value: float) -> bytes:
     """A TFRecord with one scalar."""
     name = tag.encode()
     scalar = b"\x0a" + bytes([len(name)]) + name + b"\x15" + struct.pack("<f", value)
     summary = b"\x0a" + bytes([len(scalar)]) + scalar
-    message = b"\x09" + struct.pack("<d", wall) + b"\x10" + bytes([step]) + b"\x2a" + bytes([len(summary)]) + summary
+    message = b"\x09" + struct.pack("<d", wall) + b"\x10" + varint(step) + b"\x2a" + bytes([len(summary)]) + summary
     length = struct.pack("<Q", len(message))
     return length + struct.pack("<I", crc(length)) + message + struct.pack("<I", crc(message))
 
