@@ -19,6 +19,9 @@ export const scoring = shallowReactive({
   stage: null as string | null
 })
 
+/** How long nothing is told of work that goes on until it is asked for. */
+const SILENCE_MS = 5_000
+
 /** How often the server told. */
 let told = 0
 
@@ -41,7 +44,13 @@ export function follow({ api, platform }: { api: Api; platform: Platform }): () 
   const ask = (): void => void take(api.get<ScoringState>('/sdgen/scoring')).catch(() => undefined) // it is told again
   const stops = [platform.on('scoring', hear), platform.on('reload', ask)]
   ask()
+  let before = told
+  const silence = setInterval(() => {
+    if (told === before && scoring.now && busy(scoring.now)) ask() // an event may be lost: before the connection was there, say
+    before = told
+  }, SILENCE_MS)
   return () => {
+    clearInterval(silence)
     for (const stop of stops) stop()
   }
 }

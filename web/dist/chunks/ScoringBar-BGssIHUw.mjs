@@ -1,1 +1,0 @@
-import{_ as o}from"./ScoringBar.vue_vue_type_script_setup_true_lang-gDpdT4kp.mjs";import"./index-nA3AKoEn.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-Dg-n1fOf.mjs";import"./words-DhT4TWrF.mjs";import"./styles-plo23Ddf.mjs";export{o as default};

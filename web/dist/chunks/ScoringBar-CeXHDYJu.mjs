@@ -1,0 +1,1 @@
+import{_ as o}from"./ScoringBar.vue_vue_type_script_setup_true_lang-DUfNULjq.mjs";import"./index-nA3AKoEn.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-Bf1ah3yA.mjs";import"./words-18lxEc1f.mjs";import"./styles-plo23Ddf.mjs";export{o as default};

@@ -1,1 +1,0 @@
-import{_ as o}from"./SessionFacts.vue_vue_type_script_setup_true_lang-BZyyLNJX.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./index-nA3AKoEn.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-Dg-n1fOf.mjs";import"./prompt--NBZp_aZ.mjs";export{o as default};

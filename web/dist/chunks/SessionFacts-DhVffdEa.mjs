@@ -1,0 +1,1 @@
+import{_ as o}from"./SessionFacts.vue_vue_type_script_setup_true_lang-CS3rpA0D.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./index-nA3AKoEn.mjs";import"./numbers-B5PNhCSO.mjs";import"./style-Bf1ah3yA.mjs";import"./prompt--NBZp_aZ.mjs";export{o as default};

@@ -1,0 +1,1 @@
+import{c as a,a as e}from"./style-Bf1ah3yA.mjs";import{a as n}from"./styles-plo23Ddf.mjs";import"./index-nA3AKoEn.mjs";import"./preload-helper-D8_b-Rn0.mjs";import"./numbers-B5PNhCSO.mjs";async function d(t){n(e);const o=document.createElement("div");document.body.append(o),(await a(t,"alone")).mount(o)}export{d as showAlone};
